@@ -1,0 +1,58 @@
+# `make help` says what there is. CORES=16 make table1 uses 16 cores.
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+
+.DEFAULT_GOAL := help
+.PHONY: help env table1 test lint report benchmarks rulegraph lock schema clean
+
+help:  ## this list
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+env: $(BIN)/.installed  ## build the environment in .venv from envs/requirements.lock
+
+$(BIN)/.installed: envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "serflow needs Python 3.11 or newer: make PYTHON=python3.11 env")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+table1: env  ## Table I of the DLC paper from synthetic stand-in corpora: results/table1.csv
+	$(SNAKEMAKE) results/table1.csv
+	@echo "results/table1.csv is there; beside the paper: results/dlc/table1_vs_paper.csv"
+
+test: lint  ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadscope tests
+
+lint: env  ## ruff, mypy, snakefmt and snakemake --lint
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+report: table1  ## report.html: tables, comparison and training curves in one file
+	$(BIN)/snakemake --report report.html results/table1.csv
+
+rulegraph: env  ## rulegraph.svg: the stages of Table I (needs graphviz)
+	$(BIN)/snakemake --rulegraph results/table1.csv | dot -Tsvg > rulegraph.svg
+
+benchmarks: env  ## speed beside named peers, one JSON line a comparison
+	for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
+
+lock: ## write envs/requirements.lock anew from pyproject.toml
+	rm -rf .lockenv && $(PYTHON) -m venv .lockenv
+	.lockenv/bin/pip install --quiet torch==2.13.0 '.[synthetic,dev]'
+	{ echo '# Written by `make lock`: every package of the environment, pinned.'; \
+	  .lockenv/bin/pip freeze | grep -v '^serflow' | sed -E 's/^torch==([0-9.]+).*/torch==\1/; s/^torch @.*/torch==2.13.0/'; } > envs/requirements.lock
+	rm -rf .lockenv
+
+schema: env  ## write workflow/schemas/config.schema.json anew from the typed config
+	$(BIN)/python -m serflow.config > workflow/schemas/config.schema.json
+
+clean:  ## remove results and generated inputs (not the environment)
+	find results resources -mindepth 1 ! -name README.md -delete
+	rm -rf .snakemake report.html

@@ -1,0 +1,29 @@
+# serflow: emotional-speech corpora, ESC-50 and pretrained networks into the tables of five papers.
+#
+#   snakemake --cores 16 results/table1.csv
+#
+# What is made, from what, and where: README.md. What may be changed: config.yaml.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.basedir + "/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/table1.csv",
+
+
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/noise.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/dlc.smk"

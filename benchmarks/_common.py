@@ -1,0 +1,40 @@
+"""What the benchmarks share: timing by turns, speech-like WAV files, and one JSON line a comparison."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+
+def best_by_turns(contenders: dict[str, Callable[[], object]], repeats: int = 3) -> dict[str, float]:
+    """Return the best wall time (s) of each contender; they take turns, so a busy machine slows all alike."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(repeats):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: min(taken) for name, taken in times.items()}
+
+
+def print_comparison(name: str, ours: float, peer: float, unit: str) -> None:
+    """Print a comparison as one JSON line; ``ratio`` is ours over the peer's."""
+    line = {"name": name, "ours": round(ours, 1), "peer": round(peer, 1), "ratio": round(ours / peer, 2), "unit": unit}
+    print(json.dumps(line), flush=True)
+
+
+def write_speech_like(folder: Path, n_files: int, duration_s: float, sample_rate: int = 16_000) -> list[Path]:
+    """Write WAV files of noise in bursts of a syllable's length, with a spectrum that falls like that of speech."""
+    generator = np.random.default_rng(0)
+    n_samples = round(duration_s * sample_rate)
+    syllables = 0.5 - 0.5 * np.cos(2 * np.pi * 4 * np.arange(n_samples) / sample_rate)
+    fall = 1 / (1 + np.fft.rfftfreq(n_samples, 1 / sample_rate) / 500)
+    paths = []
+    for index in range(n_files):
+        noise = np.fft.irfft(np.fft.rfft(generator.standard_normal(n_samples)) * fall, n_samples)
+        paths.append(folder / f"burst{index:04d}.wav")
+        soundfile.write(paths[-1], 0.3 * noise / np.abs(noise).max() * syllables, sample_rate, subtype="PCM_16")
+    return paths

@@ -1,0 +1,100 @@
+"""Log-mel of a corpus against librosa: files on disk to features on disk, one thread each, in one run.
+
+``python benchmarks/log_mel.py [--data DIR --corpus emodb]``: DIR holds corpora, DIR/emodb the audio files.
+Without ``--data`` 200 speech-like WAV files of 2 s are made in a temporary folder. Unit: seconds of audio per
+second. The ratio to the floor tells how much of the time goes into decoding and the Fourier transform alone.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import serflow  # noqa: F401  # one thread, before NumPy starts
+
+# isort: split
+import librosa
+import numpy as np
+import scipy.fft
+import soundfile
+from _common import best_by_turns, print_comparison, write_speech_like
+
+from serflow.audio.decode import decode
+from serflow.features.mfb import DEFAULTS, SAMPLE_RATE, build
+from serflow.stores.frames import FrameRow, write_frames
+
+UNIT = "audio-s/s"
+N_FFT, HOP = 2048, 160
+
+
+def librosa_log_mel(waveform: np.ndarray) -> np.ndarray:
+    emphasised = librosa.effects.preemphasis(waveform, coef=0.97)
+    mel = librosa.feature.melspectrogram(
+        y=emphasised, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=40, fmin=0, fmax=8000
+    )
+    frames: np.ndarray = np.log(mel + 1e-6).T
+    return frames
+
+
+def librosa_end_to_end(paths: list[Path], folder: Path) -> None:
+    for path in paths:
+        waveform, _ = librosa.load(path, sr=SAMPLE_RATE)
+        np.save(folder / f"{path.stem}.npy", librosa_log_mel(waveform))
+
+
+def ours_end_to_end(paths: list[Path], folder: Path) -> None:
+    feature = build(DEFAULTS)
+    rows = (FrameRow(path.stem, feature(decode(path).waveform)) for path in paths)
+    write_frames(folder / "frames.parquet", rows, feature.info.dim, {"feature": "mfb"})
+
+
+def floor(paths: list[Path]) -> None:
+    """Decode, and transform as many frames as there are; no window, power, bands or file."""
+    block = np.zeros((128, N_FFT), np.float32)
+    for path in paths:
+        n_frames = 1 + len(soundfile.read(path, dtype="float32")[0]) // HOP
+        for start in range(0, n_frames, len(block)):
+            scipy.fft.rfft(block[: n_frames - start])
+
+
+def compare(paths: list[Path], folder: Path, name: str) -> None:
+    waveforms = [decode(path).waveform for path in paths]
+    duration_s = sum(map(len, waveforms)) / SAMPLE_RATE
+    feature = build(DEFAULTS)
+    librosa_log_mel(waveforms[0])
+    taken = best_by_turns(
+        {
+            "ours": lambda: ours_end_to_end(paths, folder),
+            "librosa": lambda: librosa_end_to_end(paths, folder),
+            "floor": lambda: floor(paths),
+            "our transform": lambda: [feature(waveform) for waveform in waveforms],
+            "librosa's transform": lambda: [librosa_log_mel(waveform) for waveform in waveforms],
+        }
+    )
+    speed = {key: duration_s / seconds for key, seconds in taken.items()}
+    print_comparison(f"log-mel end to end, {name}, peer librosa", speed["ours"], speed["librosa"], UNIT)
+    print_comparison(
+        f"log-mel transform, {name}, peer librosa", speed["our transform"], speed["librosa's transform"], UNIT
+    )
+    print_comparison(f"log-mel end to end, {name}, peer decoding and FFT alone", speed["ours"], speed["floor"], UNIT)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of corpora")
+    parser.add_argument("--corpus", default="emodb", help="folder in it")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if arguments.data is None:
+            paths, name = write_speech_like(folder, 200, 2.0), "200 WAV files of 2 s"
+        else:
+            audio = arguments.data / arguments.corpus
+            paths = sorted(path for path in audio.rglob("*") if path.suffix in (".wav", ".flac"))
+            name = f"{arguments.corpus}, {len(paths)} files"
+            if not paths:
+                parser.error(f"{audio}: no .wav or .flac file")
+        compare(paths, folder, name)
+
+
+if __name__ == "__main__":
+    main()

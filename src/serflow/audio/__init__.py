@@ -1,0 +1,1 @@
+"""Decoding, resampling and checking of audio files; the prepared-audio shards."""

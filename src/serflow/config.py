@@ -1,0 +1,384 @@
+"""The one typed source of the configuration: its keys, defaults, schema and checks.
+
+``config.yaml`` repeats the defaults with comments; ``workflow/schemas/config.schema.json`` is generated from
+here (``python -m serflow.config > workflow/schemas/config.schema.json``). Tests fail when either drifts.
+"""
+
+import difflib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from serflow.corpora.base import corpus_names, load_corpus
+from serflow.errors import ConfigError, CorpusError
+from serflow.plugins import plugin_names
+
+SYNTHETIC = "synthetic"
+_NAME = r"^[a-z][a-z0-9_]*$"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableOptions(_Section):
+    """How to read a folder with a table of labels (layout ``table``)."""
+
+    table: str
+    audio: str
+    columns: dict[str, str]
+    emotions: dict[str, str] = {}
+    language: str | None = None
+    published: dict[str, int] | None = None
+
+
+class CorpusConfig(_Section):
+    """One corpus: where it lies and how it is read."""
+
+    root: str | None = None
+    allow_partial: bool = False
+    shards: int | None = Field(default=None, ge=1, le=9999)
+    layout: str | None = None
+    title: str | None = None
+    language: str | None = None
+    options: TableOptions | None = None
+
+
+class AudioConfig(_Section):
+    """What passes the door for audio files."""
+
+    min_duration_s: float = Field(default=0.1, gt=0)
+    shard_size: int = Field(default=512, ge=1)
+
+
+class SyntheticConfig(_Section):
+    """Size and planted effects of the stand-in corpora."""
+
+    utterances: int = Field(default=240, ge=40)
+    seed: int = 0
+    emotion_strength: float = Field(default=1.0, ge=0)
+    speaker_bias: float = Field(default=1.0, ge=0)
+    scatter: float = Field(default=1.0, ge=0)
+
+
+class Esc50Config(_Section):
+    """Where ESC-50 lies."""
+
+    root: str = SYNTHETIC
+    allow_partial: bool = False
+
+
+class ProfileConfig(_Section):
+    """SNR (dB) of each type of noise in a profile."""
+
+    natural: float
+    interior: float
+    human: float
+
+
+class NoiseConfig(_Section):
+    """Noise overlay (DLC paper, section III-B)."""
+
+    esc50: Esc50Config = Esc50Config()
+    mixing: Literal["snr", "authors_gain"] = "snr"
+    seed: int = 0
+    profiles: dict[str, ProfileConfig] = {
+        "h1": ProfileConfig(natural=-5, interior=-20, human=-20),
+        "h2": ProfileConfig(natural=-20, interior=-1, human=-5),
+        "h3": ProfileConfig(natural=-5, interior=-30, human=-10),
+    }
+
+
+class DlcModelConfig(_Section):
+    """Encoder, decoder and classifier (DLC paper, section IV-A)."""
+
+    maps: int = Field(default=128, ge=1)
+    kernel: int = Field(default=16, ge=1)
+    dilations: list[int] = Field(default=[1, 2, 4], min_length=1)
+    pool: int = Field(default=4, ge=1)
+    hidden: int = Field(default=128, ge=1)
+    instance_norm: bool = False
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class DlcTrainingConfig(_Section):
+    """Training (DLC paper, section V)."""
+
+    optimizer: Literal["adam", "adadelta"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    batch_size: int = Field(default=32, ge=1)
+    max_epochs: int = Field(default=1000, ge=1)
+    patience: int = Field(default=10, ge=1)
+    reconstruction_weight: float = Field(default=1.0, ge=0)
+    class_weights: bool = True
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class DlcStandInConfig(_Section):
+    """What a synthetic corpus gets instead of the settings above it."""
+
+    seeds: list[int] = Field(default=[0, 1], min_length=1)
+    maps: int = Field(default=32, ge=1)
+    max_epochs: int = Field(default=20, ge=1)
+
+
+class DlcConfig(_Section):
+    """Table I of the DLC paper."""
+
+    corpora: list[str] = Field(default=["msp_improv", "iemocap", "mosei"], min_length=1)
+    profiles: list[str] = Field(default=["h1", "h2", "h3"], min_length=1)
+    methods: list[str] = Field(default=["single", "moe_slc", "moe_dlc"], min_length=1)
+    feature: str = "mfb"
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    split: Literal["dialogue", "speaker"] = "dialogue"
+    iemocap_labels: Literal["merged", "hap_only"] = "merged"
+    model: DlcModelConfig = DlcModelConfig()
+    training: DlcTrainingConfig = DlcTrainingConfig()
+    stand_in: DlcStandInConfig = DlcStandInConfig()
+
+    @field_validator("corpora", "profiles", "methods", "seeds")
+    @classmethod
+    def _no_repeats(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) != len(values):
+            raise ValueError("an entry stands there twice")
+        return values
+
+
+_PUBLISHED_CORPORA = ("iemocap", "msp_improv", "mosei", "emodb", "cafe", "ravdess", "crema_d")
+_MFB = {
+    "n_mels": 40, "n_fft": 2048, "hop_length": 160, "preemphasis": 0.97, "fmin": 0.0, "fmax": 8000.0, "floor": 1e-6,
+}  # fmt: skip
+
+
+class Config(_Section):
+    """Everything a user may change."""
+
+    data_root: str = "."
+    corpora: dict[str, CorpusConfig] = {name: CorpusConfig(root=SYNTHETIC) for name in _PUBLISHED_CORPORA}
+    audio: AudioConfig = AudioConfig()
+    synthetic: SyntheticConfig = SyntheticConfig()
+    noise: NoiseConfig = NoiseConfig()
+    features: dict[str, dict[str, Any]] = {"mfb": _MFB}
+    dlc: DlcConfig = DlcConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        for name in self.dlc.corpora:
+            if name not in self.corpora:
+                raise ValueError(_unknown(f"dlc.corpora: {name!r} is not in corpora", name, self.corpora))
+        for name in self.dlc.profiles:
+            if name not in self.noise.profiles:
+                raise ValueError(
+                    _unknown(f"dlc.profiles: {name!r} is not in noise.profiles", name, self.noise.profiles)
+                )
+        for name in self.features:
+            if name not in plugin_names("serflow.features"):
+                raise ValueError(_unknown(f"features: no feature {name!r}", name, plugin_names("serflow.features")))
+        for name in self.dlc.methods:
+            known = plugin_names("serflow.studies.dlc.methods")
+            if name not in known:
+                raise ValueError(_unknown(f"dlc.methods: no method {name!r}", name, known))
+        if self.dlc.feature not in self.features:
+            raise ValueError(
+                _unknown(f"dlc.feature: {self.dlc.feature!r} is not in features", self.dlc.feature, self.features)
+            )
+        for name, corpus in self.corpora.items():
+            layout = corpus.layout or name
+            if name in _PUBLISHED_CORPORA and layout != name:
+                raise ValueError(
+                    f"corpora.{name}: this name is kept for the published corpus; give yours (layout {layout}) another"
+                )
+            if layout not in corpus_names():
+                raise ValueError(
+                    _unknown(
+                        f"corpora.{name}: no layout {layout!r}; for a corpus of your own set `layout: table`",
+                        layout,
+                        corpus_names(),
+                    )
+                )
+            if layout == "table" and (corpus.options is None or corpus.root == SYNTHETIC):
+                raise ValueError(f"corpora.{name}: layout `table` needs a root and `options` (see config.yaml)")
+        return self
+
+    # What the rules ask
+
+    def layout(self, corpus: str) -> str:
+        """Return the layout that reads this corpus."""
+        return self.corpora[corpus].layout or corpus
+
+    def title(self, corpus: str) -> str:
+        """Return the name of the corpus in tables."""
+        return self.corpora[corpus].title or load_corpus(self.layout(corpus)).info.title
+
+    def language(self, corpus: str) -> str:
+        """Return the ISO 639-1 code of the corpus's language."""
+        return self.corpora[corpus].language or load_corpus(self.layout(corpus)).info.language
+
+    def is_synthetic(self, corpus: str) -> bool:
+        """Say whether a stand-in takes this corpus's place."""
+        return self.corpora[corpus].root == SYNTHETIC
+
+    def root(self, corpus: str) -> Path:
+        """Return the folder of the corpus.
+
+        Raises
+        ------
+        ConfigError
+            If the corpus has no root.
+        """
+        root = self.corpora[corpus].root
+        if root is None:
+            raise ConfigError(f"corpora.{corpus}.root is null: set it to the folder of {self.title(corpus)}")
+        if root == SYNTHETIC:
+            return Path("resources/synthetic") / corpus
+        return Path(self.data_root) / Path(root).expanduser()
+
+    def esc50_root(self) -> Path:
+        """Return the folder of ESC-50."""
+        root = self.noise.esc50.root
+        if root == SYNTHETIC:
+            return Path("resources/synthetic/esc50")
+        return Path(self.data_root) / Path(root).expanduser()
+
+    def n_shards(self, corpus: str) -> int:
+        """Return the number of jobs that a corpus's audio is dealt to; needs no data."""
+        settings = self.corpora[corpus]
+        if settings.shards is not None:
+            return settings.shards
+        published = load_corpus(self.layout(corpus)).info.n_utterances
+        if settings.options is not None and settings.options.published is not None:
+            published = settings.options.published.get("total")
+        size = self.synthetic.utterances if self.is_synthetic(corpus) else published
+        return math.ceil(size / self.audio.shard_size) if size else 1
+
+    def dlc_seeds(self, corpus: str) -> list[int]:
+        """Return the seeds that a corpus is run with in the DLC study."""
+        return self.dlc.stand_in.seeds if self.is_synthetic(corpus) else self.dlc.seeds
+
+    def dlc_options(self, corpus: str) -> dict[str, Any]:
+        """Return labels, model and training settings of a corpus in the DLC study."""
+        model, training = self.dlc.model.model_dump(), self.dlc.training.model_dump()
+        if self.is_synthetic(corpus):
+            model["maps"] = self.dlc.stand_in.maps
+            training["max_epochs"] = self.dlc.stand_in.max_epochs
+        return {"labels": self.dlc.iemocap_labels, "model": model, "training": training}
+
+    def missing_inputs(self) -> list[str]:
+        """Say, a paragraph each, which corpora and noises of the tables are not there, and what to do."""
+        missing = []
+        for corpus in self.dlc.corpora:
+            if self.is_synthetic(corpus):
+                continue
+            info = load_corpus(self.layout(corpus)).info
+            try:
+                root = self.root(corpus)
+            except ConfigError as error:
+                missing.append(str(error))
+                continue
+            if not root.is_dir():
+                missing.append(
+                    f"corpora.{corpus}.root: no folder {root}\n"
+                    f"  {self.title(corpus)} comes from {info.address} ({info.licence}).\n"
+                    f"  Set `corpora: {{{corpus}: {{root: /path/to/it}}}}`, or `root: synthetic` for a stand-in,\n"
+                    f"  or take {corpus} out of `dlc: corpora:` to go on without it."
+                )
+        if not self.esc50_root().is_dir() and self.noise.esc50.root != SYNTHETIC:
+            missing.append(
+                f"noise.esc50.root: no folder {self.esc50_root()}\n"
+                "  ESC-50 comes from https://github.com/karolpiczak/ESC-50 (CC BY-NC 3.0).\n"
+                "  Set `noise: {esc50: {root: /path/to/ESC-50-master}}`, or `root: synthetic` for a stand-in."
+            )
+        return missing
+
+
+def _unknown(message: str, name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"{message} (did you mean {near[0]!r}?)" if near else f"{message} (known: {', '.join(sorted(known))})"
+
+
+def _annotated_keys(path: Sequence[str | int]) -> list[str]:
+    """Return the known keys of the section at ``path``."""
+    model: Any = Config
+    for part in path:
+        fields = getattr(model, "model_fields", None)
+        if fields is None or part not in fields:
+            # a free-form mapping: its values decide
+            continue
+        annotation = fields[part].annotation
+        arguments = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
+        model = arguments[-1] if arguments else annotation
+    return list(getattr(model, "model_fields", {}))
+
+
+def _key_line(files: Sequence[Path], path: Sequence[str | int]) -> str:
+    """Return ``file:line: `` of a key in the last of the files that sets it, or an empty string."""
+    for file in reversed(files):
+        try:
+            node: Any = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except (OSError, yaml.YAMLError):
+            continue
+        mark = None
+        for part in path:
+            if isinstance(node, yaml.MappingNode):
+                pair = next((pair for pair in node.value if pair[0].value == str(part)), None)
+                if pair is None:
+                    mark = None
+                    break
+                mark, node = pair[0].start_mark, pair[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                mark = node.start_mark
+        if mark is not None:
+            return f"{file.name}:{mark.line + 1}: "
+    return ""
+
+
+def _explain(error: ValidationError, files: Sequence[Path]) -> Iterator[str]:
+    for problem in error.errors(include_url=False):
+        path = problem["loc"]
+        where = _key_line(files, path)
+        key = ".".join(str(part) for part in path)
+        if problem["type"] == "extra_forbidden":
+            yield where + _unknown(f"unknown key {key}", str(path[-1]), _annotated_keys(path[:-1]))
+        elif problem["type"] == "value_error":
+            yield f"{where}{key}: {problem['ctx']['error']}" if key else f"{where}{problem['ctx']['error']}"
+        else:
+            yield f"{where}{key}: {problem['msg']} (it is {problem['input']!r})"
+
+
+def check_config(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Config:
+    """Check a merged configuration and return it typed.
+
+    Parameters
+    ----------
+    config
+        What Snakemake merged from the files and the command line.
+    files
+        The configuration files, in the order they were merged; used to name lines.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each thing that is wrong.
+    """
+    try:
+        return Config.model_validate(json.loads(json.dumps(config)))
+    except ValidationError as error:
+        raise ConfigError("The configuration is wrong:\n  " + "\n  ".join(_explain(error, files))) from error
+    except CorpusError as error:
+        raise ConfigError(f"The configuration is wrong:\n  {error}") from error
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of ``config.yaml``, for editors and `workflow/schemas`."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2))

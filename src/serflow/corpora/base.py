@@ -1,0 +1,190 @@
+"""What a corpus module gives: utterances as its publisher labels them, and the counts to expect.
+
+Corpus modules use the standard library alone, so that the Snakefile may ask them for titles and counts.
+Every module of this package but this one (and those whose names start with ``_``) is a corpus: it has a
+``CORPUS`` object, and its file name is its name in ``config.yaml``.
+"""
+
+import difflib
+import importlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from serflow.errors import CorpusError
+from serflow.plugins import plugin_names
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One labelled utterance. ``None`` where the publisher says nothing.
+
+    ``path`` is relative to the corpus root. ``start`` and ``end`` (s) cut the utterance out of a longer file;
+    both are ``None`` where the file is the utterance. ``turn`` orders the utterances of a dialogue from 0.
+    ``emotion`` is a word of the list in ``EMOTIONS``; ``ratings`` on their publisher's own scale.
+    """
+
+    id: str
+    path: str
+    speaker: str
+    language: str
+    start: float | None = None
+    end: float | None = None
+    session: str | None = None
+    dialogue: str | None = None
+    turn: int | None = None
+    gender: str | None = None
+    style: str | None = None
+    sentence: str | None = None
+    text: str | None = None
+    emotion: str | None = None
+    intensity: str | None = None
+    valence: float | None = None
+    activation: float | None = None
+    dominance: float | None = None
+    sentiment: float | None = None
+    valence_ratings: tuple[float, ...] | None = None
+
+
+EMOTIONS = (
+    "anger", "anxiety", "boredom", "calm", "disgust", "excitement", "fear", "frustration", "happiness",
+    "neutral", "sadness", "surprise", "other", "undecided",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file or label that was left out. ``utterance`` is empty where the label could not be read."""
+
+    utterance: str
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a corpus on disk holds: usable utterances in a fixed order, and what was left out and why.
+
+    ``published_total`` is set where the options say how many utterances there should be.
+    """
+
+    utterances: list[Utterance] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    published_total: int | None = None
+
+    def reject_duplicates(self) -> None:
+        """Keep the first utterance of each id and move the others to ``rejected``."""
+        first: dict[str, Utterance] = {}
+        for utterance in self.utterances:
+            kept = first.setdefault(utterance.id, utterance)
+            if kept is not utterance:
+                reason = f"duplicate id: {kept.path} has it already; ids must be unique in a corpus"
+                self.rejected.append(Rejected(utterance.id, utterance.path, reason))
+        self.utterances = list(first.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A published count: utterances per value of ``column``, over utterances whose emotion is in ``among``.
+
+    Where ``complete`` is false, only some values were published and the others are not checked.
+    """
+
+    column: str
+    counts: Mapping[str, int]
+    among: tuple[str, ...] | None = None
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusInfo:
+    """Facts of a corpus that need no data: for headings, messages and the size of the DAG."""
+
+    title: str
+    n_utterances: int | None
+    language: str
+    licence: str
+    address: str
+    published: tuple[Count, ...] = ()
+
+
+@runtime_checkable
+class Corpus(Protocol):
+    """A corpus: its facts, and how to read its publisher's layout."""
+
+    info: CorpusInfo
+
+    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """List the corpus under ``root``.
+
+        Raises
+        ------
+        CorpusError
+            If ``root`` is not laid out as the publisher ships it.
+        """
+        ...
+
+
+def corpus_names() -> list[str]:
+    """Return the names of the corpus layouts that this package reads."""
+    return plugin_names("serflow.corpora")
+
+
+def load_corpus(layout: str) -> Corpus:
+    """Return the corpus of that layout.
+
+    Raises
+    ------
+    CorpusError
+        If there is no such layout.
+    """
+    if layout not in corpus_names():
+        raise CorpusError(f"no corpus layout {layout!r}; known: {', '.join(corpus_names())}")
+    corpus = importlib.import_module(f"serflow.corpora.{layout}").CORPUS
+    assert isinstance(corpus, Corpus)
+    return corpus
+
+
+def unknown_name(name: str, known: Iterable[str], what: str) -> str:
+    """Return a sentence that refuses ``name`` and offers the nearest known one."""
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1)
+    offer = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"unknown {what} {name!r}: {offer}known: {', '.join(names) or 'none'}"
+
+
+def refuse_options(options: Mapping[str, Any], known: Iterable[str] = ()) -> None:
+    """Refuse options that a layout does not have.
+
+    Raises
+    ------
+    CorpusError
+        Naming the first unknown option and the nearest known one.
+    """
+    for name in options:
+        if name not in known:
+            raise CorpusError(unknown_name(name, known, "option of this corpus layout"))
+
+
+def missing_from_published(listing: Listing, info: CorpusInfo) -> list[str]:
+    """Say, a line each, where the listing differs from the published counts; empty when it does not."""
+    lines = []
+    total = info.n_utterances if listing.published_total is None else listing.published_total
+    if total is not None and len(listing.utterances) != total:
+        lines.append(f"utterances: {len(listing.utterances)} of {total} published")
+    for published in info.published:
+        found = Counter(
+            str(getattr(utterance, published.column))
+            for utterance in listing.utterances
+            if published.among is None or utterance.emotion in published.among
+        )
+        among = f" (of {', '.join(published.among)})" if published.among else ""
+        for value, count in published.counts.items():
+            if found[value] != count:
+                lines.append(f"{published.column} {value}{among}: {found[value]} of {count}")
+        if published.complete:
+            for value in sorted(found.keys() - published.counts.keys()):
+                lines.append(f"{published.column} {value}{among}: {found[value]}, none published")
+    return lines

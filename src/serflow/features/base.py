@@ -1,0 +1,122 @@
+"""What a feature module gives: frames or a vector of a waveform, and what they are.
+
+Every module of this package but this one (and those whose names start with ``_``) is a feature: it has a
+``build(parameters)`` that returns a `Feature`, and its file name is its name in ``config.yaml``.
+"""
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from serflow.errors import AudioError, ConfigError
+from serflow.plugins import plugin_names
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureInfo:
+    """What a feature is.
+
+    ``sample_rate`` (Hz) is that of the waveform it takes, ``dim`` the number of columns it gives. ``hop_s`` (s)
+    is the time from one frame to the next; a feature of kind ``vector`` gives one row and has none. ``units``
+    says what a value measures.
+    """
+
+    name: str
+    sample_rate: int
+    dim: int
+    hop_s: float | None
+    kind: Literal["frames", "vector"]
+    units: str
+
+
+@runtime_checkable
+class Feature(Protocol):
+    """A feature with its parameters set."""
+
+    info: FeatureInfo
+
+    def __call__(self, waveform: FloatArray) -> FloatArray:
+        """Compute the feature of one utterance.
+
+        Parameters
+        ----------
+        waveform
+            Samples ``(n_samples,)``, float32 in -1..1, at ``info.sample_rate``.
+
+        Returns
+        -------
+        Frames ``(n_frames, dim)`` float32; ``(1, dim)`` for kind ``vector``.
+
+        Raises
+        ------
+        AudioError
+            If the waveform is not one channel of float32, or is empty.
+        """
+        ...
+
+
+def feature_names() -> list[str]:
+    """Return the names of the features that this package computes."""
+    return plugin_names("serflow.features")
+
+
+def load_feature(name: str, parameters: Mapping[str, Any]) -> Feature:
+    """Return the feature of that name with ``parameters`` in place of its defaults.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such feature, or it has no such parameter.
+    """
+    if name not in feature_names():
+        raise ConfigError(f"no feature {name!r}; known: {', '.join(feature_names())}")
+    feature = importlib.import_module(f"serflow.features.{name}").build(parameters)
+    assert isinstance(feature, Feature)
+    return feature
+
+
+def merge_parameters(feature: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``defaults`` with the ``given`` values; whole numbers are taken where a float is the default.
+
+    Raises
+    ------
+    ConfigError
+        If a name is not among the defaults, or a value is not of its default's type.
+    """
+    merged = dict(defaults)
+    for name, value in given.items():
+        if name not in defaults:
+            near = difflib.get_close_matches(name, defaults, n=1, cutoff=0.0)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(f"feature {feature}: no parameter {name!r}; {hint}Known: {', '.join(defaults)}")
+        wanted = type(defaults[name])
+        if wanted is float and type(value) is int:
+            value = float(value)
+        if type(value) is not wanted:
+            raise ConfigError(
+                f"feature {feature}: {name} is {value!r} where a value such as {defaults[name]!r} is needed"
+            )
+        merged[name] = value
+    return merged
+
+
+def check_waveform(waveform: FloatArray) -> None:
+    """Refuse what is not one channel of float32 samples.
+
+    Raises
+    ------
+    AudioError
+        If the waveform has another shape or type, or is empty.
+    """
+    if waveform.ndim != 1 or waveform.dtype != np.float32 or not len(waveform):
+        raise AudioError(
+            f"a waveform of {waveform.dtype} {waveform.shape} where float32 (n_samples,) with at least one sample "
+            "is needed; read audio through the prepared-audio shards"
+        )

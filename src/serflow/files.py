@@ -1,0 +1,115 @@
+"""Writing files so that a reader never sees half of one, and hashing them."""
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from serflow.errors import SerflowError
+
+_CHUNK = 1 << 20
+
+
+def explain_os_error(error: OSError, path: Path) -> SerflowError:
+    """Turn an operating-system error met while writing ``path`` into one sentence with a next step."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SerflowError(
+            f"{path}: no space left on the disk; nothing half-written was kept. "
+            "Free some space and run the same command again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return SerflowError(
+            f"{path}: not writable ({error.strerror}). Make the folder writable, "
+            "or run from another folder with `snakemake --directory DIR`."
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return SerflowError(f"{path}: a file stands where a folder is needed; move it away.")
+    return SerflowError(f"{path}: cannot be written: {error.strerror or error}")
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary name beside ``path``; on success flush it to disk and rename it to ``path``.
+
+    A killed or failed writer leaves no file under the final name.
+
+    Raises
+    ------
+    SerflowError
+        If the disk is full or the folder cannot be written.
+    """
+    final = Path(path)
+    temporary: Path | None = None
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{final.name}.tmp-", dir=final.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(final)
+    except OSError as error:
+        raise explain_os_error(error, final) from error
+    finally:
+        if temporary is not None:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write ``content`` as indented JSON with sorted keys, atomically; NaN is refused."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows under a heading as UTF-8 CSV, atomically; ``None`` becomes an empty cell."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    SerflowError
+        If the file is absent or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SerflowError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise SerflowError(f"{path}: not valid JSON ({error}); delete it and run again") from error
+
+
+def sha256_file(path: str | os.PathLike[str], end: int | None = None) -> str:
+    """SHA-256 of the first ``end`` bytes of a file (all of it by default), as hexadecimal."""
+    digest = hashlib.sha256()
+    left = end
+    with open(path, "rb") as handle:
+        while left is None or left > 0:
+            block = handle.read(_CHUNK if left is None else min(_CHUNK, left))
+            if not block:
+                break
+            digest.update(block)
+            left = None if left is None else left - len(block)
+    return digest.hexdigest()

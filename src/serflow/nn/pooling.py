@@ -1,0 +1,43 @@
+"""Pooling over frames that knows which frames are padding."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def frame_mask(lengths: Tensor, n_frames: int) -> Tensor:
+    """Return a boolean mask ``(batch, n_frames, 1)``, true on the frames of each utterance."""
+    return (torch.arange(n_frames, device=lengths.device) < lengths[:, None])[..., None]
+
+
+def pooled_lengths(lengths: Tensor, size: int) -> Tensor:
+    """Return the number of frames that `max_pool` leaves: ``ceil(lengths / size)``."""
+    return (lengths + size - 1) // size
+
+
+def max_pool(frames: Tensor, size: int) -> Tensor:
+    """Take the maximum of each ``size`` frames; the last window may be shorter.
+
+    Parameters
+    ----------
+    frames
+        Activations after a ReLU, ``(batch, frames, dim)``, zero on padded frames: zero is below none of
+        them, so padding never wins.
+    size
+        Window and stride, in frames.
+
+    Returns
+    -------
+    Tensor
+        ``(batch, ceil(frames / size), dim)``.
+    """
+    excess = -frames.shape[1] % size
+    if excess:
+        frames = F.pad(frames, (0, 0, 0, excess))
+    return frames.unflatten(1, (-1, size)).amax(2)
+
+
+def global_max(frames: Tensor, lengths: Tensor) -> Tensor:
+    """Take the maximum over the frames of each utterance: ``(batch, frames, dim)`` to ``(batch, dim)``."""
+    padded = ~frame_mask(lengths, frames.shape[1])
+    return frames.masked_fill(padded, -torch.inf).amax(1)

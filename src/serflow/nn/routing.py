@@ -1,0 +1,59 @@
+"""Dynamic layer customisation: each row of a batch through the layer of its condition, order kept.
+
+Wilf and Mower Provost, section IV-B: instances are separated by noise condition, each group trains its own
+encoder, and the results are put back in their original order.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def route(experts: Sequence[nn.Module] | nn.ModuleList, conditions: Tensor, *inputs: Tensor) -> Tensor:
+    """Run each row through the expert of its condition and put the results back in order.
+
+    An expert sees its own rows only, so it gets their gradient and no other; the expert of a condition that
+    is not in the batch gets none.
+
+    Parameters
+    ----------
+    experts
+        One module a condition; all give the same shape but for the number of rows.
+    conditions
+        Index of the expert of each row, ``(batch,)`` int64.
+    inputs
+        What the experts are called with, each ``(batch, ...)``.
+
+    Returns
+    -------
+    Tensor
+        ``(batch, ...)``, rows in the order of the inputs.
+
+    Raises
+    ------
+    ValueError
+        If a condition has no expert.
+    """
+    if not bool(((conditions >= 0) & (conditions < len(experts))).all()):
+        raise ValueError(f"conditions must be 0 to {len(experts) - 1}: got {conditions.unique().tolist()}")
+    rows = [torch.nonzero(conditions == index).squeeze(1) for index in range(len(experts))]
+    outputs = [
+        expert(*(values.index_select(0, group) for values in inputs))
+        for expert, group in zip(experts, rows, strict=True)
+        if len(group)
+    ]
+    order = torch.argsort(torch.cat(rows))
+    return torch.cat(outputs).index_select(0, order)
+
+
+class RoutedExperts(nn.Module):
+    """One expert a condition, with `route` between them."""
+
+    def __init__(self, experts: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList(experts)
+
+    def forward(self, conditions: Tensor, *inputs: Tensor) -> Tensor:
+        """Route; see `route`."""
+        return route(self.experts, conditions, *inputs)

@@ -1,0 +1,14 @@
+"""Plug-ins found by their file name: a corpus, a feature, a method is a module in its package.
+
+Plug-ins are loaded by name at run time and imported by no other module, so that a change of one leaves the
+fingerprints of the others alone.
+"""
+
+import importlib
+import pkgutil
+
+
+def plugin_names(package: str) -> list[str]:
+    """Return the modules of ``package`` that are plug-ins: all but ``base`` and those starting with ``_``."""
+    modules = (module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__))
+    return sorted(name for name in modules if name != "base" and not name.startswith("_"))

@@ -1,0 +1,1 @@
+"""Figures and tables beside the papers'."""

@@ -1,0 +1,80 @@
+"""What every stage shares: its command line, its log and the way it fails.
+
+A stage is a module with a ``main(arguments)`` that a rule calls as ``python -m serflow.<stage>`` and that a
+person can call the same way by hand.
+"""
+
+import argparse
+import json
+import logging
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import serflow
+from serflow.errors import SerflowError
+from serflow.files import explain_os_error
+
+log = logging.getLogger("serflow")
+
+
+def json_option(text: str) -> Any:
+    """Parse a JSON command-line value, for ``argparse``'s ``type=``."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
+
+
+def stage_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options that all stages have."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--log", type=Path, default=None, help="also write the log to this file")
+    return parser
+
+
+def _start_log(path: Path | None) -> None:
+    handlers: list[logging.Handler] = []
+    if path is None:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    else:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        except OSError as error:
+            raise explain_os_error(error, path) from error
+        console = logging.StreamHandler(sys.stderr)
+        console.setLevel(logging.WARNING)
+        handlers.append(console)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=handlers, force=True
+    )
+    logging.captureWarnings(True)
+
+
+def run_stage(
+    parser: argparse.ArgumentParser,
+    main: Callable[[argparse.Namespace], None],
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Parse the command line, run ``main`` and leave with status 0, or 1 after one clear sentence.
+
+    An expected failure (`SerflowError`) is printed without a traceback; any other keeps it. Both also
+    stand in the log file.
+    """
+    arguments = parser.parse_args(argv)
+    try:
+        _start_log(arguments.log)
+        log.info("serflow %s, Python %s: %s", serflow.__version__, platform.python_version(), " ".join(sys.argv))
+        start = time.monotonic()
+        main(arguments)
+        log.info("done in %.1f s", time.monotonic() - start)
+    except SerflowError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("an unexpected error: please report it with this log")
+        sys.exit(1)

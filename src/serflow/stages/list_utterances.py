@@ -1,0 +1,54 @@
+"""Stage: list a corpus as its publisher ships it. ``python -m serflow.stages.list_utterances --help``."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from serflow.corpora._completeness import differences_from_published, require_nothing_rejected, require_utterances
+from serflow.corpora._tables import write_listing, write_rejected
+from serflow.corpora.base import load_corpus
+from serflow.stage import json_option, run_stage, stage_parser
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """List ``--root`` into ``--listing`` and ``--rejected``, and compare with the published counts."""
+    corpus = load_corpus(arguments.layout)
+    listing = corpus.list(arguments.root, arguments.options)
+    write_rejected(arguments.rejected, listing.rejected)
+    require_utterances(listing, arguments.corpus, arguments.root)
+    warnings: list[str] = []
+    if arguments.synthetic:
+        require_nothing_rejected(listing, arguments.corpus)
+    else:
+        warnings = differences_from_published(
+            listing, corpus.info, arguments.corpus, arguments.root, arguments.allow_partial
+        )
+    utterances = listing.utterances
+    if arguments.language is not None:
+        utterances = [replace(utterance, language=arguments.language) for utterance in utterances]
+    write_listing(
+        arguments.listing,
+        utterances,
+        metadata={
+            "corpus": arguments.corpus,
+            "layout": arguments.layout,
+            "title": arguments.title or corpus.info.title,
+            "synthetic": arguments.synthetic,
+            "warnings": warnings,
+        },
+    )
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--corpus", required=True, help="name of the corpus in config.yaml")
+    parser.add_argument("--layout", required=True, help="module of serflow.corpora that reads it")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the corpus")
+    parser.add_argument("--options", type=json_option, default={}, help="options of the layout, JSON")
+    parser.add_argument("--title", default=None, help="heading in tables; the layout's title by default")
+    parser.add_argument("--language", default=None, help="ISO 639-1 code in place of the layout's")
+    parser.add_argument("--synthetic", action="store_true", help="root is a stand-in: nothing may be rejected")
+    parser.add_argument("--allow-partial", action="store_true", help="differences from published counts are warnings")
+    parser.add_argument("--listing", type=Path, required=True, help="output: Parquet of the utterances")
+    parser.add_argument("--rejected", type=Path, required=True, help="output: CSV of what was left out and why")
+    run_stage(parser, main)

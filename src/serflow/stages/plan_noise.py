@@ -1,0 +1,62 @@
+"""Stage: draw the noise of a corpus in one profile. ``python -m serflow.stages.plan_noise --help``."""
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from serflow.audio.prepared import PreparedUtterance, iterate_prepared
+from serflow.errors import NoiseError
+from serflow.noise.mixing import ClipBank, write_plan
+from serflow.noise.plan import MIXINGS, check_profile, draw_clips, make_plan
+from serflow.progress import progress
+from serflow.stage import json_option, run_stage, stage_parser
+from serflow.stores.parquet import read_metadata, read_table
+
+log = logging.getLogger(__name__)
+
+
+def _all_audio(shards: Sequence[Path], corpus: str) -> Iterator[PreparedUtterance]:
+    for shard in shards:
+        yield from iterate_prepared(shard, expect={"corpus": corpus})
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Draw condition, clip and offset of each utterance, and set the level."""
+    snrs = check_profile(arguments.snrs, arguments.mixing)
+    corpus = read_metadata(arguments.utterances)["corpus"]
+    utterances = read_table(arguments.utterances, kind="utterances", columns=["id"]).column("id").to_pylist()
+    bank = ClipBank.read(arguments.clips)
+    draws = draw_clips(utterances, bank.by_condition, arguments.profile, arguments.seed)
+    audio = progress(_all_audio(arguments.audio, corpus), len(utterances), "planning noise")
+    rows = {row.utterance: row for row in make_plan(audio, draws, bank, snrs, arguments.mixing)}
+    missing = [utterance for utterance in utterances if utterance not in rows]
+    if missing:
+        raise NoiseError(
+            f"{arguments.utterances}: {len(missing)} utterances, first {missing[0]!r}, are in none of the "
+            f"{len(arguments.audio)} audio shards given; give all shards of the corpus, or build them again"
+        )
+    metadata = {
+        "corpus": corpus,
+        "profile": arguments.profile,
+        "profile_snrs": snrs,
+        "mixing": arguments.mixing,
+        "seed": arguments.seed,
+        "synthetic_clips": bank.synthetic,
+    }
+    write_plan(arguments.plan, [rows[utterance] for utterance in utterances], metadata)
+    scaled = sum(row.scale < 1 for row in rows.values())
+    log.info("%d utterances planned, %d of them scaled down so as not to clip", len(rows), scaled)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--utterances", type=Path, required=True, help="the corpus's utterances.parquet")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="all shards of prepared audio")
+    parser.add_argument("--clips", type=Path, required=True, help="noise clips (clips.parquet)")
+    parser.add_argument("--profile", required=True, help="name of the profile, part of the draw")
+    parser.add_argument("--snrs", type=json_option, required=True, help="JSON: SNR in dB of natural, interior, human")
+    parser.add_argument("--mixing", choices=MIXINGS, default="snr", help="how the level is set")
+    parser.add_argument("--seed", type=int, default=0, help="part of the draw")
+    parser.add_argument("--plan", type=Path, required=True, help="output: noise plan")
+    run_stage(parser, main)

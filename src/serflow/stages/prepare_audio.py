@@ -1,0 +1,97 @@
+"""Stage: decode a shard of a corpus to 16 kHz mono. ``python -m serflow.stages.prepare_audio --help``."""
+
+import argparse
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from serflow.audio.prepared import PreparedUtterance, prepare, write_prepared
+from serflow.errors import AudioError, CorpusError, SerflowError
+from serflow.files import write_csv
+from serflow.progress import progress
+from serflow.stage import json_option, run_stage, stage_parser
+from serflow.stores.parquet import read_metadata, read_table
+
+log = logging.getLogger(__name__)
+REJECTED_COLUMNS = ("utterance", "path", "reason")
+
+
+def _shard_rows(listing: Path, shard: int, n_shards: int) -> list[dict[str, Any]]:
+    if not 0 <= shard < n_shards:
+        raise SerflowError(f"--shard {shard:04d} does not exist: there are {n_shards} shards, from 0000")
+    rows: list[dict[str, Any]] = read_table(listing, kind="listing", columns=["id", "path", "start", "end"]).to_pylist()
+    return [row for i, row in enumerate(rows) if i * n_shards // len(rows) == shard]
+
+
+def _sources_digest(rows: list[dict[str, Any]], root: Path) -> str:
+    """Hash which parts of which files, of how many bytes, a shard is made of."""
+    digest = hashlib.sha256()
+    for row in rows:
+        size = None
+        with suppress(OSError, ValueError):
+            size = (root / row["path"]).stat().st_size
+        digest.update(repr((row["id"], row["path"], row["start"], row["end"], size)).encode())
+    return digest.hexdigest()
+
+
+def _check_options(options: Any) -> None:
+    known = {"min_duration_s", "max_duration_s"}
+    if not isinstance(options, dict) or not {"min_duration_s"} <= options.keys() <= known:
+        raise SerflowError(f"--options {options!r}: give min_duration_s and, if wanted, max_duration_s, both in s")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Decode the utterances of ``--shard``; what cannot be used goes to ``--rejected`` with its reason."""
+    _check_options(arguments.options)
+    corpus = read_metadata(arguments.listing)["corpus"]
+    if not arguments.root.is_dir():
+        raise CorpusError(
+            f"{arguments.root}: no such folder; set corpora.{corpus}.root in config.yaml to where the corpus lies"
+        )
+    rows = _shard_rows(arguments.listing, int(arguments.shard), arguments.n_shards)
+    rejected: list[tuple[str, str, str]] = []
+    clipped: list[str] = []
+
+    def accepted() -> Iterator[PreparedUtterance]:
+        for row in progress(rows, len(rows), "decoding"):
+            path = arguments.root / row["path"]
+            try:
+                prepared = prepare(row["id"], path, row["start"], row["end"], **arguments.options)
+            except AudioError as error:
+                rejected.append((row["id"], row["path"], str(error)))
+                continue
+            if prepared.clipped_samples:
+                clipped.append(row["id"])
+            yield prepared
+
+    metadata = {
+        "corpus": corpus,
+        "shard": arguments.shard,
+        "n_shards": arguments.n_shards,
+        "sources": _sources_digest(rows, arguments.root),
+        "options": arguments.options,
+    }
+    n_accepted = write_prepared(arguments.audio, accepted(), metadata)
+    write_csv(arguments.rejected, REJECTED_COLUMNS, rejected)
+    log.info("%d utterances accepted, %d rejected", n_accepted, len(rejected))
+    if clipped:
+        log.warning("%d utterances exceed full scale and were clipped, first %s", len(clipped), clipped[0])
+    if rows and not n_accepted:
+        log.warning("no utterance of this shard could be used; reasons in %s", arguments.rejected)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--listing", type=Path, required=True, help="the corpus's listing.parquet")
+    parser.add_argument("--root", type=Path, required=True, help="the corpus's folder")
+    parser.add_argument("--shard", required=True, help='this shard, e.g. "0000"')
+    parser.add_argument("--n-shards", type=int, required=True, help="number of shards of the corpus")
+    parser.add_argument(
+        "--options", type=json_option, required=True, help="JSON: min_duration_s, max_duration_s (optional), in s"
+    )
+    parser.add_argument("--audio", type=Path, required=True, help="output: Parquet shard of prepared audio")
+    parser.add_argument("--rejected", type=Path, required=True, help="output: CSV of utterances left out")
+    run_stage(parser, main)

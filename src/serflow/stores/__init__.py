@@ -1,0 +1,1 @@
+"""Parquet shards and packed tensors: write, read, check, describe."""

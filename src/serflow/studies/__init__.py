@@ -1,0 +1,1 @@
+"""One package a paper: models, training matrix, tables, published figures."""

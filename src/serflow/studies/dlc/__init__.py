@@ -1,0 +1,1 @@
+"""Noise-robust SER with dynamic layer customisation (Wilf and Mower Provost)."""

@@ -1,0 +1,72 @@
+"""The methods of the study: one module each in ``methods``, named as in ``config.yaml``.
+
+A method module holds ``METHOD``, its static facts, and ``build(sizes, options)``, which makes its network.
+It imports what needs torch inside ``build``, so the Snakefile may ask for facts. Methods are loaded by name
+and imported by no other module: a change of one leaves the others' fingerprints alone.
+"""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from serflow.errors import ConfigError
+from serflow.plugins import plugin_names
+
+
+@dataclass(frozen=True, slots=True)
+class MethodInfo:
+    """Facts of a method that need no network.
+
+    Parameters
+    ----------
+    title
+        The row's name in Table I.
+    experiments
+        Those that the method is part of.
+    modality
+        ``uni`` (acoustic) or ``multi`` (acoustic and lexical).
+    needs_gate
+        At test time it routes by the predictions of ``noise_classifier``.
+    homogeneous_batches
+        Training batches hold one noise condition each.
+    predicts
+        ``emotion`` or ``condition``.
+    """
+
+    title: str
+    experiments: tuple[str, ...] = ("exp1", "exp2")
+    modality: str = "uni"
+    needs_gate: bool = False
+    homogeneous_batches: bool = False
+    predicts: str = "emotion"
+
+
+def method_names() -> list[str]:
+    """Return the names of the methods, sorted."""
+    return plugin_names("serflow.studies.dlc.methods")
+
+
+def load_method(name: str) -> ModuleType:
+    """Return the module of a method.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such method.
+    """
+    if name not in method_names():
+        raise ConfigError(f"no method {name!r} in the dlc study; known: {', '.join(method_names())}")
+    return importlib.import_module(f"serflow.studies.dlc.methods.{name}")
+
+
+def method_info(name: str) -> MethodInfo:
+    """Return the facts of a method, without importing torch.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such method.
+    """
+    info = load_method(name).METHOD
+    assert isinstance(info, MethodInfo)
+    return info

@@ -1,0 +1,295 @@
+"""What a cell trains on: utterances with their targets, noise conditions and features, split into folds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from serflow.errors import StoreError, TrainingError
+from serflow.nn.pooling import frame_mask
+from serflow.stores.frames import PackedFrames
+from serflow.stores.parquet import read_metadata, read_table
+from serflow.studies.dlc.labels import COLUMNS, Labels, emotion_labels
+from serflow.training.batching import pad_frames
+
+CONDITIONS = ("natural", "human", "interior")
+NOT_HELD_OUT = "none"
+HELD_OUT = {"exp1": (NOT_HELD_OUT,), "exp2": CONDITIONS}
+CLAMP = 3.0
+ROLES = ("train", "val", "test")
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """Utterances padded to one length.
+
+    ``noisy`` and ``clean`` are ``(batch, frames, bands)``, normalised, zero on padded frames; ``lengths`` and
+    ``conditions`` (indices of the conditions of training) are ``(batch,)``; ``targets`` are
+    ``(batch, classes)``.
+    """
+
+    noisy: Tensor
+    clean: Tensor
+    lengths: Tensor
+    targets: Tensor
+    conditions: Tensor
+
+
+@dataclass(frozen=True)
+class CellFiles:
+    """The files that a cell reads; ``clean`` and ``noisy`` are indices of packed frames."""
+
+    utterances: Path
+    split: Path
+    plan: Path
+    clean: Path
+    noisy: Path
+
+    def digests(self) -> list[str]:
+        """Return the SHA-256 of the data of each file."""
+        paths = (self.utterances, self.split, self.plan, self.clean, self.noisy)
+        return [str(read_metadata(path)["data_sha256"]) for path in paths]
+
+
+@dataclass(frozen=True)
+class CellData:
+    """Utterances of a cell in the order of the utterance table; arrays have a row for each.
+
+    ``targets`` are distributions over ``classes``, ``conditions`` index ``CONDITIONS``, ``roles`` has an array
+    for each seed.
+    """
+
+    utterances: list[str]
+    classes: tuple[str, ...]
+    targets: FloatArray
+    conditions: IntArray
+    roles: dict[int, npt.NDArray[np.str_]]
+    clean: PackedFrames
+    noisy: PackedFrames
+    clean_rows: IntArray
+    noisy_rows: IntArray
+    excluded: int
+
+    @property
+    def lengths(self) -> IntArray:
+        """Frames of each utterance."""
+        return self.noisy.lengths[self.noisy_rows]
+
+
+class Fold(NamedTuple):
+    """Rows of a fit, and the conditions that training sees (indices of ``CONDITIONS``)."""
+
+    train: IntArray
+    val: IntArray
+    test: IntArray
+    seen: tuple[int, ...]
+
+    def expert_of(self, conditions: IntArray) -> IntArray:
+        """Return the place of each condition among those of training, -1 for the one held out."""
+        places = np.full(len(CONDITIONS), -1, dtype=np.int64)
+        places[list(self.seen)] = np.arange(len(self.seen))
+        return places[conditions]
+
+
+def _look_up(names: Sequence[str], found: dict[str, int], path: Path) -> IntArray:
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise StoreError(
+            f"{path}: {len(missing)} of {len(names)} utterances are missing, the first is {missing[0]}; "
+            "delete it and run the same command again"
+        )
+    return np.array([found[name] for name in names], dtype=np.int64)
+
+
+def _read_roles(path: Path, corpus: str, names: Sequence[str], seeds: Sequence[int]) -> dict[int, npt.NDArray[np.str_]]:
+    table = read_table(path, kind="split", expect={"corpus": corpus})
+    roles = {}
+    for seed in seeds:
+        fold = table.filter(pc.equal(table.column("fold"), seed))
+        if not fold.num_rows:
+            raise StoreError(f"{path}: no fold {seed}; add the seed to the config and run again")
+        row_of = {name: row for row, name in enumerate(fold.column("utterance").to_pylist())}
+        roles[seed] = np.array(fold.column("role").to_pylist())[_look_up(names, row_of, path)]
+    return roles
+
+
+def _check_lengths(data: CellData, clean: Path, noisy: Path) -> None:
+    if clean_dim := data.clean.array.shape[1] - data.noisy.array.shape[1]:
+        raise StoreError(f"{clean}: {clean_dim:+d} bands beside {noisy}; delete both and run again")
+    unequal = np.flatnonzero(data.clean.lengths[data.clean_rows] != data.lengths)
+    empty = np.flatnonzero(data.lengths == 0)
+    for rows, what in ((unequal, f"not as many frames as in {noisy}"), (empty, "no frames")):
+        if len(rows):
+            raise StoreError(
+                f"{clean}: {data.utterances[rows[0]]} has {what} ({len(rows)} such utterances); "
+                "delete both and run again"
+            )
+
+
+def load_cell(
+    files: CellFiles, corpus: str, profile: str, seeds: Sequence[int], *, predicts: str, labels: str
+) -> CellData:
+    """Join utterance table, split, noise plan and features.
+
+    Parameters
+    ----------
+    files
+        What to read. Features stay memory-mapped.
+    corpus, profile
+        What the files must be of.
+    seeds
+        Folds to read.
+    predicts
+        ``emotion``: only utterances with a label of the study are kept. ``condition``: all are, and the
+        classes are the noise conditions.
+    labels
+        See `emotion_labels`.
+
+    Raises
+    ------
+    StoreError
+        If a file is damaged, of another corpus or profile, or lacks an utterance.
+    TrainingError
+        If the corpus has fewer than two classes.
+    """
+    table = read_table(files.utterances, kind="utterances", expect={"corpus": corpus}, columns=COLUMNS)
+    names: list[str] = table.column("id").to_pylist()
+    plan = read_table(
+        files.plan, kind="noise_plan", expect={"corpus": corpus, "profile": profile}, columns=["utterance", "condition"]
+    )
+    row_of = {name: row for row, name in enumerate(plan.column("utterance").to_pylist())}
+    drawn = np.array([CONDITIONS.index(name) for name in plan.column("condition").to_pylist()], dtype=np.int64)
+    conditions = drawn[_look_up(names, row_of, files.plan)]
+
+    if predicts == "condition":
+        one_hot = np.eye(len(CONDITIONS))[conditions].tolist()
+        found = Labels(CONDITIONS, dict(zip(names, one_hot, strict=True)), 0)
+    else:
+        # `layout` says whose labels they are where a corpus has a name of its own
+        layout = read_metadata(files.utterances).get("layout", corpus)
+        found = emotion_labels(layout, table.to_pylist(), labels)
+    kept = np.array([name in found.targets for name in names])
+    utterances = [name for name in names if name in found.targets]
+
+    clean = PackedFrames.open(files.clean, expect={"corpus": corpus, "condition": "clean"})
+    noisy = PackedFrames.open(files.noisy, expect={"corpus": corpus, "condition": profile})
+    data = CellData(
+        utterances=utterances,
+        classes=found.classes,
+        targets=np.array([found.targets[name] for name in utterances], dtype=np.float32),
+        conditions=conditions[kept],
+        roles=_read_roles(files.split, corpus, utterances, seeds),
+        clean=clean,
+        noisy=noisy,
+        clean_rows=_look_up(utterances, clean.row_of, files.clean),
+        noisy_rows=_look_up(utterances, noisy.row_of, files.noisy),
+        excluded=found.excluded,
+    )
+    _check_lengths(data, files.clean, files.noisy)
+    return data
+
+
+def select_fold(data: CellData, seed: int, held_out: str, *, predicts: str) -> Fold:
+    """Return the rows that a fit trains, validates and is tested on (section VI).
+
+    In experiment 2 the held-out condition is in neither training nor validation, and emotion methods are
+    tested on it alone. The noise classifier predicts all test utterances.
+
+    Raises
+    ------
+    TrainingError
+        If a part is empty, or training lacks a class.
+    """
+    roles = data.roles[seed]
+    held = data.conditions == CONDITIONS.index(held_out) if held_out in CONDITIONS else np.zeros(len(roles), dtype=bool)
+    tested = held if held_out in CONDITIONS and predicts == "emotion" else np.ones(len(roles), dtype=bool)
+    rows = {
+        "train": np.flatnonzero((roles == "train") & ~held),
+        "val": np.flatnonzero((roles == "val") & ~held),
+        "test": np.flatnonzero((roles == "test") & tested),
+    }
+    where = f"seed {seed}, held-out condition {held_out}"
+    for role in ROLES:
+        if not len(rows[role]):
+            raise TrainingError(f"{where}: no {role} utterances; use more utterances of the corpus or another seed")
+    seen = tuple(index for index, name in enumerate(CONDITIONS) if name != held_out)
+    missing = set(seen) - set(data.conditions[rows["train"]].tolist())
+    if missing:
+        raise TrainingError(f"{where}: no training utterance has {CONDITIONS[min(missing)]} noise; use more utterances")
+    return Fold(rows["train"], rows["val"], rows["test"], seen)
+
+
+class FrameStatistics(NamedTuple):
+    """Mean and standard deviation of each band, ``(bands,)``."""
+
+    mean: FloatArray
+    std: FloatArray
+
+
+def frame_statistics(packed: PackedFrames, rows: IntArray) -> FrameStatistics:
+    """Return the statistics of all frames of ``rows``, one utterance in memory at a time.
+
+    A band that never changes gets the deviation 1.
+    """
+    total = np.zeros(packed.array.shape[1])
+    squares = np.zeros_like(total)
+    for row in rows:
+        frames = packed[int(row)].astype(np.float64)
+        total += frames.sum(0)
+        squares += np.square(frames).sum(0)
+    count = packed.lengths[rows].sum()
+    mean = total / count
+    variance = np.maximum(squares / count - np.square(mean), 0.0)
+    constant = variance <= 1e-12 * np.square(mean)
+    std = np.where(constant, 1.0, np.sqrt(variance))
+    return FrameStatistics(mean.astype(np.float32), std.astype(np.float32))
+
+
+def batch_maker(
+    data: CellData, statistics: FrameStatistics, targets: FloatArray, experts: IntArray, device: torch.device
+) -> Callable[[IntArray], Batch]:
+    """Return a function from rows of ``data`` to a batch on ``device``.
+
+    Clean and noisy features are normalised by the same statistics and clamped to 3 deviations.
+
+    Parameters
+    ----------
+    data
+        Where the features are.
+    statistics
+        Of the noisy training frames.
+    targets
+        Class distributions, a row for each utterance of ``data``.
+    experts
+        What batches give as ``conditions``, ``(n,)``.
+    device
+        Where batches go.
+    """
+    mean = torch.from_numpy(statistics.mean).to(device)
+    std = torch.from_numpy(statistics.std).to(device)
+    lengths = torch.from_numpy(data.lengths.astype(np.int64))
+
+    def normalised(packed: PackedFrames, rows: IntArray, mask: Tensor) -> Tensor:
+        frames = torch.from_numpy(pad_frames(packed, rows, multiple=4)).to(device)
+        return frames.sub_(mean).div_(std).clamp_(-CLAMP, CLAMP).mul_(mask)
+
+    def make(rows: IntArray) -> Batch:
+        length = lengths[rows].to(device)
+        mask = frame_mask(length, -(-int(data.lengths[rows].max()) // 4) * 4)
+        return Batch(
+            normalised(data.noisy, data.noisy_rows[rows], mask),
+            normalised(data.clean, data.clean_rows[rows], mask),
+            length,
+            torch.from_numpy(targets[rows]).to(device),
+            torch.from_numpy(experts[rows]).to(device),
+        )
+
+    return make

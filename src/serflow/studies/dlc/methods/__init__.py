@@ -1,0 +1,1 @@
+"""The rows of Table I: one module a method, found by its file name."""

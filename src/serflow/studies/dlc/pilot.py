@@ -1,0 +1,43 @@
+"""Pilot: does the paper's optimiser leave chance level in a few epochs? Train UA by epoch per optimiser."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from serflow.report.curves import draw_curves, mean_curve
+from serflow.studies.dlc.histories import read_history
+
+_NOTE = "Line: mean over fits. Band: one standard deviation. A line ends where fewer than half of its fits are left."
+
+
+def pilot_curves(histories: Mapping[str, Path]) -> pd.DataFrame:
+    """Return train UA (percent) of every fit: line (optimiser), fit, epoch, value."""
+    parts = [read_history(path, "train_ua").assign(line=optimiser) for optimiser, path in histories.items()]
+    return pd.concat(parts, ignore_index=True).assign(row="", column="")
+
+
+def pilot_table(curves: pd.DataFrame, chance: float) -> pd.DataFrame:
+    """Return what the figure shows: optimiser, epoch, train_ua_mean, train_ua_std, n_fits, chance (percent)."""
+    parts = []
+    for optimiser in curves["line"].unique():
+        curve = mean_curve(curves[curves["line"] == optimiser]).reset_index()
+        parts.append(curve.assign(optimiser=optimiser, chance=chance))
+    table = pd.concat(parts, ignore_index=True)
+    table = table.rename(columns={"mean": "train_ua_mean", "std": "train_ua_std", "n": "n_fits"})
+    return table[["optimiser", "epoch", "train_ua_mean", "train_ua_std", "n_fits", "chance"]]
+
+
+def draw_pilot(curves: pd.DataFrame, chance: float, title: str) -> Figure:
+    """Draw `pilot_curves` with a line at chance level (percent); ``title`` names the data."""
+    return draw_curves(
+        curves,
+        rows={"": ""},
+        columns={"": title},
+        lines={name: name.capitalize() for name in curves["line"].unique()},
+        title="Pilot of Single: which optimiser leaves chance level",
+        quantity="training UA (%)",
+        note=_NOTE,
+        levels={f"chance, {chance:.1f} %": chance},
+    )

@@ -1,0 +1,64 @@
+"""Table I of the DLC paper, in the paper's own shape."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from serflow.report.corpora import CorpusFacts
+from serflow.studies.dlc import paper
+from serflow.studies.dlc.paper import OVERALL
+from serflow.studies.dlc.results import CELL
+
+_EXPERIMENT_TITLES = {"exp1": "1", "exp2": "2"}
+
+
+def ordered_rows(summary: pd.DataFrame, methods: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the (experiment, method) pairs that were built: the paper's rows in its order, then others.
+
+    Parameters
+    ----------
+    summary
+        As `serflow.studies.dlc.results.summarise` returns it.
+    methods
+        Names of all methods; gives the order of those that are not in the paper.
+    """
+    ranks = list(paper.method_titles())
+    ranks += [method for method in methods if method not in ranks]
+    built = {(str(row.experiment), str(row.method)) for row in summary.itertuples(index=False)}
+    return sorted(built, key=lambda row: (row[0], ranks.index(row[1])))
+
+
+def table_columns(corpora: Iterable[str], profiles: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the (corpus, profile) pairs of Table I from left to right."""
+    columns = [(corpus, profile) for corpus in [*corpora, OVERALL] for profile in profiles]
+    return [*columns, (OVERALL, OVERALL)]
+
+
+def _heading(corpus: str, profile: str, facts: Mapping[str, CorpusFacts]) -> str:
+    if corpus == OVERALL:
+        return "Overall" if profile == OVERALL else f"Overall {profile}"
+    return f"{facts[corpus].label} {profile}"
+
+
+def table1(
+    summary: pd.DataFrame, facts: Mapping[str, CorpusFacts], profiles: Sequence[str], methods: Sequence[str]
+) -> pd.DataFrame:
+    """Return Table I: a row per experiment and method, a column per corpus and profile, UA in percent.
+
+    Parameters
+    ----------
+    summary
+        As `serflow.studies.dlc.results.summarise` returns it, with the overall means.
+    facts
+        The corpora, in the order of the columns.
+    profiles, methods
+        Names, in order.
+    """
+    means = summary.set_index(CELL)["mean"]
+    lines = []
+    for experiment, method in ordered_rows(summary, methods):
+        line = {"Experiment": _EXPERIMENT_TITLES.get(experiment, experiment), "Method": paper.method_title(method)}
+        for corpus, profile in table_columns(facts, profiles):
+            line[_heading(corpus, profile, facts)] = f"{means[experiment, method, corpus, profile]:.2f}"
+        lines.append(line)
+    return pd.DataFrame(lines)

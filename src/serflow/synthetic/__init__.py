@@ -1,0 +1,1 @@
+"""Stand-in corpora and noises, written in the layouts of the publishers."""

@@ -1,0 +1,1 @@
+"""Batching, the fit loop, early stopping, metrics, seeds and checkpoints."""

@@ -1,0 +1,96 @@
+"""Adam and Adadelta, as the papers use them.
+
+The update rules are those of :mod:`torch.optim` (a test compares them step by step). That package imports
+torch's compiler as soon as an optimizer is made, which takes longer than a small fit.
+A parameter without a gradient is left as it is, and so is its state: the expert of a condition that was not
+in the batch does not move.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Optimizer(ABC):
+    """Parameters, and per parameter a count of steps and two running tensors."""
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float) -> None:
+        self.parameters = list(parameters)
+        self.learning_rate = learning_rate
+        self.steps = [0] * len(self.parameters)
+        self.first = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.second = [torch.zeros_like(parameter) for parameter in self.parameters]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move each parameter that has a gradient."""
+        for index, parameter in enumerate(self.parameters):
+            if parameter.grad is not None:
+                self.steps[index] += 1
+                self._update(parameter, parameter.grad, self.first[index], self.second[index], self.steps[index])
+
+    @abstractmethod
+    def _update(self, parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int) -> None:
+        """Move ``parameter`` in place, and its two running tensors."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a later `load_state_dict` needs to go on."""
+        return {"steps": self.steps, "first": self.first, "second": self.second}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.steps = list(state["steps"])
+        for mine, loaded in ((self.first, state["first"]), (self.second, state["second"])):
+            for tensor, values in zip(mine, loaded, strict=True):
+                tensor.copy_(values)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015), with the first beta of adversarial training by default."""
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        learning_rate: float = 1e-3,
+        betas: tuple[float, float] = (0.5, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(parameters, learning_rate)
+        self.betas = betas
+        self.eps = eps
+
+    def _update(self, parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int) -> None:
+        beta1, beta2 = self.betas
+        first.lerp_(gradient, 1 - beta1)
+        second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        denominator = second.sqrt().div_((1 - beta2**step) ** 0.5).add_(self.eps)
+        parameter.addcdiv_(first, denominator, value=-self.learning_rate / (1 - beta1**step))
+
+
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler, 2012) with the defaults of Keras, which the DLC paper used."""
+
+    def __init__(
+        self, parameters: Iterable[Tensor], learning_rate: float = 1e-3, rho: float = 0.95, eps: float = 1e-7
+    ) -> None:
+        super().__init__(parameters, learning_rate)
+        self.rho = rho
+        self.eps = eps
+
+    def _update(self, parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int) -> None:
+        squared, squared_steps = first, second
+        squared.mul_(self.rho).addcmul_(gradient, gradient, value=1 - self.rho)
+        move = (squared_steps + self.eps).sqrt_().div_((squared + self.eps).sqrt_()).mul_(gradient)
+        squared_steps.mul_(self.rho).addcmul_(move, move, value=1 - self.rho)
+        parameter.add_(move, alpha=-self.learning_rate)
+
+
+OPTIMIZERS: dict[str, type[Adam] | type[Adadelta]] = {"adam": Adam, "adadelta": Adadelta}

@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serflow.config import Config, check_config, schema
+from serflow.errors import ConfigError
+
+
+def overlay(tmp_path: Path, text: str) -> tuple[dict, list[Path]]:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    return yaml.safe_load(text), [file]
+
+
+def test_config_yaml_repeats_the_typed_defaults(repository: Path) -> None:
+    written = yaml.safe_load((repository / "config.yaml").read_text())
+    assert check_config(written) == Config()
+    assert Config().model_dump(exclude_none=False)["dlc"] == written["dlc"]
+
+
+def test_every_key_of_the_typed_config_stands_in_config_yaml(repository: Path) -> None:
+    written = yaml.safe_load((repository / "config.yaml").read_text())
+    full = Config().model_dump()
+    for section in ("audio", "synthetic", "noise", "features", "dlc"):
+        assert written[section] == full[section]
+    assert set(written) == set(full)
+
+
+def test_generated_schema_is_up_to_date(repository: Path) -> None:
+    kept = json.loads((repository / "workflow/schemas/config.schema.json").read_text())
+    assert kept == schema(), "run `make schema`"
+
+
+@pytest.mark.parametrize("name", ["free", "paper"])
+def test_presets_are_valid_overlays(repository: Path, name: str) -> None:
+    merged = yaml.safe_load((repository / "config.yaml").read_text())
+    preset = yaml.safe_load((repository / "workflow/presets" / f"{name}.yaml").read_text())
+    for section, values in preset.items():
+        merged[section] = {**merged[section], **values}
+    assert not any(check_config(merged).is_synthetic(corpus) for corpus in preset["dlc"]["corpora"])
+
+
+def test_unknown_key_names_file_line_and_nearest_key(tmp_path: Path) -> None:
+    config, files = overlay(tmp_path, "noise:\n  seed: 1\n  mixin: snr\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml:3: unknown key noise\.mixin \(did you mean 'mixing'\?\)"):
+        check_config(config, files)
+
+
+def test_unknown_key_deep_in_a_corpus_is_refused(tmp_path: Path) -> None:
+    config, files = overlay(tmp_path, "corpora:\n  iemocap: {rot: /data}\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml:2: unknown key corpora\.iemocap\.rot \(did you mean 'root'\?\)"):
+        check_config(config, files)
+
+
+def test_wrong_type_and_range_are_both_told(tmp_path: Path) -> None:
+    config, files = overlay(tmp_path, "dlc:\n  training:\n    patience: 0\n    optimizer: sgd\n")
+    with pytest.raises(ConfigError) as error:
+        check_config(config, files)
+    assert "mine.yaml:3: dlc.training.patience" in str(error.value)
+    assert "mine.yaml:4: dlc.training.optimizer" in str(error.value)
+    assert "'adadelta'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"dlc": {"corpora": ["iemocp"]}}, "did you mean 'iemocap'"),
+        ({"dlc": {"profiles": ["h4"]}}, "'h4' is not in noise.profiles"),
+        ({"dlc": {"feature": "mfcb"}}, "did you mean 'mfb'"),
+        ({"dlc": {"methods": ["moe_dcl"]}}, "did you mean 'moe_dlc'"),
+        ({"dlc": {"seeds": [1, 1]}}, "stands there twice"),
+        ({"features": {"mbf": {}}, "dlc": {"feature": "mbf"}}, "did you mean 'mfb'"),
+        ({"corpora": {"mine": {"root": "/x"}}}, "layout: table"),
+        ({"corpora": {"mine": {"root": "/x", "layout": "table"}}}, "needs a root and `options`"),
+        ({"noise": {"profiles": {"h1": {"natural": -5, "interior": 0}}}}, "noise.profiles.h1.human"),
+    ],
+)
+def test_names_that_lead_nowhere_are_refused(config: dict, said: str) -> None:
+    merged = {**Config().model_dump(), **config}
+    if "corpora" in config:
+        merged["corpora"] = {**Config().model_dump()["corpora"], **config["corpora"]}
+    with pytest.raises(ConfigError) as error:
+        check_config(merged)
+    assert said in str(error.value)
+
+
+def test_a_real_root_gets_the_papers_settings_and_a_stand_in_its_own() -> None:
+    real = Config().model_dump()
+    real["corpora"]["iemocap"]["root"] = "/data/IEMOCAP_full_release"
+    config = check_config(real)
+    assert config.dlc_seeds("iemocap") == [0, 1, 2]
+    assert config.dlc_options("iemocap")["model"]["maps"] == 128
+    assert config.dlc_options("iemocap")["training"]["max_epochs"] == 1000
+    assert config.dlc_seeds("mosei") == [0, 1]
+    assert config.dlc_options("mosei")["model"]["maps"] == 32
+
+
+def test_shards_follow_from_published_counts_alone() -> None:
+    config = Config().model_dump()
+    config["corpora"]["iemocap"]["root"] = "/data/IEMOCAP_full_release"
+    typed = check_config(config)
+    assert typed.n_shards("iemocap") == -(-10039 // 512)
+    assert typed.n_shards("emodb") == 1
+
+
+def test_missing_corpora_name_key_source_licence_and_the_line_to_write(tmp_path: Path) -> None:
+    config = Config().model_dump()
+    config["corpora"]["iemocap"]["root"] = str(tmp_path / "nowhere")
+    config["noise"]["esc50"]["root"] = str(tmp_path / "no_esc")
+    iemocap, esc50 = check_config(config).missing_inputs()
+    assert "corpora.iemocap.root: no folder" in iemocap
+    assert "sail.usc.edu/iemocap" in iemocap
+    assert "corpora: {iemocap: {root:" in iemocap
+    assert "noise.esc50.root" in esc50
+    assert "CC BY-NC 3.0" in esc50
+
+
+def test_relative_roots_are_taken_from_data_root() -> None:
+    config = {**Config().model_dump(), "data_root": "/data"}
+    config["corpora"]["emodb"]["root"] = "emodb"
+    config["corpora"]["cafe"]["root"] = "/elsewhere/cafe"
+    typed = check_config(config)
+    assert typed.root("emodb") == Path("/data/emodb")
+    assert typed.root("cafe") == Path("/elsewhere/cafe")

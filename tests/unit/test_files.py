@@ -1,0 +1,106 @@
+import errno
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serflow.errors import SerflowError
+from serflow.files import atomic_path, read_json, sha256_file, write_json, write_text
+
+
+def test_failed_writer_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_killed_writer_leaves_no_file_under_the_final_name(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    script = (
+        "import os, signal\nfrom serflow.files import atomic_path\n"
+        f"with atomic_path({str(target)!r}) as t:\n t.write_text('half')\n os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode != 0
+    assert not target.exists()
+
+
+def test_full_disk_is_one_clear_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SerflowError, match=r"table\.csv: no space left on the disk"), atomic_path(tmp_path / "table.csv"):
+        with open("/dev/full", "w") as full:
+            full.write("x")
+            full.flush()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_really_full_disk(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        with pytest.raises(SerflowError, match="no space left on the disk"):
+            write_text(disk / "big.csv", "x" * 1_000_000)
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_file_size_limit_is_told_with_the_path(tmp_path: Path) -> None:
+    script = (
+        "import resource, signal\nfrom serflow.files import write_text\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))\n"
+        f"write_text({str(tmp_path / 'big.csv')!r}, 'x' * 100_000)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "big.csv: cannot be written" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    with pytest.raises(SerflowError, match="a file stands where a folder is needed"):
+        write_text(tmp_path / "results" / "table.csv", "x")
+
+
+def test_unwritable_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("serflow.files.tempfile.mkstemp", refuse)
+    with pytest.raises(SerflowError, match=r"table\.csv: not writable .*--directory DIR"):
+        write_text(tmp_path / "table.csv", "x")
+
+
+def test_written_files_get_the_permissions_of_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        write_text(tmp_path / "a", "x")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+def test_json_round_trip_and_bad_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1, "a": [1.5]})
+    assert read_json(tmp_path / "a.json") == {"a": [1.5], "b": 1}
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(SerflowError, match=r"bad\.json: not valid JSON"):
+        read_json(tmp_path / "bad.json")
+
+
+def test_sha256_of_a_part(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abcdef")
+    (tmp_path / "b").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "a", end=3) == sha256_file(tmp_path / "b")

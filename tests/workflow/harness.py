@@ -1,0 +1,72 @@
+"""Running Snakemake in a subprocess, on a small configuration."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# Everything small: one corpus, one profile, two epochs of a tiny network.
+SMALL = """
+synthetic: {utterances: 48}
+dlc:
+  corpora: [iemocap]
+  profiles: [h1]
+  stand_in: {seeds: [0], maps: 8, max_epochs: 2}
+"""
+
+
+class Workflow:
+    """A checkout and a working folder of its own."""
+
+    def __init__(self, checkout: Path, folder: Path, config: str) -> None:
+        self.checkout = checkout
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config = folder / "test.yaml"
+        self.config.write_text(config)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            str(Path(sys.executable).parent / "snakemake"),
+            *("--snakefile", str(self.checkout / "Snakefile"), "--directory", str(self.folder)),
+            *("--configfile", str(self.config)),
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, ok: bool = True) -> str:
+        """Run Snakemake and return what it printed; ``ok`` says whether it must succeed."""
+        done = subprocess.run(
+            self.command(*arguments), check=False, capture_output=True, text=True, env=environment()
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) == ok, output[-6000:]
+        return output
+
+    def plan(self, *arguments: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run would do."""
+        lines = self.run("-n", "-q", "rules", *arguments).splitlines()
+        if any("Nothing to be done" in line for line in lines):
+            return {}
+        start = next(i for i, line in enumerate(lines) if line.startswith("job "))
+        jobs = {}
+        for line in lines[start + 2 :]:
+            fields = line.split()
+            if len(fields) != 2:
+                break
+            jobs[fields[0]] = int(fields[1])
+        assert jobs.pop("total") == sum(jobs.values())
+        return jobs
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", "/tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def copy_checkout(repository: Path, target: Path) -> Path:
+    target.mkdir(parents=True)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(repository / name, target / name)
+    for name in ("workflow", "src", "profiles", "envs"):
+        shutil.copytree(repository / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    return target

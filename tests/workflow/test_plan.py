@@ -1,0 +1,94 @@
+"""Dry runs: what would run, with no data at all."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness import SMALL, Workflow
+
+pytestmark = pytest.mark.workflow
+
+
+def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Path) -> None:
+    jobs = Workflow(repository, tmp_path, "{}").plan("results/table1.csv")
+    cells = 3 * 3 * 2 * 4  # corpora, profiles, experiments, methods with the noise classifier
+    assert jobs == {
+        "make_synthetic_corpus": 3,
+        "make_synthetic_esc50": 1,
+        "list_utterances": 3,
+        "prepare_audio": 3,
+        "accept_utterances": 3,
+        "split_utterances": 3,
+        "prepare_clips": 1,
+        "plan_noise": 9,
+        "extract_features": 12,
+        "pack_features": 12,
+        "train_dlc": cells,
+        "tabulate_dlc": 1,
+        "plot_dlc_curves": 1,
+        "make_table1": 1,
+    }
+
+
+def test_default_target_is_table1(repository: Path, tmp_path: Path) -> None:
+    jobs = Workflow(repository, tmp_path, SMALL).plan()
+    assert jobs.pop("all") == 1
+    assert jobs == Workflow(repository, tmp_path, SMALL).plan("results/table1.csv")
+
+
+def test_paper_size_is_planned_without_any_corpus(repository: Path, tmp_path: Path) -> None:
+    preset = (repository / "workflow/presets/paper.yaml").read_text()
+    workflow = Workflow(repository, tmp_path, preset)
+    output = workflow.run("-n", "-q", "rules", "results/table1.csv")
+    for word in ("corpora.iemocap.root", "sail.usc.edu/iemocap", "corpora.msp_improv.root", "noise.esc50.root"):
+        assert word in output
+    jobs = workflow.plan("results/table1.csv")
+    shards = -(-10039 // 512) + -(-8438 // 512) + -(-23259 // 512)
+    assert jobs["prepare_audio"] == shards
+    assert jobs["extract_features"] == 4 * shards
+    assert jobs["train_dlc"] == 72
+
+
+def test_a_run_without_the_corpus_stops_before_the_first_job(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, "corpora: {iemocap: {root: /nowhere/IEMOCAP_full_release}}")
+    output = workflow.run("--cores", "1", "results/table1.csv", ok=False)
+    assert "corpora.iemocap.root: no folder /nowhere/IEMOCAP_full_release" in output
+    assert "signed agreement" in output or "licen" in output.lower()
+    assert "corpora: {iemocap: {root: /path/to/it}}" in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_licensed_corpus_needs_one_edit(repository: Path, tmp_path: Path) -> None:
+    """Only the root is changed, on the command line; nothing synthetic is made for that corpus any more."""
+    workflow = Workflow(repository, tmp_path, "corpora: {iemocap: {root: /data/IEMOCAP_full_release}}")
+    jobs = workflow.plan("results/table1.csv")
+    assert jobs["make_synthetic_corpus"] == 2
+    assert jobs["prepare_audio"] == 2 + -(-10039 // 512)
+
+
+def test_unknown_key_is_refused_with_line_and_nearest_key(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, "dlc:\n  trainig: {patience: 3}\n")
+    output = workflow.run("-n", ok=False)
+    assert "test.yaml:2: unknown key dlc.trainig (did you mean 'training'?)" in output
+
+
+def test_each_feature_store_and_noisy_audio_is_a_target(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    jobs = workflow.plan("results/features/mfb/emodb/h2/0000.parquet")
+    assert jobs["extract_features"] == 1
+    jobs = workflow.plan("results/noise/cafe/h3/audio")
+    assert jobs["render_noisy"] == 1
+
+
+def test_every_configured_corpus_can_be_planned(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, "{}")
+    corpora = yaml.safe_load((repository / "config.yaml").read_text())["corpora"]
+    jobs = workflow.plan(*(f"results/corpora/{corpus}/utterances.parquet" for corpus in corpora))
+    assert jobs["accept_utterances"] == len(corpora) == 7
+
+
+def test_rulegraph_reads_like_the_method(repository: Path, tmp_path: Path) -> None:
+    graph = Workflow(repository, tmp_path, SMALL).run("--rulegraph", "results/table1.csv")
+    for rule in ("prepare_audio", "plan_noise", "extract_features", "train_dlc", "tabulate_dlc"):
+        assert f'"{rule}"' in graph

@@ -1,0 +1,224 @@
+"""Runs of the whole workflow on a small configuration, and what makes them stale."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness import SMALL, Workflow, copy_checkout, environment
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def copy(finished: Workflow, tmp_path: Path) -> Workflow:
+    """The finished run, copied, to be changed."""
+    shutil.copytree(finished.checkout, tmp_path / "checkout")
+    shutil.copytree(finished.folder, tmp_path / "work", symlinks=True)
+    return Workflow(tmp_path / "checkout", tmp_path / "work", SMALL)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_table1_has_the_papers_shape_and_names_the_stand_ins(finished: Workflow) -> None:
+    table = pd.read_csv(finished.folder / "results/table1.csv")
+    assert list(table.columns) == ["Experiment", "Method", "IEMOCAP (synthetic) h1", "Overall h1", "Overall"]
+    assert list(zip(table["Experiment"], table["Method"], strict=True)) == [
+        (experiment, method) for experiment in (1, 2) for method in ("Single", "MoE-SLC", "MoE-DLC")
+    ]
+    assert table.iloc[:, 2:].map(lambda ua: 0 <= ua <= 100).all(axis=None)
+    home = finished.folder / "results/dlc/table1.csv"
+    assert home.read_bytes() == (finished.folder / "results/table1.csv").read_bytes()
+
+
+def test_stand_ins_are_not_compared_with_the_paper(finished: Workflow) -> None:
+    comparison = pd.read_csv(finished.folder / "results/dlc/table1_vs_paper.csv")
+    assert comparison["ours_mean"].notna().all()
+    assert comparison["paper"].isna().all()
+    assert comparison["note"].str.contains("synthetic").all()
+
+
+def test_the_counts_add_up_from_listing_to_prediction(finished: Workflow) -> None:
+    results = finished.folder / "results"
+    listing = pd.read_parquet(results / "corpora/iemocap/listing.parquet")
+    utterances = pd.read_parquet(results / "corpora/iemocap/utterances.parquet")
+    rejected = pd.read_csv(results / "corpora/iemocap/rejected.csv")
+    assert len(listing) == len(utterances) + len(rejected)
+    plan = pd.read_parquet(results / "noise/iemocap/h1.parquet")
+    frames = pd.read_parquet(results / "features/mfb/iemocap/h1/packed.parquet")
+    assert list(plan["utterance"]) == list(frames["utterance"]) == list(utterances["id"])
+    for metrics in sorted((results / "runs").rglob("metrics.json")):
+        found = json.loads(metrics.read_text())
+        predictions = pd.read_parquet(metrics.with_name("predictions.parquet"))
+        if found["method"] != "noise_classifier":
+            assert sum(fit["n_test"] for fit in found["fits"]) == len(predictions)
+
+
+def test_a_finished_run_has_nothing_to_do(finished: Workflow) -> None:
+    assert finished.plan("results/table1.csv") == {}
+
+
+def test_editing_the_moe_retrains_the_moe_and_rebuilds_the_table_and_nothing_else(copy: Workflow) -> None:
+    module = copy.checkout / "src/serflow/studies/dlc/moe.py"
+    module.write_text(module.read_text() + "\n_EDITED = True\n")
+    jobs = copy.plan("results/table1.csv")
+    assert jobs == {"train_dlc": 4, "tabulate_dlc": 1, "plot_dlc_curves": 1, "make_table1": 1}
+    output = copy.run("-n", "results/table1.csv")
+    assert output.count("method=moe_slc") + output.count("method=moe_dlc") >= 4
+    assert "method=single" not in output
+    assert "method=noise_classifier" not in output
+    assert "Params have changed" in output or "params" in output.lower()
+
+
+def test_editing_a_comment_or_a_docstring_does_nothing(copy: Workflow) -> None:
+    for name in ("studies/dlc/moe.py", "features/mfb.py", "stages/train_dlc.py", "stores/parquet.py"):
+        module = copy.checkout / "src/serflow" / name
+        text = module.read_text()
+        assert text.startswith('"""')
+        module.write_text('"""Another docstring. ' + text[3:] + "\n# a comment\n")
+    assert copy.plan("results/table1.csv") == {}
+
+
+def test_editing_the_feature_keeps_audio_and_noise_plan(copy: Workflow) -> None:
+    module = copy.checkout / "src/serflow/features/mfb.py"
+    module.write_text(module.read_text() + "\n_EDITED = True\n")
+    jobs = copy.plan("results/table1.csv")
+    assert not {"prepare_audio", "plan_noise", "split_utterances", "make_synthetic_corpus"} & set(jobs)
+    assert jobs["extract_features"] == 2
+
+
+def test_a_changed_snr_keeps_audio_and_clean_features(copy: Workflow) -> None:
+    copy.config.write_text(SMALL + "\nnoise: {profiles: {h1: {natural: 0, interior: -20, human: -20}}}\n")
+    jobs = copy.plan("results/table1.csv")
+    assert jobs["plan_noise"] == 1
+    assert jobs["extract_features"] == 1
+    assert "prepare_audio" not in jobs
+
+
+def test_a_half_written_store_is_named_by_its_reader(copy: Workflow) -> None:
+    store = copy.folder / "results/features/mfb/iemocap/h1/0000.parquet"
+    store.write_bytes(store.read_bytes()[:-100])
+    output = copy.run("--cores", "2", "results/table1.csv", "--forcerun", "pack_features", ok=False)
+    assert "0000.parquet: not a whole Parquet file" in output
+    assert "delete it and run the same command again" in output
+
+
+def test_a_killed_training_goes_on_and_gives_the_same_table(copy: Workflow, finished: Workflow) -> None:
+    runs = copy.folder / "results/runs/dlc/exp2/moe_dlc"
+    shutil.rmtree(runs)
+    running = subprocess.Popen(
+        copy.command("--cores", "1", "results/table1.csv"),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(runs.rglob("fits/*")) and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert running.poll() is None, "training ended before it could be killed"
+    subprocess.run(["pkill", "-KILL", "-s", str(running.pid)], check=True)
+    running.wait()
+    assert not list(runs.rglob("metrics.json"))
+    copy.run("--unlock")
+    copy.run("--cores", "1", "results/table1.csv")
+    for name in ("results/table1.csv", "results/dlc/table1_vs_paper.csv"):
+        assert (copy.folder / name).read_bytes() == (finished.folder / name).read_bytes()
+    cell = "results/runs/dlc/exp2/moe_dlc/iemocap/h1"
+    for name in ("predictions.parquet", "history.parquet", "metrics.json", "model.safetensors"):
+        assert (copy.folder / cell / name).read_bytes() == (finished.folder / cell / name).read_bytes()
+
+
+def test_two_snakemakes_at_once(copy: Workflow) -> None:
+    shutil.rmtree(copy.folder / "results/runs")
+    first = subprocess.Popen(
+        copy.command("--cores", "1", "results/table1.csv"),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    locks = copy.folder / ".snakemake/locks"
+    deadline = time.monotonic() + 60
+    while not (locks.is_dir() and any(locks.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    output = copy.run("--cores", "1", "results/table1.csv", ok=False)
+    first.send_signal(signal.SIGINT)
+    first.wait()
+    assert "locked" in output
+    assert "--unlock" in output
+
+
+def test_unwritable_results(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    (tmp_path / "results").write_text("a file where the folder should be")
+    output = workflow.run("--cores", "1", "results/noise/clips.parquet", ok=False)
+    assert "results" in output
+    assert "Traceback" not in output
+
+
+def test_report_holds_table_comparison_and_curves(finished: Workflow, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    finished.run("--report", str(report), "results/table1.csv")
+    text = report.read_text()
+    for name in ("table1.csv", "table1_vs_paper.csv", "curves.svg", "noise_classifier.csv"):
+        assert name in text
+
+
+def test_noisy_audio_to_listen_to(copy: Workflow) -> None:
+    copy.run("--cores", "2", "results/noise/iemocap/h1/audio")
+    flacs = list((copy.folder / "results/noise/iemocap/h1/audio").glob("*.flac"))
+    assert len(flacs) == len(pd.read_parquet(copy.folder / "results/noise/iemocap/h1.parquet"))
+
+
+def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path: Path) -> None:
+    """A cut of the free preset: two speakers of EmoDB and twelve actors' first statements, real ESC-50 clips."""
+    data = tmp_path / "data"
+    (data / "esc50").mkdir(parents=True)
+    (data / "esc50/meta").symlink_to(real_data / "esc50/meta")
+    (data / "esc50/audio").symlink_to(real_data / "esc50/audio")
+    (data / "emodb/wav").mkdir(parents=True)
+    for file in (real_data / "emodb/wav").glob("0[38]*.flac"):
+        (data / "emodb/wav" / file.name).symlink_to(file)
+    for file in (real_data / "ravdess").glob("Actor_*/03-01-0[3456]-01-01-01-*.flac"):
+        (data / "ravdess" / file.parent.name).mkdir(parents=True, exist_ok=True)
+        (data / "ravdess" / file.parent.name / file.name).symlink_to(file)
+    (data / "nemo/samples").mkdir(parents=True)
+    (data / "nemo/data.tsv").symlink_to(real_data / "nemo/data.tsv")
+    for file in (real_data / "nemo/samples").glob("*_[1-3].flac"):
+        (data / "nemo/samples" / file.name).symlink_to(file)
+    preset = (repository / "workflow/presets/free.yaml").read_text()
+    cut = preset.replace("training: {precision: bf16}", "training: {max_epochs: 1}\n  model: {maps: 8}\n  profiles: [h1]")
+    assert cut != preset
+    workflow = Workflow(repository, tmp_path / "work", f"data_root: {data}\n{cut}")
+    workflow.run("--cores", "2", "results/table1.csv")
+    table = pd.read_csv(tmp_path / "work/results/table1.csv")
+    assert list(table.columns) == [
+        *("Experiment", "Method"),
+        *(f"{corpus} (partial) h1" for corpus in ("EmoDB", "RAVDESS", "nEMO")),
+        *("Overall h1", "Overall"),
+    ]
+    assert table.notna().all(axis=None)
+    utterances = pd.read_parquet(tmp_path / "work/results/corpora/emodb/utterances.parquet")
+    assert len(utterances) == 49 + 58
+    comparison = pd.read_csv(tmp_path / "work/results/dlc/table1_vs_paper.csv")
+    assert comparison["paper"].isna().all()
+    assert comparison.loc[comparison["corpus"] == "ravdess", "note"].str.contains("48 of 1440|48 of 1,440").all()
+
+
+def test_checkout_copies_are_what_is_tested(repository: Path, tmp_path: Path) -> None:
+    """The rules run the package of the checkout they stand in, not an installed one."""
+    checkout = copy_checkout(repository, tmp_path / "checkout")
+    edit(checkout / "src/serflow/stages/make_synthetic_esc50.py", "def main(", 'raise SystemExit("mine")\n\n\ndef main(')
+    output = Workflow(checkout, tmp_path / "work", SMALL).run(
+        "--cores", "1", "resources/synthetic/esc50.json", ok=False
+    )
+    assert "mine" in output

@@ -1,0 +1,153 @@
+# Corpora: the publisher's labels and files -> utterance table, rejected files, prepared audio, splits.
+
+
+def corpus_manifest(wildcards):
+    """A stand-in has to be made first; a real corpus is just there."""
+    if CONFIG.is_synthetic(wildcards.corpus):
+        return f"resources/synthetic/{wildcards.corpus}.json"
+    return []
+
+
+def corpus_options(wildcards):
+    options = CONFIG.corpora[wildcards.corpus].options
+    return {} if options is None else options.model_dump(exclude_none=True)
+
+
+rule make_synthetic_corpus:
+    """Speak a small stand-in corpus with Praat's synthesiser, in the publisher's layout."""
+    output:
+        manifest="resources/synthetic/{corpus}.json",
+    log:
+        "results/logs/make_synthetic_corpus/{corpus}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(30),
+    params:
+        root="resources/synthetic/{corpus}",
+        options=as_json(CONFIG.synthetic.model_dump()),
+        code=lambda wildcards: code(
+            "stages.make_synthetic_corpus", f"synthetic.{wildcards.corpus}"
+        ),
+    shell:
+        "python -m serflow.stages.make_synthetic_corpus --corpus {wildcards.corpus} --root {params.root:q}"
+        " --options {params.options:q} --manifest {output.manifest} --log {log}"
+
+
+rule list_utterances:
+    """Read the labels of a corpus and check them against the published counts."""
+    input:
+        corpus_manifest,
+    output:
+        listing="results/corpora/{corpus}/listing.parquet",
+        rejected="results/corpora/{corpus}/listing_rejected.csv",
+    log:
+        "results/logs/list_utterances/{corpus}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        root=lambda wildcards: CONFIG.root(wildcards.corpus),
+        layout=lambda wildcards: CONFIG.layout(wildcards.corpus),
+        title=lambda wildcards: CONFIG.title(wildcards.corpus),
+        language=lambda wildcards: CONFIG.language(wildcards.corpus),
+        options=lambda wildcards: as_json(corpus_options(wildcards)),
+        synthetic=lambda wildcards: flag(
+            "synthetic", CONFIG.is_synthetic(wildcards.corpus)
+        ),
+        partial=lambda wildcards: flag(
+            "allow-partial", CONFIG.corpora[wildcards.corpus].allow_partial
+        ),
+        code=lambda wildcards: code(
+            "stages.list_utterances", f"corpora.{CONFIG.layout(wildcards.corpus)}"
+        ),
+    shell:
+        "python -m serflow.stages.list_utterances --corpus {wildcards.corpus} --layout {params.layout}"
+        " --root {params.root:q} --options {params.options:q} --title {params.title:q}"
+        " --language {params.language} {params.synthetic} {params.partial}"
+        " --listing {output.listing} --rejected {output.rejected} --log {log}"
+
+
+rule prepare_audio:
+    """Decode a shard of a corpus to 16 kHz mono; what cannot be used is listed with its reason."""
+    input:
+        listing="results/corpora/{corpus}/listing.parquet",
+    output:
+        audio="results/audio/{corpus}/{shard}.parquet",
+        rejected="results/audio/{corpus}/{shard}_rejected.csv",
+    log:
+        "results/logs/prepare_audio/{corpus}/{shard}.log",
+    benchmark:
+        "results/benchmarks/prepare_audio/{corpus}/{shard}.tsv"
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(30),
+    params:
+        root=lambda wildcards: CONFIG.root(wildcards.corpus),
+        n_shards=lambda wildcards: CONFIG.n_shards(wildcards.corpus),
+        options=as_json({"min_duration_s": CONFIG.audio.min_duration_s}),
+        code=code("stages.prepare_audio"),
+    shell:
+        "python -m serflow.stages.prepare_audio --listing {input.listing} --root {params.root:q}"
+        " --shard {wildcards.shard} --n-shards {params.n_shards} --options {params.options:q}"
+        " --audio {output.audio} --rejected {output.rejected} --log {log}"
+
+
+rule accept_utterances:
+    """Join labels and audio: every listed utterance is accepted or rejected, and counted."""
+    input:
+        listing="results/corpora/{corpus}/listing.parquet",
+        listing_rejected="results/corpora/{corpus}/listing_rejected.csv",
+        audio=audio_shards,
+        audio_rejected=lambda wildcards: [
+            shard.replace(".parquet", "_rejected.csv")
+            for shard in audio_shards(wildcards)
+        ],
+    output:
+        utterances="results/corpora/{corpus}/utterances.parquet",
+        rejected="results/corpora/{corpus}/rejected.csv",
+    log:
+        "results/logs/accept_utterances/{corpus}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        code=code("stages.accept_utterances"),
+    shell:
+        "python -m serflow.stages.accept_utterances --listing {input.listing}"
+        " --listing-rejected {input.listing_rejected} --audio {input.audio}"
+        " --audio-rejected {input.audio_rejected} --utterances {output.utterances}"
+        " --rejected {output.rejected} --log {log}"
+
+
+rule split_utterances:
+    """Deal dialogues or speakers to training, validation and test, once for each seed."""
+    input:
+        utterances="results/corpora/{corpus}/utterances.parquet",
+    output:
+        split="results/splits/{corpus}/{protocol}.parquet",
+    log:
+        "results/logs/split_utterances/{corpus}/{protocol}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
+        code=code("stages.split_utterances"),
+    shell:
+        "python -m serflow.stages.split_utterances --utterances {input.utterances}"
+        " --protocol {wildcards.protocol} --seeds {params.seeds} --split {output.split} --log {log}"

@@ -1,0 +1,280 @@
+# The DLC paper (Wilf and Mower Provost, 2021): noise classifier and emotion methods in two experiments -> Table I.
+
+DLC_CELL = "results/runs/dlc/{experiment}/{method}/{corpus}/{profile}"
+
+
+def dlc_gate(wildcards):
+    """Methods with experts are routed at test time by the noise classifier of the same cell."""
+    if not method_info(wildcards.method).needs_gate:
+        return []
+    return (
+        DLC_CELL.format(
+            experiment=wildcards.experiment,
+            method="noise_classifier",
+            corpus=wildcards.corpus,
+            profile=wildcards.profile,
+        )
+        + "/predictions.parquet"
+    )
+
+
+def dlc_cells(methods, name):
+    """One file of every cell of these methods."""
+    return [
+        cell + "/" + name
+        for method in methods
+        for cell in expand(
+            DLC_CELL,
+            method=method,
+            experiment=method_info(method).experiments,
+            corpus=CONFIG.dlc.corpora,
+            profile=CONFIG.dlc.profiles,
+        )
+    ]
+
+
+def dlc_gpus(wildcards):
+    """A GPU is asked for where the config wants one, or where this machine has one."""
+    device = CONFIG.dlc.training.device
+    return int(device == "cuda" or device == "auto" and Path("/dev/nvidia0").exists())
+
+
+def dlc_pilot_options(wildcards):
+    """The study's options with the pilot's optimiser, twenty epochs and no early stopping."""
+    options = CONFIG.dlc_options(wildcards.corpus)
+    options["training"].update(
+        optimizer=wildcards.optimizer, learning_rate=1e-3, max_epochs=20, patience=20
+    )
+    return as_json(options)
+
+
+def dlc_corpora():
+    return [
+        {
+            "name": corpus,
+            "title": CONFIG.title(corpus),
+            "synthetic": CONFIG.is_synthetic(corpus),
+        }
+        for corpus in CONFIG.dlc.corpora
+    ]
+
+
+def dlc_label(corpus):
+    """The corpus's name in a figure."""
+    mark = " (synthetic)" if CONFIG.is_synthetic(corpus) else ""
+    return CONFIG.title(corpus) + mark
+
+
+rule train_dlc:
+    """Train and test one method on one corpus in one noise profile: all seeds, all held-out conditions."""
+    input:
+        utterances="results/corpora/{corpus}/utterances.parquet",
+        split=f"results/splits/{{corpus}}/{CONFIG.dlc.split}.parquet",
+        plan="results/noise/{corpus}/{profile}.parquet",
+        clean=f"results/features/{CONFIG.dlc.feature}/{{corpus}}/clean/packed.parquet",
+        clean_array=f"results/features/{CONFIG.dlc.feature}/{{corpus}}/clean/packed.npy",
+        noisy=f"results/features/{CONFIG.dlc.feature}/{{corpus}}/{{profile}}/packed.parquet",
+        noisy_array=f"results/features/{CONFIG.dlc.feature}/{{corpus}}/{{profile}}/packed.npy",
+        gate=dlc_gate,
+    output:
+        predictions=f"{DLC_CELL}/predictions.parquet",
+        history=f"{DLC_CELL}/history.parquet",
+        metrics=f"{DLC_CELL}/metrics.json",
+        model=f"{DLC_CELL}/model.safetensors",
+    log:
+        "results/logs/train_dlc/{experiment}/{method}/{corpus}/{profile}.log",
+    benchmark:
+        "results/benchmarks/train_dlc/{experiment}/{method}/{corpus}/{profile}.tsv"
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(240),
+        gpu=dlc_gpus,
+    params:
+        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
+        options=lambda wildcards: as_json(CONFIG.dlc_options(wildcards.corpus)),
+        gate=lambda wildcards, input: f"--gate {input.gate}" if input.gate else "",
+        code=lambda wildcards: code(
+            "stages.train_dlc", f"studies.dlc.methods.{wildcards.method}"
+        ),
+    shell:
+        "python -m serflow.stages.train_dlc --experiment {wildcards.experiment} --method {wildcards.method}"
+        " --corpus {wildcards.corpus} --profile {wildcards.profile} --utterances {input.utterances}"
+        " --split {input.split} --plan {input.plan} --clean {input.clean} --noisy {input.noisy} {params.gate}"
+        " --seeds {params.seeds} --options {params.options:q} --code {params.code}"
+        " --predictions {output.predictions} --history {output.history} --metrics {output.metrics}"
+        " --model {output.model} --log {log}"
+
+
+rule tabulate_dlc:
+    """Table I in the paper's shape, beside the paper's own numbers, and the noise classifier's accuracy."""
+    input:
+        cells=dlc_cells(CONFIG.dlc.methods, "metrics.json"),
+        noise_cells=dlc_cells(["noise_classifier"], "metrics.json"),
+        utterances=expand(
+            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+        ),
+        clips="results/noise/clips.parquet",
+        published=expand(
+            f"{SRC}/serflow/studies/dlc/published/{{name}}.csv",
+            name=["table1", "noise_classifier"],
+        ),
+    output:
+        table=report(
+            "results/dlc/table1.csv",
+            caption="../report/table1.rst",
+            category="DLC",
+            labels={"what": "Table I", "beside the paper": "no"},
+        ),
+        comparison=report(
+            "results/dlc/table1_vs_paper.csv",
+            caption="../report/table1_vs_paper.rst",
+            category="DLC",
+            labels={"what": "Table I", "beside the paper": "yes"},
+        ),
+        noise=report(
+            "results/dlc/noise_classifier.csv",
+            caption="../report/noise_classifier.rst",
+            category="DLC",
+            labels={"what": "Noise classifier", "beside the paper": "yes"},
+        ),
+    log:
+        "results/logs/tabulate_dlc.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        corpora=as_json(dlc_corpora()),
+        profiles=CONFIG.dlc.profiles,
+        methods=CONFIG.dlc.methods,
+        code=code("stages.tabulate_dlc"),
+    shell:
+        "python -m serflow.stages.tabulate_dlc --cells {input.cells} --noise-cells {input.noise_cells}"
+        " --utterances {input.utterances} --clips {input.clips} --corpora {params.corpora:q} --profiles {params.profiles}"
+        " --methods {params.methods} --code {params.code} --table {output.table}"
+        " --comparison {output.comparison} --noise {output.noise} --log {log}"
+
+
+rule plot_dlc_curves:
+    """Training curves of every cell of Table I."""
+    input:
+        histories=dlc_cells(CONFIG.dlc.methods, "history.parquet"),
+    output:
+        figure=report(
+            "results/dlc/curves.svg",
+            caption="../report/curves.rst",
+            category="DLC",
+            labels={"what": "Training curves", "beside the paper": "no"},
+        ),
+    log:
+        "results/logs/plot_dlc_curves.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        titles=as_json({corpus: dlc_label(corpus) for corpus in CONFIG.dlc.corpora}),
+        code=code("stages.plot_dlc_curves"),
+    shell:
+        "python -m serflow.stages.plot_dlc_curves --histories {input.histories} --titles {params.titles:q}"
+        " --figure {output.figure} --log {log}"
+
+
+rule make_table1:
+    """The headline target: a copy of the DLC paper's Table I, once its comparison and curves are there too."""
+    input:
+        table="results/dlc/table1.csv",
+        comparison="results/dlc/table1_vs_paper.csv",
+        noise="results/dlc/noise_classifier.csv",
+        curves="results/dlc/curves.svg",
+    output:
+        table=report(
+            "results/table1.csv",
+            caption="../report/table1.rst",
+            category="Tables",
+            labels={"what": "Table I (DLC)", "beside the paper": "no"},
+        ),
+    log:
+        "results/logs/make_table1.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=minutes(5),
+    shell:
+        "cp {input.table} {output.table} 2> {log}"
+
+
+rule pilot_dlc:
+    """Train Single for twenty epochs with one optimiser, to see whether it learns at the paper's rate."""
+    input:
+        utterances="results/corpora/{corpus}/utterances.parquet",
+        split=f"results/splits/{{corpus}}/{CONFIG.dlc.split}.parquet",
+        plan="results/noise/{corpus}/h1.parquet",
+        clean=f"results/features/{CONFIG.dlc.feature}/{{corpus}}/clean/packed.parquet",
+        clean_array=f"results/features/{CONFIG.dlc.feature}/{{corpus}}/clean/packed.npy",
+        noisy=f"results/features/{CONFIG.dlc.feature}/{{corpus}}/h1/packed.parquet",
+        noisy_array=f"results/features/{CONFIG.dlc.feature}/{{corpus}}/h1/packed.npy",
+    output:
+        predictions="results/dlc/pilot/{corpus}/{optimizer}/predictions.parquet",
+        history="results/dlc/pilot/{corpus}/{optimizer}/history.parquet",
+        metrics="results/dlc/pilot/{corpus}/{optimizer}/metrics.json",
+        model="results/dlc/pilot/{corpus}/{optimizer}/model.safetensors",
+    log:
+        "results/logs/pilot_dlc/{corpus}/{optimizer}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
+        gpu=dlc_gpus,
+    params:
+        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
+        options=dlc_pilot_options,
+        code=code("stages.train_dlc", "studies.dlc.methods.single"),
+    shell:
+        "python -m serflow.stages.train_dlc --experiment exp1 --method single"
+        " --corpus {wildcards.corpus} --profile h1 --utterances {input.utterances}"
+        " --split {input.split} --plan {input.plan} --clean {input.clean} --noisy {input.noisy}"
+        " --seeds {params.seeds} --options {params.options:q} --code {params.code}"
+        " --predictions {output.predictions} --history {output.history} --metrics {output.metrics}"
+        " --model {output.model} --log {log}"
+
+
+rule plot_dlc_pilot:
+    """Draw the pilot: training UA by epoch with the paper's optimiser and with Adam."""
+    input:
+        adadelta="results/dlc/pilot/{corpus}/adadelta/history.parquet",
+        adam="results/dlc/pilot/{corpus}/adam/history.parquet",
+        metrics="results/dlc/pilot/{corpus}/adam/metrics.json",
+    output:
+        figure="results/dlc/pilot/{corpus}.svg",
+        csv="results/dlc/pilot/{corpus}.csv",
+    log:
+        "results/logs/plot_dlc_pilot/{corpus}.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        title=lambda wildcards: f"{dlc_label(wildcards.corpus)}, h1",
+        code=code("stages.plot_dlc_pilot"),
+    shell:
+        "python -m serflow.stages.plot_dlc_pilot --histories adadelta={input.adadelta} adam={input.adam}"
+        " --chance {input.metrics} --title {params.title:q} --figure {output.figure} --csv {output.csv}"
+        " --log {log}"

@@ -1,0 +1,105 @@
+# Noise: ESC-50 -> clips of three groups; a plan of which clip goes where at what level.
+
+
+def esc50_manifest(wildcards):
+    if CONFIG.noise.esc50.root == SYNTHETIC:
+        return "resources/synthetic/esc50.json"
+    return []
+
+
+rule make_synthetic_esc50:
+    """Synthesise natural, human and interior sounds in ESC-50's layout."""
+    output:
+        manifest="resources/synthetic/esc50.json",
+    log:
+        "results/logs/make_synthetic_esc50.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        root="resources/synthetic/esc50",
+        options=as_json({"seed": CONFIG.synthetic.seed}),
+        code=code("stages.make_synthetic_esc50"),
+    shell:
+        "python -m serflow.stages.make_synthetic_esc50 --root {params.root:q}"
+        " --options {params.options:q} --manifest {output.manifest} --log {log}"
+
+
+rule prepare_clips:
+    """Decode the clips of ESC-50's natural, human and interior groups; trim digital silence."""
+    input:
+        esc50_manifest,
+    output:
+        clips="results/noise/clips.parquet",
+        rejected="results/noise/clips_rejected.csv",
+    log:
+        "results/logs/prepare_clips.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(30),
+    params:
+        root=CONFIG.esc50_root(),
+        synthetic=flag("synthetic", CONFIG.noise.esc50.root == SYNTHETIC),
+        partial=flag("allow-partial", CONFIG.noise.esc50.allow_partial),
+        code=code("stages.prepare_clips"),
+    shell:
+        "python -m serflow.stages.prepare_clips --root {params.root:q} {params.synthetic} {params.partial}"
+        " --clips {output.clips} --rejected {output.rejected} --log {log}"
+
+
+rule plan_noise:
+    """Draw condition, clip and offset of every utterance in a profile, and set the level."""
+    input:
+        utterances="results/corpora/{corpus}/utterances.parquet",
+        audio=audio_shards,
+        clips="results/noise/clips.parquet",
+    output:
+        plan="results/noise/{corpus}/{profile}.parquet",
+    log:
+        "results/logs/plan_noise/{corpus}/{profile}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(30),
+    params:
+        snrs=lambda wildcards: as_json(
+            CONFIG.noise.profiles[wildcards.profile].model_dump()
+        ),
+        mixing=CONFIG.noise.mixing,
+        seed=CONFIG.noise.seed,
+        code=code("stages.plan_noise"),
+    shell:
+        "python -m serflow.stages.plan_noise --utterances {input.utterances} --audio {input.audio}"
+        " --clips {input.clips} --profile {wildcards.profile} --snrs {params.snrs:q}"
+        " --mixing {params.mixing} --seed {params.seed} --plan {output.plan} --log {log}"
+
+
+rule render_noisy:
+    """Write the noisy utterances of a profile as FLAC, to listen to. No table needs them."""
+    input:
+        audio=audio_shards,
+        plan="results/noise/{corpus}/{profile}.parquet",
+        clips="results/noise/clips.parquet",
+    output:
+        folder=directory("results/noise/{corpus}/{profile}/audio"),
+    log:
+        "results/logs/render_noisy/{corpus}/{profile}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(60),
+    params:
+        code=code("stages.render_noisy"),
+    shell:
+        "python -m serflow.stages.render_noisy --audio {input.audio} --plan {input.plan}"
+        " --clips {input.clips} --folder {output.folder} --log {log}"
