@@ -1,5 +1,7 @@
 """Log-mel of a corpus against librosa: files on disk to features on disk, one thread each, in one run.
 
+Both load each file at 16 kHz, compute the same frames (checked) and write them to the same kind of Parquet file.
+
 ``python benchmarks/log_mel.py [--data DIR --corpus emodb]``: DIR holds corpora, DIR/emodb the audio files.
 Without ``--data`` 200 speech-like WAV files of 2 s are made in a temporary folder. Unit: seconds of audio per
 second. The ratio to the floor tells how much of the time goes into decoding and the Fourier transform alone.
@@ -7,6 +9,7 @@ second. The ratio to the floor tells how much of the time goes into decoding and
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import serflow  # noqa: F401  # one thread, before NumPy starts
@@ -16,9 +19,10 @@ import librosa
 import numpy as np
 import scipy.fft
 import soundfile
-from _common import best_by_turns, print_comparison, write_speech_like
 
+from _common import best_by_turns, print_comparison, write_speech_like
 from serflow.audio.decode import decode
+from serflow.features.base import FloatArray
 from serflow.features.mfb import DEFAULTS, SAMPLE_RATE, build
 from serflow.stores.frames import FrameRow, write_frames
 
@@ -26,25 +30,28 @@ UNIT = "audio-s/s"
 N_FFT, HOP = 2048, 160
 
 
-def librosa_log_mel(waveform: np.ndarray) -> np.ndarray:
+def our_load(path: Path) -> FloatArray:
+    return decode(path).waveform
+
+
+def librosa_load(path: Path) -> FloatArray:
+    waveform: FloatArray = librosa.load(path, sr=SAMPLE_RATE)[0]
+    return waveform
+
+
+def librosa_log_mel(waveform: FloatArray) -> FloatArray:
     emphasised = librosa.effects.preemphasis(waveform, coef=0.97)
     mel = librosa.feature.melspectrogram(
         y=emphasised, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=40, fmin=0, fmax=8000
     )
-    frames: np.ndarray = np.log(mel + 1e-6).T
+    frames: FloatArray = np.log(mel + 1e-6).T
     return frames
 
 
-def librosa_end_to_end(paths: list[Path], folder: Path) -> None:
-    for path in paths:
-        waveform, _ = librosa.load(path, sr=SAMPLE_RATE)
-        np.save(folder / f"{path.stem}.npy", librosa_log_mel(waveform))
-
-
-def ours_end_to_end(paths: list[Path], folder: Path) -> None:
-    feature = build(DEFAULTS)
-    rows = (FrameRow(path.stem, feature(decode(path).waveform)) for path in paths)
-    write_frames(folder / "frames.parquet", rows, feature.info.dim, {"feature": "mfb"})
+def end_to_end(
+    paths: list[Path], load: Callable[[Path], FloatArray], log_mel: Callable[[FloatArray], FloatArray], out: Path
+) -> None:
+    write_frames(out, (FrameRow(path.stem, log_mel(load(path))) for path in paths), 40, {"feature": "mfb"})
 
 
 def floor(paths: list[Path]) -> None:
@@ -60,11 +67,12 @@ def compare(paths: list[Path], folder: Path, name: str) -> None:
     waveforms = [decode(path).waveform for path in paths]
     duration_s = sum(map(len, waveforms)) / SAMPLE_RATE
     feature = build(DEFAULTS)
-    librosa_log_mel(waveforms[0])
+    difference = max(float(np.abs(feature(x) - librosa_log_mel(x)).max()) for x in waveforms[:20])
+    assert difference < 1e-4, f"ours and librosa's differ by {difference}"
     taken = best_by_turns(
         {
-            "ours": lambda: ours_end_to_end(paths, folder),
-            "librosa": lambda: librosa_end_to_end(paths, folder),
+            "ours": lambda: end_to_end(paths, our_load, feature, folder / "ours.parquet"),
+            "librosa": lambda: end_to_end(paths, librosa_load, librosa_log_mel, folder / "librosa.parquet"),
             "floor": lambda: floor(paths),
             "our transform": lambda: [feature(waveform) for waveform in waveforms],
             "librosa's transform": lambda: [librosa_log_mel(waveform) for waveform in waveforms],

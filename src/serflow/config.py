@@ -375,6 +375,11 @@ def check_config(config: Mapping[str, Any], files: Sequence[Path] = ()) -> Confi
         raise ConfigError(f"The configuration is wrong:\n  {error}") from error
 
 
+def wants_gpu(device: str) -> bool:
+    """Say whether jobs of this device setting ask for a GPU: ``auto`` does where this machine has one."""
+    return device == "cuda" or (device == "auto" and Path("/dev/nvidia0").exists())
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON schema of ``config.yaml``, for editors and `workflow/schemas`."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}

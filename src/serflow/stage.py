@@ -69,9 +69,10 @@ def run_stage(
     try:
         _start_log(arguments.log)
         log.info("serflow %s, Python %s: %s", serflow.__version__, platform.python_version(), " ".join(sys.argv))
+        log.info("started in %.2f s of processor time", time.process_time())
         start = time.monotonic()
         main(arguments)
-        log.info("done in %.1f s", time.monotonic() - start)
+        log.info("done in %.2f s", time.monotonic() - start)
     except SerflowError as error:
         log.error("%s", error)
         sys.exit(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Everything small: one corpus, one profile, two epochs of a tiny network.
 SMALL = """
-synthetic: {utterances: 48}
+synthetic: {utterances: 96}
 dlc:
   corpora: [iemocap]
   profiles: [h1]

@@ -9,7 +9,7 @@ from snakemake.logging import logger
 SRC = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SRC))
 
-from serflow.config import SYNTHETIC, check_config
+from serflow.config import SYNTHETIC, check_config, wants_gpu
 from serflow.errors import ConfigError
 from serflow.fingerprint import fingerprint
 from serflow.studies.dlc.catalog import method_info
@@ -77,5 +77,123 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
+def synthetic_root(wildcards, output):
+    """The folder of a stand-in lies beside its manifest."""
+    return output.manifest.removesuffix(".json")
+
+
 def flag(name, value):
     return f"--{name}" if value else ""
+
+
+# Corpora
+
+
+def corpus_manifest(wildcards):
+    """A stand-in has to be made first; a real corpus is just there."""
+    if CONFIG.is_synthetic(wildcards.corpus):
+        return f"resources/synthetic/{wildcards.corpus}.json"
+    return []
+
+
+def corpus_options(wildcards):
+    options = CONFIG.corpora[wildcards.corpus].options
+    return {} if options is None else options.model_dump(exclude_none=True)
+
+
+# Noise
+
+
+def esc50_manifest(wildcards):
+    if CONFIG.noise.esc50.root == SYNTHETIC:
+        return "resources/synthetic/esc50.json"
+    return []
+
+
+# Features
+
+
+def noise_inputs(wildcards):
+    """Noise is mixed when audio is read, so a noisy store needs the plan and the clips."""
+    if wildcards.condition == "clean":
+        return {}
+    return {
+        "plan": f"results/noise/{wildcards.corpus}/{wildcards.condition}.parquet",
+        "clips": "results/noise/clips.parquet",
+    }
+
+
+def noise_options(wildcards, input):
+    if wildcards.condition == "clean":
+        return ""
+    return f"--plan {input.plan} --clips {input.clips}"
+
+
+def feature_shards(wildcards):
+    return expand(
+        "results/features/{feature}/{corpus}/{condition}/{shard}.parquet",
+        feature=wildcards.feature,
+        corpus=wildcards.corpus,
+        condition=wildcards.condition,
+        shard=shards(wildcards.corpus),
+    )
+
+
+# DLC
+
+
+DLC_CELL = "results/runs/dlc/{experiment}/{method}/{corpus}/{profile}"
+
+
+def dlc_gate(wildcards):
+    """Methods with experts are routed at test time by the noise classifier of the same cell."""
+    if not method_info(wildcards.method).needs_gate:
+        return []
+    cell = DLC_CELL.format(**{**wildcards, "method": "noise_classifier"})
+    return f"{cell}/predictions.parquet"
+
+
+def dlc_cells(methods, name):
+    """One file of every cell of these methods."""
+    return [
+        f"{cell}/{name}"
+        for method in methods
+        for cell in expand(
+            DLC_CELL,
+            method=method,
+            experiment=method_info(method).experiments,
+            corpus=CONFIG.dlc.corpora,
+            profile=CONFIG.dlc.profiles,
+        )
+    ]
+
+
+def dlc_gpus(wildcards):
+    """A GPU is asked for where the config wants one, or where this machine has one."""
+    return int(wants_gpu(CONFIG.dlc.training.device))
+
+
+def dlc_pilot_options(wildcards):
+    """The study's options with the pilot's optimiser, twenty epochs and no early stopping."""
+    options = CONFIG.dlc_options(wildcards.corpus)
+    options["training"].update(
+        optimizer=wildcards.optimizer, learning_rate=1e-3, max_epochs=20, patience=20
+    )
+    return as_json(options)
+
+
+def dlc_corpora():
+    return [
+        {
+            "name": corpus,
+            "title": CONFIG.title(corpus),
+            "synthetic": CONFIG.is_synthetic(corpus),
+        }
+        for corpus in CONFIG.dlc.corpora
+    ]
+
+
+def dlc_label(corpus):
+    """The corpus's name in a figure."""
+    mark = " (synthetic)" if CONFIG.is_synthetic(corpus) else ""
+    return CONFIG.title(corpus) + mark

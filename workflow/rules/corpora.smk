@@ -1,18 +1,6 @@
 # Corpora: the publisher's labels and files -> utterance table, rejected files, prepared audio, splits.
 
 
-def corpus_manifest(wildcards):
-    """A stand-in has to be made first; a real corpus is just there."""
-    if CONFIG.is_synthetic(wildcards.corpus):
-        return f"resources/synthetic/{wildcards.corpus}.json"
-    return []
-
-
-def corpus_options(wildcards):
-    options = CONFIG.corpora[wildcards.corpus].options
-    return {} if options is None else options.model_dump(exclude_none=True)
-
-
 rule make_synthetic_corpus:
     """Speak a small stand-in corpus with Praat's synthesiser, in the publisher's layout."""
     output:
@@ -26,11 +14,13 @@ rule make_synthetic_corpus:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
-        root="resources/synthetic/{corpus}",
+        root=synthetic_root,
         options=as_json(CONFIG.synthetic.model_dump()),
         code=lambda wildcards: code(
             "stages.make_synthetic_corpus", f"synthetic.{wildcards.corpus}"
         ),
+    message:
+        "Speak the stand-in for {wildcards.corpus}"
     shell:
         "python -m serflow.stages.make_synthetic_corpus --corpus {wildcards.corpus} --root {params.root:q}"
         " --options {params.options:q} --manifest {output.manifest} --log {log}"
@@ -66,6 +56,8 @@ rule list_utterances:
         code=lambda wildcards: code(
             "stages.list_utterances", f"corpora.{CONFIG.layout(wildcards.corpus)}"
         ),
+    message:
+        "Read the labels of {wildcards.corpus} in {params.root}"
     shell:
         "python -m serflow.stages.list_utterances --corpus {wildcards.corpus} --layout {params.layout}"
         " --root {params.root:q} --options {params.options:q} --title {params.title:q}"
@@ -95,6 +87,8 @@ rule prepare_audio:
         n_shards=lambda wildcards: CONFIG.n_shards(wildcards.corpus),
         options=as_json({"min_duration_s": CONFIG.audio.min_duration_s}),
         code=code("stages.prepare_audio"),
+    message:
+        "Decode {wildcards.corpus}, shard {wildcards.shard} of {params.n_shards}"
     shell:
         "python -m serflow.stages.prepare_audio --listing {input.listing} --root {params.root:q}"
         " --shard {wildcards.shard} --n-shards {params.n_shards} --options {params.options:q}"
@@ -124,6 +118,8 @@ rule accept_utterances:
         runtime=minutes(15),
     params:
         code=code("stages.accept_utterances"),
+    message:
+        "Count what is accepted and rejected of {wildcards.corpus}"
     shell:
         "python -m serflow.stages.accept_utterances --listing {input.listing}"
         " --listing-rejected {input.listing_rejected} --audio {input.audio}"
@@ -148,6 +144,8 @@ rule split_utterances:
     params:
         seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
         code=code("stages.split_utterances"),
+    message:
+        "Split {wildcards.corpus} by {wildcards.protocol}, seeds {params.seeds}"
     shell:
         "python -m serflow.stages.split_utterances --utterances {input.utterances}"
         " --protocol {wildcards.protocol} --seeds {params.seeds} --split {output.split} --log {log}"

@@ -1,69 +1,5 @@
 # The DLC paper (Wilf and Mower Provost, 2021): noise classifier and emotion methods in two experiments -> Table I.
 
-DLC_CELL = "results/runs/dlc/{experiment}/{method}/{corpus}/{profile}"
-
-
-def dlc_gate(wildcards):
-    """Methods with experts are routed at test time by the noise classifier of the same cell."""
-    if not method_info(wildcards.method).needs_gate:
-        return []
-    return (
-        DLC_CELL.format(
-            experiment=wildcards.experiment,
-            method="noise_classifier",
-            corpus=wildcards.corpus,
-            profile=wildcards.profile,
-        )
-        + "/predictions.parquet"
-    )
-
-
-def dlc_cells(methods, name):
-    """One file of every cell of these methods."""
-    return [
-        cell + "/" + name
-        for method in methods
-        for cell in expand(
-            DLC_CELL,
-            method=method,
-            experiment=method_info(method).experiments,
-            corpus=CONFIG.dlc.corpora,
-            profile=CONFIG.dlc.profiles,
-        )
-    ]
-
-
-def dlc_gpus(wildcards):
-    """A GPU is asked for where the config wants one, or where this machine has one."""
-    device = CONFIG.dlc.training.device
-    return int(device == "cuda" or device == "auto" and Path("/dev/nvidia0").exists())
-
-
-def dlc_pilot_options(wildcards):
-    """The study's options with the pilot's optimiser, twenty epochs and no early stopping."""
-    options = CONFIG.dlc_options(wildcards.corpus)
-    options["training"].update(
-        optimizer=wildcards.optimizer, learning_rate=1e-3, max_epochs=20, patience=20
-    )
-    return as_json(options)
-
-
-def dlc_corpora():
-    return [
-        {
-            "name": corpus,
-            "title": CONFIG.title(corpus),
-            "synthetic": CONFIG.is_synthetic(corpus),
-        }
-        for corpus in CONFIG.dlc.corpora
-    ]
-
-
-def dlc_label(corpus):
-    """The corpus's name in a figure."""
-    mark = " (synthetic)" if CONFIG.is_synthetic(corpus) else ""
-    return CONFIG.title(corpus) + mark
-
 
 rule train_dlc:
     """Train and test one method on one corpus in one noise profile: all seeds, all held-out conditions."""
@@ -99,6 +35,8 @@ rule train_dlc:
         code=lambda wildcards: code(
             "stages.train_dlc", f"studies.dlc.methods.{wildcards.method}"
         ),
+    message:
+        "Train {wildcards.method} on {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, seeds {params.seeds}"
     shell:
         "python -m serflow.stages.train_dlc --experiment {wildcards.experiment} --method {wildcards.method}"
         " --corpus {wildcards.corpus} --profile {wildcards.profile} --utterances {input.utterances}"
@@ -154,6 +92,8 @@ rule tabulate_dlc:
         profiles=CONFIG.dlc.profiles,
         methods=CONFIG.dlc.methods,
         code=code("stages.tabulate_dlc"),
+    message:
+        "Make Table I of the DLC paper and its comparison"
     shell:
         "python -m serflow.stages.tabulate_dlc --cells {input.cells} --noise-cells {input.noise_cells}"
         " --utterances {input.utterances} --clips {input.clips} --corpora {params.corpora:q} --profiles {params.profiles}"
@@ -184,6 +124,8 @@ rule plot_dlc_curves:
     params:
         titles=as_json({corpus: dlc_label(corpus) for corpus in CONFIG.dlc.corpora}),
         code=code("stages.plot_dlc_curves"),
+    message:
+        "Draw the training curves of Table I"
     shell:
         "python -m serflow.stages.plot_dlc_curves --histories {input.histories} --titles {params.titles:q}"
         " --figure {output.figure} --log {log}"
@@ -212,6 +154,8 @@ rule make_table1:
     resources:
         mem_mb=memory(500),
         runtime=minutes(5),
+    message:
+        "Write results/table1.csv"
     shell:
         "cp {input.table} {output.table} 2> {log}"
 
@@ -244,6 +188,8 @@ rule pilot_dlc:
         seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
         options=dlc_pilot_options,
         code=code("stages.train_dlc", "studies.dlc.methods.single"),
+    message:
+        "Pilot: train single with {wildcards.optimizer} on {wildcards.corpus}"
     shell:
         "python -m serflow.stages.train_dlc --experiment exp1 --method single"
         " --corpus {wildcards.corpus} --profile h1 --utterances {input.utterances}"
@@ -274,6 +220,8 @@ rule plot_dlc_pilot:
     params:
         title=lambda wildcards: f"{dlc_label(wildcards.corpus)}, h1",
         code=code("stages.plot_dlc_pilot"),
+    message:
+        "Draw the pilot on {wildcards.corpus}"
     shell:
         "python -m serflow.stages.plot_dlc_pilot --histories adadelta={input.adadelta} adam={input.adam}"
         " --chance {input.metrics} --title {params.title:q} --figure {output.figure} --csv {output.csv}"

@@ -1,32 +1,6 @@
 # Features: prepared audio (and a noise plan) -> a store of frames, packed for training.
 
 
-def noise_inputs(wildcards):
-    """Noise is mixed when audio is read, so a noisy store needs the plan and the clips."""
-    if wildcards.condition == "clean":
-        return {}
-    return {
-        "plan": f"results/noise/{wildcards.corpus}/{wildcards.condition}.parquet",
-        "clips": "results/noise/clips.parquet",
-    }
-
-
-def noise_options(wildcards, input):
-    if wildcards.condition == "clean":
-        return ""
-    return f"--plan {input.plan} --clips {input.clips}"
-
-
-def feature_shards(wildcards):
-    return expand(
-        "results/features/{feature}/{corpus}/{condition}/{shard}.parquet",
-        feature=wildcards.feature,
-        corpus=wildcards.corpus,
-        condition=wildcards.condition,
-        shard=shards(wildcards.corpus),
-    )
-
-
 rule extract_features:
     """Extract one feature of one shard in one condition."""
     input:
@@ -50,6 +24,8 @@ rule extract_features:
         code=lambda wildcards: code(
             "stages.extract_features", f"features.{wildcards.feature}"
         ),
+    message:
+        "Extract {wildcards.feature} of {wildcards.corpus}, {wildcards.condition}, shard {wildcards.shard}"
     shell:
         "python -m serflow.stages.extract_features --feature {wildcards.feature}"
         " --parameters {params.parameters:q} --corpus {wildcards.corpus} --condition {wildcards.condition}"
@@ -73,6 +49,8 @@ rule pack_features:
         runtime=minutes(30),
     params:
         code=code("stages.pack_features"),
+    message:
+        "Pack {wildcards.feature} of {wildcards.corpus}, {wildcards.condition}"
     shell:
         "python -m serflow.stages.pack_features --shards {input.shards} --array {output.array}"
         " --index {output.index} --log {log}"

@@ -1,12 +1,6 @@
 # Noise: ESC-50 -> clips of three groups; a plan of which clip goes where at what level.
 
 
-def esc50_manifest(wildcards):
-    if CONFIG.noise.esc50.root == SYNTHETIC:
-        return "resources/synthetic/esc50.json"
-    return []
-
-
 rule make_synthetic_esc50:
     """Synthesise natural, human and interior sounds in ESC-50's layout."""
     output:
@@ -20,9 +14,11 @@ rule make_synthetic_esc50:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        root="resources/synthetic/esc50",
+        root=synthetic_root,
         options=as_json({"seed": CONFIG.synthetic.seed}),
         code=code("stages.make_synthetic_esc50"),
+    message:
+        "Synthesise the stand-in for ESC-50"
     shell:
         "python -m serflow.stages.make_synthetic_esc50 --root {params.root:q}"
         " --options {params.options:q} --manifest {output.manifest} --log {log}"
@@ -48,6 +44,8 @@ rule prepare_clips:
         synthetic=flag("synthetic", CONFIG.noise.esc50.root == SYNTHETIC),
         partial=flag("allow-partial", CONFIG.noise.esc50.allow_partial),
         code=code("stages.prepare_clips"),
+    message:
+        "Decode the noise clips in {params.root}"
     shell:
         "python -m serflow.stages.prepare_clips --root {params.root:q} {params.synthetic} {params.partial}"
         " --clips {output.clips} --rejected {output.rejected} --log {log}"
@@ -76,6 +74,8 @@ rule plan_noise:
         mixing=CONFIG.noise.mixing,
         seed=CONFIG.noise.seed,
         code=code("stages.plan_noise"),
+    message:
+        "Plan the noise of {wildcards.corpus} in profile {wildcards.profile}, mixing {params.mixing}"
     shell:
         "python -m serflow.stages.plan_noise --utterances {input.utterances} --audio {input.audio}"
         " --clips {input.clips} --profile {wildcards.profile} --snrs {params.snrs:q}"
@@ -100,6 +100,8 @@ rule render_noisy:
         runtime=minutes(60),
     params:
         code=code("stages.render_noisy"),
+    message:
+        "Write noisy audio of {wildcards.corpus} in profile {wildcards.profile}"
     shell:
         "python -m serflow.stages.render_noisy --audio {input.audio} --plan {input.plan}"
         " --clips {input.clips} --folder {output.folder} --log {log}"

@@ -1,18 +1,16 @@
 """Whether a listing is the whole corpus as published."""
 
-import logging
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from serflow.corpora.base import CorpusInfo, Listing, Rejected, missing_from_published
 from serflow.errors import CorpusError
 
-log = logging.getLogger(__name__)
 _EXAMPLES = 5
 
 
-def _examples(rejected: Sequence[Rejected]) -> list[str]:
+def rejected_examples(rejected: Sequence[Rejected]) -> list[str]:
+    """Return a line for each of the first few rejections, and one that counts the others."""
     lines = [f"{entry.utterance or '-'} ({entry.path}): {entry.reason}" for entry in rejected[:_EXAMPLES]]
     left = len(rejected) - len(lines)
     return [*lines, *([f"... and {left} more"] if left else [])]
@@ -33,7 +31,7 @@ def require_utterances(listing: Listing, corpus: str, root: Path) -> None:
     if not listing.utterances:
         raise CorpusError(
             f"{corpus}: no usable utterance in {root}; correct corpora.{corpus}.root in config.yaml. Left out:"
-            f"{_indented(_examples(listing.rejected)) or ' nothing'}"
+            f"{_indented(rejected_examples(listing.rejected)) or ' nothing'}"
         )
 
 
@@ -48,12 +46,12 @@ def require_nothing_rejected(listing: Listing, corpus: str) -> None:
     if listing.rejected:
         raise CorpusError(
             f"{corpus}: {len(listing.rejected)} of the stand-in's files or labels were rejected; "
-            f"delete the stand-in and run again:{_indented(_examples(listing.rejected))}"
+            f"delete the stand-in and run again:{_indented(rejected_examples(listing.rejected))}"
         )
 
 
 def differences_from_published(
-    listing: Listing, info: CorpusInfo, corpus: str, root: Path, allow_partial: bool
+    listing: Listing, info: CorpusInfo, corpus: str, title: str, root: Path, allow_partial: bool
 ) -> list[str]:
     """Compare a listing with the published counts and return the differences, a line each.
 
@@ -65,14 +63,14 @@ def differences_from_published(
     """
     differences = missing_from_published(listing, info)
     if differences and not allow_partial:
-        rejected = f"\n{len(listing.rejected)} files or labels were left out:{_indented(_examples(listing.rejected))}"
+        rejected = (
+            f"\n{len(listing.rejected)} files or labels were left out:{_indented(rejected_examples(listing.rejected))}"
+        )
         raise CorpusError(
-            f"{corpus}: what lies in {root} differs from the published counts of {info.title}:"
+            f"{corpus}: what lies in {root} differs from the published counts of {title}:"
             f"{_indented(differences)}"
             f"{rejected if listing.rejected else ''}"
             f"\nComplete the corpus ({info.address}; licence: {info.licence}), "
             f"or set corpora.{corpus}.allow_partial: true in config.yaml to go on"
         )
-    for reason, count in Counter(entry.reason for entry in listing.rejected).most_common(_EXAMPLES):
-        log.info("left out %d: %s", count, reason)
     return differences

@@ -1,7 +1,6 @@
 """Listings and utterance tables as Parquet, and what was left out as CSV."""
 
 import csv
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from serflow.corpora.base import Rejected, Utterance
 from serflow.errors import StoreError
-from serflow.files import write_text
+from serflow.files import write_csv
 from serflow.stores.parquet import check, read_table, write_table
 
 LISTING_KIND = "listing"
@@ -95,11 +94,7 @@ def read_utterances(path: str | os.PathLike[str], columns: Sequence[str] | None 
 
 def write_rejected(path: str | os.PathLike[str], rejected: Iterable[Rejected]) -> None:
     """Write what was left out and why, a line each."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(_REJECTED_HEADER)
-    writer.writerows((entry.utterance, entry.path, entry.reason) for entry in rejected)
-    write_text(path, lines.getvalue())
+    write_csv(path, _REJECTED_HEADER, ((entry.utterance, entry.path, entry.reason) for entry in rejected))
 
 
 def read_rejected(path: str | os.PathLike[str]) -> list[Rejected]:

@@ -273,7 +273,7 @@ class Table:
         n_utterances=None,
         language="und",
         licence="that of the corpus",
-        address="options.table",
+        address="its publisher",
     )
 
     def list(self, root: Path, options: Mapping[str, Any]) -> Listing:

@@ -81,12 +81,12 @@ def mel_filters(n_mels: int, n_fft: int, fmin: float, fmax: float) -> FloatArray
     low, centre, high = (edges[start : start + n_mels, np.newaxis] for start in range(3))
     rising = (bins - low) / (centre - low)
     falling = (high - bins) / (high - centre)
-    filters = np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)
+    filters: FloatArray = (np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)).astype(np.float32)
     if not filters.any(axis=1).all():
         raise ConfigError(
             f"feature mfb: n_mels {n_mels} leaves bands without a bin of n_fft {n_fft}; lower n_mels or raise n_fft"
         )
-    return filters.astype(np.float32)
+    return filters
 
 
 def pre_emphasise(waveform: FloatArray, coefficient: float, out: FloatArray) -> None:
@@ -179,7 +179,7 @@ class LogMel:
         inexact = mel.min(axis=1) < _SINGLE_PRECISION_RANGE * (power @ self._mean)
         if inexact.any():
             spectrum = scipy.fft.rfft(frames[inexact] * self.window)
-            mel[inexact] = np.square(np.abs(spectrum)) @ self.filters.T + self.floor
+            mel[inexact] = np.square(np.abs(spectrum)).astype(np.float32) @ self.filters.T + self.floor
 
 
 def _band_groups(filters: FloatArray) -> list[tuple[slice, slice, FloatArray]]:

@@ -34,8 +34,8 @@ class Convolution(nn.Module):
         super().__init__()
         reach = (kernel - 1) * dilation
         self.excess = reach % 2
-        convolution = nn.Conv2d(in_dim, out_dim, (1, kernel), padding=(0, reach // 2), dilation=(1, dilation))
-        self.convolution = convolution.to(memory_format=torch.channels_last)
+        self.convolution = nn.Conv2d(in_dim, out_dim, (1, kernel), padding=(0, reach // 2), dilation=(1, dilation))
+        self.convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Convolve.
@@ -71,8 +71,8 @@ class TransposedConvolution(nn.Module):
     def __init__(self, in_dim: int, out_dim: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        convolution = nn.ConvTranspose2d(in_dim, out_dim, (1, kernel), stride=(1, stride))
-        self.convolution = convolution.to(memory_format=torch.channels_last)
+        self.convolution = nn.ConvTranspose2d(in_dim, out_dim, (1, kernel), stride=(1, stride))
+        self.convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Convolve.
@@ -103,7 +103,7 @@ class MaskedInstanceNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Normalise ``frames`` ``(batch, frames, dim)`` where ``mask`` ``(batch, frames, 1)`` is true; zero elsewhere."""
+        """Normalise ``frames`` ``(batch, frames, dim)`` where ``mask`` ``(batch, frames, 1)`` is true, else zero."""
         count = mask.sum(1, keepdim=True)
         mean = (frames * mask).sum(1, keepdim=True) / count
         variance = ((frames - mean).square() * mask).sum(1, keepdim=True) / count

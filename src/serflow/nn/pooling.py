@@ -34,7 +34,8 @@ def max_pool(frames: Tensor, size: int) -> Tensor:
     excess = -frames.shape[1] % size
     if excess:
         frames = F.pad(frames, (0, 0, 0, excess))
-    return frames.unflatten(1, (-1, size)).amax(2)
+    batch, n_frames, dim = frames.shape
+    return frames.reshape(batch, n_frames // size, size, dim).amax(2)
 
 
 def global_max(frames: Tensor, lengths: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def route(experts: Sequence[nn.Module] | nn.ModuleList, conditions: Tensor, *inp
         If a condition has no expert.
     """
     if not bool(((conditions >= 0) & (conditions < len(experts))).all()):
-        raise ValueError(f"conditions must be 0 to {len(experts) - 1}: got {conditions.unique().tolist()}")
+        raise ValueError(f"conditions must be 0 to {len(experts) - 1}: got {sorted(set(conditions.tolist()))}")
     rows = [torch.nonzero(conditions == index).squeeze(1) for index in range(len(experts))]
     outputs = [
         expert(*(values.index_select(0, group) for values in inputs))

@@ -84,10 +84,10 @@ def _read_meta(root: Path) -> list[dict[str, str]]:
     try:
         with open(meta, encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle)
+            missing = sorted(_COLUMNS - set(reader.fieldnames or ()))
             rows = [{k: v or "" for k, v in row.items() if k is not None} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise NoiseError(f"{meta}: cannot be read ({error}). {_obtain()}") from error
-    missing = sorted(_COLUMNS - set(reader.fieldnames or ()))
     if missing:
         raise NoiseError(f"{meta}: no column {', '.join(missing)}; it is not the table of ESC-50. {_obtain()}")
     return rows

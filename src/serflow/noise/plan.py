@@ -6,6 +6,7 @@ is gone changes only the utterances that had it.
 """
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,7 +24,6 @@ MIXINGS = ("snr", "authors_gain")
 AUTHORS_GAIN_DB = -22.0
 PEAK = 0.999
 
-_MAX_OFFSETS = 10_000
 _MAX_SNR_DB = 100.0
 # A segment this far (dB) below its clip's mean power is a pause: amplified, it would be the clip's noise floor.
 _PAUSE_DB = -60.0
@@ -122,12 +122,14 @@ def draw_offset(key: int, clip: PcmArray, n_samples: int) -> int:
         If the clip is silent.
     """
     floor = power(noise_segment(clip, 0, len(clip))) * 10.0 ** (_PAUSE_DB / 10.0)
+    if floor == 0.0:
+        raise NoiseError("the clip is silent")
     keys = np.array([key], dtype=np.uint64)
-    for attempt in range(_MAX_OFFSETS):
-        offset = int(_uniform(keys, 1 + attempt)[0] * len(clip))
+    for attempt in itertools.count(1):
+        offset = int(_uniform(keys, attempt)[0] * len(clip))
         if power(noise_segment(clip, offset, n_samples)) > floor:
-            return offset
-    raise NoiseError("the clip is silent")
+            break
+    return offset
 
 
 def _gain_db(speech: FloatArray, segment: FloatArray, snr_db: float, mixing: str) -> float:

@@ -1,7 +1,7 @@
 """What the writers of stand-in corpora share: options, speakers, the course of a dialogue, and WAV files."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,8 +9,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from serflow.errors import ConfigError
 from serflow.progress import progress
+from serflow.synthetic.options import read_options
 from serflow.synthetic.speech import Rendering, Speaker, draw_prosody, generator, make_speaker, render
 
 Item = TypeVar("Item")
@@ -31,24 +31,9 @@ class Options:
     scatter: float = 1.0
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> "Options":
-        """Check options as they stand in the configuration.
-
-        Raises
-        ------
-        ConfigError
-            If a key is unknown or a value has the wrong type or sign.
-        """
-        known = [field.name for field in fields(cls)]
-        for key, value in values.items():
-            if key not in known:
-                raise ConfigError(f"synthetic corpora have no option {key!r}; known: {', '.join(known)}")
-            whole = key in ("utterances", "seed")
-            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-                raise ConfigError(f"synthetic option {key}: {value!r} is not a {'whole ' if whole else ''}number")
-            if not 0 <= value < float("inf") or (key == "utterances" and value < 1):
-                raise ConfigError(f"synthetic option {key}: {value!r} is out of range")
-        return cls(**values)
+    def parse(cls, values: Any) -> "Options":
+        """Check options as they stand in the configuration; raises `ConfigError`."""
+        return read_options(cls, values, "a synthetic corpus", positive=("utterances",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +114,7 @@ def episodes(emotions: Sequence[str], dialogues: int, turns: int, rng: np.random
             length = left if left <= 3 else int(rng.integers(2, 4))
             if left - length == 1:
                 length -= 1
-            course += [deck.pop()] * max(length, 1)
+            course += [deck.pop()] * length
         courses.append(course)
     return courses
 

@@ -6,8 +6,8 @@ background of the place where they would be recorded: outdoor air, a vocal tract
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import scipy.fft
 import soundfile
 from numpy.typing import NDArray
 
-from serflow.errors import ConfigError
 from serflow.files import write_text
 from serflow.progress import progress
+from serflow.synthetic.options import read_options
 from serflow.synthetic.speech import generator
 
 Signal = NDArray[np.float64]
@@ -41,21 +41,9 @@ class Options:
     clips_per_class_and_fold: int = 1
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> "Options":
-        """Check options as they stand in the configuration.
-
-        Raises
-        ------
-        ConfigError
-            If a key is unknown or a value is not a whole number in range.
-        """
-        known = [field.name for field in fields(cls)]
-        for key, value in values.items():
-            if key not in known:
-                raise ConfigError(f"the synthetic ESC-50 has no option {key!r}; known: {', '.join(known)}")
-            if isinstance(value, bool) or not isinstance(value, int) or value < (key != "seed"):
-                raise ConfigError(f"synthetic ESC-50 option {key}: {value!r} is not a whole number in range")
-        return cls(**values)
+    def parse(cls, values: Any) -> "Options":
+        """Check options as they stand in the configuration; raises `ConfigError`."""
+        return read_options(cls, values, "the synthetic ESC-50", positive=("clips_per_class_and_fold",))
 
 
 def _band(rng: np.random.Generator, low_hz: float, high_hz: float, db_per_octave: float = 0.0) -> Signal:
@@ -201,7 +189,10 @@ _INTERIOR: dict[int, tuple[str, Recipe]] = {
     33: ("door_wood_creaks", _creaks),
     34: ("can_opening", lambda g: _bursts(g, 0.5, (4000, 14000), 0.004, 0.2) + _clicks(g, 1.0, 1800.0, 0.008, 1.0)),
     35: ("washing_machine", lambda g: _harmonics(np.full(LENGTH, 50.0), -4.0, 800.0) * _swell(g, 2.0, 0.4)),
-    36: ("vacuum_cleaner", lambda g: _harmonics(np.full(LENGTH, g.uniform(180, 260)), -2.0) + _band(g, 200, 6000, -2.0)),
+    36: (
+        "vacuum_cleaner",
+        lambda g: _harmonics(np.full(LENGTH, g.uniform(180, 260)), -2.0) + _band(g, 200, 6000, -2.0),
+    ),
     37: ("clock_alarm", _beeps),
     38: ("clock_tick", lambda g: _clicks(g, 2.0, 3200.0, 0.006, 0.0)),
     39: ("glass_breaking", _glass),

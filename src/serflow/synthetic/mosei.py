@@ -19,7 +19,7 @@ CLIPS = 7
 WORKERS = 3
 DIMENSIONS = ("sentiment", "happy", "sad", "anger", "surprise", "disgust", "fear")
 _CROWD = ("sentiment", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
-_CROWD_DIMENSION = dict(zip(("happiness", "sadness"), ("happy", "sad"), strict=True))
+_CROWD_DIMENSION = {"happiness": "happy", "sadness": "sad"}
 _SIX = ("happy", "sad", "anger", "surprise", "disgust", "fear")
 _BACKGROUND = 26.0  # standard deviation between the clips, in 16-bit steps (-62 dB)
 _LETTERS = list("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789")

@@ -211,9 +211,12 @@ def _tilt(x: NDArray[np.float64], db_per_octave: float) -> NDArray[np.float64]:
 
 
 def _envelope(x: NDArray[np.float64], window_s: float = 0.02) -> NDArray[np.float64]:
-    window = np.hanning(int(window_s * SYNTHESIS_RATE) | 1)
-    power = np.convolve(x**2, window / window.sum(), "same")
-    return np.sqrt(np.maximum(power, 0.0))
+    """RMS over a moving window."""
+    half = int(window_s * SYNTHESIS_RATE / 2)
+    total = np.concatenate([[0.0], np.cumsum(x**2)])
+    middle = np.arange(x.size)
+    ends, starts = np.minimum(middle + half + 1, x.size), np.maximum(middle - half, 0)
+    return np.asarray(np.sqrt(np.maximum(total[ends] - total[starts], 0.0) / (2 * half + 1)))
 
 
 def _amplitude(db: float) -> float:

@@ -39,7 +39,11 @@ def bucketed_batches(
     order = generator.permutation(len(lengths))
     n_batches = -(-len(lengths) // batch_size)
     pool = batch_size * max(1, min(pool_batches, -(-n_batches // 2)))
-    batches = [batch for start in range(0, len(order), pool) for batch in _sorted(order[start : start + pool], lengths, batch_size)]
+    batches = [
+        batch
+        for start in range(0, len(order), pool)
+        for batch in _sorted(order[start : start + pool], lengths, batch_size)
+    ]
     return [batches[i] for i in generator.permutation(len(batches))]
 
 

@@ -72,7 +72,12 @@ class Checkpoint:
         return state
 
 
-def save_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write named tensors as safetensors, atomically; the same weights give the same bytes."""
+def save_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write named tensors as safetensors, atomically, with ``metadata`` as JSON under ``serflow``.
+
+    The same weights and metadata give the same bytes: safetensors writes several entries in no fixed order,
+    so there is one.
+    """
+    entry = {"serflow": json.dumps(dict(metadata), sort_keys=True)}
     with atomic_path(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, dict(metadata))
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, entry)

@@ -13,7 +13,7 @@ IntArray = npt.NDArray[np.integer]
 
 def reference_classes(targets: FloatArray) -> npt.NDArray[np.intp]:
     """Return the arg-max of each target: ``(n, classes)`` to ``(n,)``."""
-    return np.argmax(targets, axis=1)
+    return np.asarray(targets.argmax(axis=1))
 
 
 def _correct(targets: FloatArray, predictions: IntArray) -> npt.NDArray[np.bool_]:

@@ -22,10 +22,11 @@ CONDITIONS = ("natural", "human", "interior")
 NOT_HELD_OUT = "none"
 HELD_OUT = {"exp1": (NOT_HELD_OUT,), "exp2": CONDITIONS}
 CLAMP = 3.0
+PAD_TO = 4
 ROLES = ("train", "val", "test")
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.integer]
 
 
 class Batch(NamedTuple):
@@ -122,8 +123,9 @@ def _read_roles(path: Path, corpus: str, names: Sequence[str], seeds: Sequence[i
 
 
 def _check_lengths(data: CellData, clean: Path, noisy: Path) -> None:
-    if clean_dim := data.clean.array.shape[1] - data.noisy.array.shape[1]:
-        raise StoreError(f"{clean}: {clean_dim:+d} bands beside {noisy}; delete both and run again")
+    dims = data.clean.array.shape[1], data.noisy.array.shape[1]
+    if dims[0] != dims[1]:
+        raise StoreError(f"{clean}: {dims[0]} bands where {noisy} has {dims[1]}; delete both and run again")
     unequal = np.flatnonzero(data.clean.lengths[data.clean_rows] != data.lengths)
     empty = np.flatnonzero(data.lengths == 0)
     for rows, what in ((unequal, f"not as many frames as in {noisy}"), (empty, "no frames")):
@@ -184,7 +186,7 @@ def load_cell(
     data = CellData(
         utterances=utterances,
         classes=found.classes,
-        targets=np.array([found.targets[name] for name in utterances], dtype=np.float32),
+        targets=np.array([found.targets[name] for name in utterances]),
         conditions=conditions[kept],
         roles=_read_roles(files.split, corpus, utterances, seeds),
         clean=clean,
@@ -258,7 +260,8 @@ def batch_maker(
 ) -> Callable[[IntArray], Batch]:
     """Return a function from rows of ``data`` to a batch on ``device``.
 
-    Clean and noisy features are normalised by the same statistics and clamped to 3 deviations.
+    Clean and noisy features are normalised by the same statistics and clamped to 3 deviations; frames are padded to a
+    multiple of 4, the encoder's pooling.
 
     Parameters
     ----------
@@ -278,17 +281,17 @@ def batch_maker(
     lengths = torch.from_numpy(data.lengths.astype(np.int64))
 
     def normalised(packed: PackedFrames, rows: IntArray, mask: Tensor) -> Tensor:
-        frames = torch.from_numpy(pad_frames(packed, rows, multiple=4)).to(device)
+        frames = torch.from_numpy(pad_frames(packed, rows, multiple=PAD_TO)).to(device)
         return frames.sub_(mean).div_(std).clamp_(-CLAMP, CLAMP).mul_(mask)
 
     def make(rows: IntArray) -> Batch:
         length = lengths[rows].to(device)
-        mask = frame_mask(length, -(-int(data.lengths[rows].max()) // 4) * 4)
+        mask = frame_mask(length, -(-int(data.lengths[rows].max()) // PAD_TO) * PAD_TO)
         return Batch(
             normalised(data.noisy, data.noisy_rows[rows], mask),
             normalised(data.clean, data.clean_rows[rows], mask),
             length,
-            torch.from_numpy(targets[rows]).to(device),
+            torch.from_numpy(targets[rows]).to(device, torch.float32),
             torch.from_numpy(experts[rows]).to(device),
         )
 

@@ -78,20 +78,16 @@ class Decoder(nn.Module):
         super().__init__()
         strides = DECODER_STRIDES[options.pool]
         self.pool = options.pool
-        self.upsamplers = nn.ModuleList(
-            [
-                TransposedConvolution(options.maps, options.maps, DECODER_KERNEL, strides[0]),
-                TransposedConvolution(options.maps, n_bands, DECODER_KERNEL, strides[1]),
-            ]
-        )
+        self.first = TransposedConvolution(options.maps, options.maps, DECODER_KERNEL, strides[0])
+        self.second = TransposedConvolution(options.maps, n_bands, DECODER_KERNEL, strides[1])
         self.output = Convolution(n_bands, n_bands, DECODER_KERNEL)
 
     def forward(self, code: Tensor, lengths: Tensor, n_frames: int) -> Tensor:
         """Decode ``code`` of utterances of ``lengths`` frames, cut to ``n_frames``; zero on padded frames."""
         lengths = pooled_lengths(lengths, self.pool)
-        for upsampler in self.upsamplers:
-            lengths = lengths * upsampler.stride
-            code = F.relu(upsampler(code, frame_mask(lengths, code.shape[1] * upsampler.stride)), inplace=True)
+        for layer in (self.first, self.second):
+            lengths = lengths * layer.stride
+            code = F.relu(layer(code, frame_mask(lengths, code.shape[1] * layer.stride)), inplace=True)
         whole: Tensor = self.output(code, frame_mask(lengths, code.shape[1]))
         return whole[:, :n_frames]
 

@@ -1,0 +1,337 @@
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from safetensors.numpy import load_file
+
+from serflow.errors import ConfigError, StoreError, TrainingError
+from serflow.files import read_json
+from serflow.fingerprint import fingerprint, imported_modules
+from serflow.stages import train_dlc
+from serflow.stores.frames import FrameRow, pack_frames, write_frames
+from serflow.stores.parquet import read_metadata, read_table, write_table
+from serflow.studies.dlc.catalog import load_method, method_info, method_names
+from serflow.studies.dlc.data import CONDITIONS, load_cell, select_fold
+from serflow.training import fit as fit_module
+
+BANDS = 8
+EMOTIONS = ("anger", "neutral", "sadness")
+SEEDS = (0, 1)
+OPTIONS = {
+    "model": {"maps": 8, "kernel": 4, "dilations": [1, 2], "hidden": 8},
+    "training": {"max_epochs": 3, "batch_size": 16, "learning_rate": 0.01, "device": "cpu"},
+}
+
+
+def _write_features(folder, condition, rows):
+    metadata = {"corpus": "toy", "condition": condition, "feature": "mfb"}
+    write_frames(folder / "0000.parquet", rows, BANDS, metadata)
+    pack_frames([folder / "0000.parquet"], folder / "packed.npy", folder / "packed.parquet")
+
+
+def write_cell(folder: Path, n_utterances: int = 90) -> dict[str, Path]:
+    """A corpus whose emotion and noise can be heard: each lifts a band of its own."""
+    generator = np.random.default_rng(0)
+    names = [f"toy_{i:03d}" for i in range(n_utterances)]
+    emotions = [EMOTIONS[i % 3] if i % 30 != 29 else "other" for i in range(n_utterances)]
+    drawn = generator.integers(len(CONDITIONS), size=n_utterances)
+    clean, noisy = [], []
+    for i, name in enumerate(names):
+        frames = generator.normal(size=(int(generator.integers(9, 24)), BANDS)).astype(np.float32)
+        frames[:, EMOTIONS.index(emotions[i]) if emotions[i] in EMOTIONS else 3] += 3
+        clean.append(FrameRow(name, frames))
+        with_noise = frames.copy()
+        with_noise[:, 4 + drawn[i]] += 3
+        noisy.append(FrameRow(name, with_noise))
+    paths = {
+        "utterances": folder / "utterances.parquet",
+        "split": folder / "split.parquet",
+        "plan": folder / "plan.parquet",
+        "clean": folder / "clean" / "packed.parquet",
+        "noisy": folder / "h1" / "packed.parquet",
+    }
+    nothing = pa.nulls(n_utterances, pa.float64())
+    table = pa.table(
+        {
+            "id": names,
+            "emotion": emotions,
+            "sentiment": nothing,
+            "valence_ratings": pa.nulls(n_utterances, pa.list_(pa.float64())),
+        }
+    )
+    write_table(paths["utterances"], table, kind="utterances", metadata={"corpus": "toy"})
+    folds = [
+        (name, seed, ("train",) * 7 + ("val",) + ("test",) * 2)
+        for seed in SEEDS
+        for name in generator.permutation(names).tolist()
+    ]
+    split = pa.table(
+        {
+            "utterance": [name for name, _, _ in folds],
+            "fold": pa.array([seed for _, seed, _ in folds], pa.int32()),
+            "role": [roles[i % 10] for i, (_, _, roles) in enumerate(folds)],
+        }
+    )
+    write_table(paths["split"], split, kind="split", metadata={"corpus": "toy"})
+    plan = pa.table({"utterance": names, "condition": [CONDITIONS[i] for i in drawn]})
+    write_table(paths["plan"], plan, kind="noise_plan", metadata={"corpus": "toy", "profile": "h1"})
+    _write_features(folder / "clean", "clean", clean)
+    _write_features(folder / "h1", "h1", noisy)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return write_cell(tmp_path_factory.mktemp("inputs"))
+
+
+def command(inputs, out, method="single", experiment="exp1", options=None, gate=None, **changed):
+    values = {
+        "experiment": experiment, "method": method, "corpus": "toy", "profile": "h1", **inputs,
+        "options": json.dumps(OPTIONS if options is None else options), "code": "c0de",
+        "predictions": out / "predictions.parquet", "history": out / "history.parquet",
+        "metrics": out / "metrics.json", "model": out / "model.safetensors", **changed,
+    }  # fmt: skip
+    line = [word for name, value in values.items() for word in (f"--{name}", str(value))]
+    return [*line, "--seeds", *map(str, SEEDS), *(["--gate", str(gate)] if gate else [])]
+
+
+def train(inputs, out, *args, **kwargs):
+    train_dlc.main(train_dlc.make_parser().parse_args(command(inputs, out, *args, **kwargs)))
+    return out
+
+
+def digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def gates(inputs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gates")
+    for experiment in ("exp1", "exp2"):
+        train(inputs, folder / experiment, "noise_classifier", experiment)
+    return {experiment: folder / experiment / "predictions.parquet" for experiment in ("exp1", "exp2")}
+
+
+def test_a_cell_leaves_four_artefacts_whose_counts_add_up(inputs, tmp_path):
+    out = train(inputs, tmp_path / "cell")
+    assert sorted(digests(out)) == ["history.parquet", "metrics.json", "model.safetensors", "predictions.parquet"]
+
+    metrics = read_json(out / "metrics.json")
+    assert metrics["excluded"] == {"no label of the study": 3}
+    assert metrics["classes"] == list(EMOTIONS)
+    assert [(fit["seed"], fit["held_out"]) for fit in metrics["fits"]] == [(0, "none"), (1, "none")]
+    assert all(fit["n_train"] + fit["n_val"] + fit["n_test"] == 87 for fit in metrics["fits"])
+    name = ("study", "experiment", "method", "modality", "corpus", "profile", "code")
+    assert {key: metrics[key] for key in name} == {
+        "study": "dlc", "experiment": "exp1", "method": "single", "modality": "uni", "corpus": "toy",
+        "profile": "h1", "code": "c0de",
+    }  # fmt: skip
+
+    predictions = read_table(out / "predictions.parquet", kind="predictions").to_pandas()
+    roles = read_table(inputs["split"]).to_pandas()
+    for fit in metrics["fits"]:
+        rows = predictions[predictions.seed == fit["seed"]]
+        tested = set(roles[(roles.fold == fit["seed"]) & (roles.role == "test")].utterance)
+        assert len(rows) == fit["n_test"]
+        assert set(rows.utterance) <= tested
+        assert (rows.label == rows.prediction).mean() == pytest.approx(fit["wa"])
+        assert (rows.label == rows.prediction).groupby(rows.label).mean().mean() == pytest.approx(fit["ua"])
+    assert np.allclose([sum(values) for values in predictions.probabilities], 1)
+    assert predictions.gate.isna().all()
+
+    history = read_table(out / "history.parquet", kind="history").to_pandas()
+    assert history.groupby("seed").epoch.apply(list).tolist() == [list(range(fit["epochs"])) for fit in metrics["fits"]]
+    assert np.allclose(history.loss, history.task_loss + history.reconstruction_loss)
+    weights = load_file(out / "model.safetensors")
+    assert sum(value.size for key, value in weights.items() if key.startswith("0/none/")) == metrics["parameters"]
+
+
+def test_emotion_is_learnt(inputs, tmp_path):
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "max_epochs": 25}}
+    metrics = read_json(train(inputs, tmp_path / "cell", options=options) / "metrics.json")
+    assert min(fit["ua"] for fit in metrics["fits"]) > 0.8
+
+
+def test_the_noise_classifier_predicts_every_test_utterance(inputs, gates):
+    roles = read_table(inputs["split"]).to_pandas()
+    for experiment, path in gates.items():
+        metrics = read_json(path.with_name("metrics.json"))
+        predictions = read_table(path).to_pandas()
+        assert metrics["classes"] == list(CONDITIONS)
+        assert (predictions.label == predictions.condition).all()
+        for fit in metrics["fits"]:
+            rows = predictions[(predictions.seed == fit["seed"]) & (predictions.held_out == fit["held_out"])]
+            assert set(rows.utterance) == set(roles[(roles.fold == fit["seed"]) & (roles.role == "test")].utterance)
+            seen = rows[rows.condition != fit["held_out"]]
+            assert len(seen) == fit["n_test"]
+            assert (seen.label == seen.prediction).mean() == pytest.approx(fit["wa"])
+            assert fit["held_out"] not in set(rows.prediction)
+        history = read_table(path.with_name("history.parquet")).to_pandas()
+        assert history.reconstruction_loss.isna().all()
+        assert experiment == metrics["experiment"]
+
+
+@pytest.mark.parametrize("method", ["moe_slc", "moe_dlc"])
+@pytest.mark.parametrize("experiment", ["exp1", "exp2"])
+def test_experts_are_chosen_by_the_gate_of_the_same_fit(inputs, gates, tmp_path, method, experiment):
+    out = train(inputs, tmp_path / "cell", method, experiment, gate=gates[experiment])
+    predictions = read_table(out / "predictions.parquet").to_pandas()
+    gate = read_table(gates[experiment]).to_pandas().set_index(["seed", "held_out", "utterance"]).prediction
+    keys = list(zip(predictions.seed, predictions.held_out, predictions.utterance, strict=True))
+    assert predictions.gate.tolist() == gate.loc[keys].tolist()
+
+    if experiment == "exp2":
+        assert (predictions.condition == predictions.held_out).all()
+        assert (predictions.gate != predictions.held_out).all()
+    experts = {key.split("/")[2].split(".")[2] for key in load_file(out / "model.safetensors") if "experts" in key}
+    assert len(experts) == (3 if experiment == "exp1" else 2)
+
+
+def test_the_held_out_condition_is_in_neither_training_nor_validation(inputs):
+    data = load_cell(train_dlc.CellFiles(**inputs), "toy", "h1", SEEDS, predicts="emotion", labels="merged")
+    for index, held_out in enumerate(CONDITIONS):
+        fold = select_fold(data, 0, held_out, predicts="emotion")
+        assert index not in data.conditions[np.concatenate([fold.train, fold.val])]
+        assert set(data.conditions[fold.test]) == {index}
+        assert index not in fold.seen
+
+
+@pytest.mark.parametrize(("method", "experiment"), [("single", "exp1"), ("moe_slc", "exp2")])
+def test_a_killed_cell_goes_on_to_the_same_bytes(inputs, gates, tmp_path, monkeypatch, method, experiment):
+    gate = gates[experiment] if method != "single" else None
+    options = {**OPTIONS, "model": {**OPTIONS["model"], "dropout": 0.3}}
+    whole = train(inputs, tmp_path / "whole", method, experiment, gate=gate, options=options)
+
+    save, saved = fit_module.Checkpoint.save, []
+
+    def killed_after_the_fifth(self, state):
+        save(self, state)
+        saved.append(self.path)
+        if len(saved) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_module.Checkpoint, "save", killed_after_the_fifth)
+    with pytest.raises(KeyboardInterrupt):
+        train(inputs, tmp_path / "killed", method, experiment, gate=gate, options=options)
+    assert sorted(digests(tmp_path / "killed" / "fits")) == sorted({path.name for path in saved})
+    saved.clear()
+    saved.extend([Path()] * 10)
+    again = train(inputs, tmp_path / "killed", method, experiment, gate=gate, options=options)
+    assert len(saved) - 10 == sum(fit["epochs"] for fit in read_json(whole / "metrics.json")["fits"]) - 5
+    assert digests(again) == digests(whole)
+
+
+def test_two_runs_give_the_same_bytes(inputs, tmp_path):
+    assert digests(train(inputs, tmp_path / "one")) == digests(train(inputs, tmp_path / "two"))
+
+
+@pytest.mark.parametrize("changed", [{"code": "other"}, {"options": {**OPTIONS, "labels": "hap_only"}}])
+def test_a_state_of_other_code_or_options_is_not_used(inputs, tmp_path, monkeypatch, caplog, changed):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(train_dlc.shutil, "rmtree", lambda folder: None)
+    train(inputs, tmp_path / "cell")
+    caplog.clear()
+    train(inputs, tmp_path / "cell")
+    assert "starts over" not in caplog.text
+    train(inputs, tmp_path / "cell", **changed)
+    assert "0_none.pt: of other code, options or inputs; the fit starts over" in caplog.text
+
+
+def test_a_gate_without_a_test_utterance_is_refused(inputs, gates, tmp_path):
+    table = read_table(gates["exp1"])
+    metadata = {key: read_metadata(gates["exp1"])[key] for key in ("experiment", "method", "corpus", "profile")}
+    write_table(tmp_path / "gate.parquet", table.slice(1), kind="predictions", metadata=metadata)
+    with pytest.raises(StoreError, match=r"gate.parquet: no predicted noise condition for 1 of .* seed 0"):
+        train(inputs, tmp_path / "cell", "moe_dlc", gate=tmp_path / "gate.parquet")
+
+
+def test_the_gate_of_another_experiment_is_refused(inputs, gates, tmp_path):
+    with pytest.raises(StoreError, match="experiment is 'exp2' where 'exp1' was asked for"):
+        train(inputs, tmp_path / "cell", "moe_dlc", "exp1", gate=gates["exp2"])
+
+
+def test_experts_without_a_gate_are_refused(inputs, tmp_path):
+    with pytest.raises(ConfigError, match="--gate: moe_dlc needs the predictions of noise_classifier"):
+        train(inputs, tmp_path / "cell", "moe_dlc")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"training": {"optimiser": "adam"}}, "no option training.optimiser; known: training.optimizer"),
+        ({"lables": "merged"}, "no option lables; known: labels"),
+        ({"training": {"batch_size": 0}}, "training.batch_size: a value above 0 is needed; got 0"),
+        ({"training": {"patience": True}}, "training.patience: int is needed"),
+        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: a value above 0 is needed"),
+        ({"model": {"dilations": [1, 0]}}, "model.dilations: a list of positive integers"),
+        ({"model": {"pool": 3}}, "model.pool: one of 1, 2, 4 is needed; got 3"),
+        ({"model": {"dropout": 1.0}}, "model.dropout: a value from 0 to below 1"),
+        ({"training": {"precision": "fp16"}}, "training.precision: one of fp32, bf16"),
+        ({"model": 3}, "model: a mapping is needed; got 3"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(inputs, tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        train(inputs, tmp_path / "cell", options=options)
+
+
+def test_an_utterance_missing_from_the_split_is_named(inputs, tmp_path):
+    table = read_table(inputs["split"])
+    missing = table.column("utterance")[0].as_py()
+    write_table(tmp_path / "split.parquet", table.slice(1), kind="split", metadata={"corpus": "toy"})
+    with pytest.raises(StoreError, match=rf"split.parquet: 1 of 8\d utterances are missing, the first is {missing}"):
+        train({**inputs, "split": tmp_path / "split.parquet"}, tmp_path / "cell")
+
+
+def test_a_class_without_training_utterances_is_named(inputs, tmp_path):
+    table = read_table(inputs["split"])
+    utterances = read_table(inputs["utterances"]).to_pylist()
+    sad = {row["id"] for row in utterances if row["emotion"] == "sadness"}
+    roles = ["test" if row["utterance"] in sad else row["role"] for row in table.to_pylist()]
+    split = table.set_column(2, "role", pa.array(roles))
+    write_table(tmp_path / "split.parquet", split, kind="split", metadata={"corpus": "toy"})
+    with pytest.raises(TrainingError, match="seed 0, held out none: no training utterance is sadness"):
+        train({**inputs, "split": tmp_path / "split.parquet"}, tmp_path / "cell")
+
+
+def test_bfloat16_trains_to_finite_losses(inputs, tmp_path):
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": "bf16", "max_epochs": 2}}
+    history = read_table(train(inputs, tmp_path / "cell", options=options) / "history.parquet").to_pandas()
+    assert np.isfinite(history.loss).all()
+
+
+def test_method_names_and_facts():
+    assert method_names() == ["moe_dlc", "moe_slc", "noise_classifier", "single"]
+    titles = {name: method_info(name).title for name in method_names()}
+    assert titles["moe_slc"] == "MoE-SLC"
+    assert [name for name in method_names() if method_info(name).needs_gate] == ["moe_dlc", "moe_slc"]
+    with pytest.raises(ConfigError, match="no method 'dann' in the dlc study; known: moe_dlc"):
+        load_method("dann")
+
+
+def test_only_its_own_modules_are_in_a_methods_fingerprint(repository):
+    def behind(method):
+        return imported_modules(repository / "src", "serflow.stages.train_dlc", f"serflow.studies.dlc.methods.{method}")
+
+    methods = "serflow.studies.dlc.methods."
+    assert "serflow.studies.dlc.moe" not in behind("single") + behind("noise_classifier")
+    assert "serflow.studies.dlc.moe" in behind("moe_slc")
+    assert [name for name in behind("moe_dlc") if name.startswith(methods)] == [methods + "moe_dlc"]
+    assert fingerprint(repository / "src", methods + "single") != fingerprint(repository / "src", methods + "moe_dlc")
+
+
+def test_the_catalogue_needs_neither_torch_nor_numpy(repository):
+    import subprocess
+
+    program = (
+        "import sys; from serflow.studies.dlc.catalog import method_info, method_names;"
+        "[method_info(name) for name in method_names()];"
+        "print(sorted({'torch', 'numpy', 'pyarrow', 'scipy', 'pandas'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"

@@ -1,0 +1,125 @@
+import json
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from serflow.errors import StoreError
+from serflow.stores.parquet import check, iterate_batches, read_metadata, read_table, write_batches, write_table
+
+TABLE = pa.table({"utterance": ["a", "b", "c"], "value": [1.5, 2.5, None]})
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_table(tmp_path / "some" / "table.parquet", TABLE, kind="some", metadata={"corpus": "emodb", "n": [1, 2]})
+    return tmp_path / "some" / "table.parquet"
+
+
+def test_a_table_comes_back_as_it_was_written(path):
+    assert read_table(path, kind="some", expect={"corpus": "emodb", "n": [1, 2]}).equals(TABLE)
+    assert read_table(path, columns=["value"]).column_names == ["value"]
+
+
+def test_others_can_read_it(path):
+    assert pd.read_parquet(path)["utterance"].tolist() == ["a", "b", "c"]
+    assert pq.read_table(path).num_rows == 3
+
+
+def test_batches_are_row_groups_in_order(tmp_path):
+    path = tmp_path / "x.parquet"
+    batches = [TABLE.slice(0, 2), TABLE.slice(0, 0), TABLE.slice(2)]
+    assert write_batches(path, TABLE.schema, batches, kind="some") == 3
+    assert [batch.num_rows for batch in iterate_batches(path, kind="some")] == [2, 1]
+    assert read_table(path).equals(TABLE)
+
+
+def test_no_rows_at_all_can_be_written_and_read(tmp_path):
+    write_batches(tmp_path / "x.parquet", TABLE.schema, [], kind="some")
+    assert read_table(tmp_path / "x.parquet", kind="some").num_rows == 0
+
+
+def test_the_same_table_gives_the_same_bytes(path, tmp_path):
+    write_table(tmp_path / "again.parquet", TABLE, kind="some", metadata={"n": [1, 2], "corpus": "emodb"})
+    assert (tmp_path / "again.parquet").read_bytes() == path.read_bytes()
+
+
+def test_metadata_hold_what_the_writer_said(path):
+    found = read_metadata(path)
+    assert found["corpus"] == "emodb"
+    assert found["kind"] == "some"
+    assert len(found["data_sha256"]) == 64
+    assert check(path, "some") == found
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"absent\.parquet: no such file"):
+        read_table(tmp_path / "absent.parquet")
+
+
+@pytest.mark.parametrize("kept", [0, 3, 11, 200, -1])
+def test_a_half_written_file_is_refused(path, kept):
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(StoreError, match="half-written"):
+        read_table(path)
+
+
+def test_each_flipped_byte_of_the_data_is_noticed(path):
+    whole = path.read_bytes()
+    end = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for position in range(0, end, 7):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(StoreError, match="SHA-256"):
+            read_table(path)
+
+
+def test_a_damaged_footer_is_a_store_error(path):
+    damaged = bytearray(path.read_bytes())
+    for position in range(len(damaged) - 60, len(damaged) - 20):
+        damaged[position] = 0xFF
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError):
+        read_table(path)
+
+
+def test_a_file_of_another_program_is_refused(tmp_path):
+    pq.write_table(TABLE, tmp_path / "x.parquet")
+    with pytest.raises(StoreError, match="not written by serflow"):
+        read_table(tmp_path / "x.parquet")
+
+
+def test_another_kind_is_refused(path):
+    with pytest.raises(StoreError, match="kind is 'some' where 'split' was asked for"):
+        read_table(path, kind="split")
+
+
+@pytest.mark.parametrize("expect", [{"corpus": "cafe"}, {"n": [1]}, {"seed": 0}])
+def test_other_metadata_than_expected_are_refused(path, expect):
+    with pytest.raises(StoreError, match=next(iter(expect))):
+        read_table(path, expect=expect)
+    with pytest.raises(StoreError, match=next(iter(expect))):
+        list(iterate_batches(path, expect=expect))
+
+
+def test_a_later_schema_version_is_refused(path, monkeypatch):
+    monkeypatch.setattr("serflow.stores.parquet.SCHEMA_VERSION", 2)
+    with pytest.raises(StoreError, match="schema_version is 1 where 2"):
+        read_table(path)
+
+
+def test_a_failing_writer_leaves_nothing(tmp_path):
+    def batches():
+        yield TABLE
+        raise StoreError("stop")
+
+    with pytest.raises(StoreError, match="stop"):
+        write_batches(tmp_path / "x.parquet", TABLE.schema, batches(), kind="some")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_metadata_entry_is_json_under_the_key_serflow(path):
+    entries = json.loads(pq.read_metadata(path).metadata[b"serflow"])
+    assert entries["schema_version"] == 1
