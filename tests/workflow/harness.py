@@ -29,15 +29,16 @@ class Workflow:
     def command(self, *arguments: str) -> list[str]:
         return [
             str(Path(sys.executable).parent / "snakemake"),
+            # targets first: options that take lists would swallow them
+            *arguments,
             *("--snakefile", str(self.checkout / "Snakefile"), "--directory", str(self.folder)),
             *("--configfile", str(self.config)),
-            *arguments,
         ]
 
     def run(self, *arguments: str, ok: bool = True) -> str:
         """Run Snakemake and return what it printed; ``ok`` says whether it must succeed."""
         done = subprocess.run(
-            self.command(*arguments), check=False, capture_output=True, text=True, env=environment()
+            self.command(*arguments), check=False, capture_output=True, text=True, env=environment(), timeout=600
         )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, output[-6000:]
@@ -45,7 +46,7 @@ class Workflow:
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run would do."""
-        lines = self.run("-n", "-q", "rules", *arguments).splitlines()
+        lines = self.run(*arguments, "-n", "-q", "rules").splitlines()
         if any("Nothing to be done" in line for line in lines):
             return {}
         start = next(i for i, line in enumerate(lines) if line.startswith("job "))

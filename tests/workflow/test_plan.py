@@ -40,7 +40,7 @@ def test_default_target_is_table1(repository: Path, tmp_path: Path) -> None:
 def test_paper_size_is_planned_without_any_corpus(repository: Path, tmp_path: Path) -> None:
     preset = (repository / "workflow/presets/paper.yaml").read_text()
     workflow = Workflow(repository, tmp_path, preset)
-    output = workflow.run("-n", "-q", "rules", "results/table1.csv")
+    output = workflow.run("results/table1.csv", "-n", "-q", "rules")
     for word in ("corpora.iemocap.root", "sail.usc.edu/iemocap", "corpora.msp_improv.root", "noise.esc50.root"):
         assert word in output
     jobs = workflow.plan("results/table1.csv")

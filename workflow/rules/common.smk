@@ -22,11 +22,17 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-if missing := CONFIG.missing_inputs():
-    message = "Not there yet:\n" + "\n".join(missing)
-    if workflow.executor_plugin is not None and not workflow.dryrun:
-        raise WorkflowError(message)
-    logger.warning(f"{message}\nThis is only a plan: a run would stop here.")
+MISSING = CONFIG.missing_inputs()
+if MISSING and workflow.is_main_process:
+    plan = "\n".join(["Not there yet:", *MISSING, "A run would stop here."])
+    logger.warning(plan)
+
+
+onstart:
+    # a dry run never comes here
+    if MISSING:
+        raise WorkflowError("\n".join(["Not there yet:", *MISSING]))
+
 
 if workflow.is_main_process:
     # GPU jobs of this machine at a time, unless `--resources gpu=N` says otherwise

@@ -112,19 +112,24 @@ def _cut(source: soundfile.SoundFile, start: float | None, end: float | None) ->
 
 
 def _read_mono(source: soundfile.SoundFile, first: int, n_frames: int) -> FloatArray:
-    """Read ``n_frames`` from ``first`` on and average the channels, block by block."""
+    """Read ``n_frames`` from ``first`` on and average the channels, block by block.
+
+    16-bit samples are scaled here: libsndfile takes longer to give the same floats.
+    """
     if first:
         source.seek(first)
+    is_pcm16 = source.subtype == "PCM_16"
     blocks: list[FloatArray] = []
     left = n_frames
     while left:
-        block = source.read(min(left, _BLOCK_FRAMES), dtype="float32", always_2d=True)
+        block = source.read(min(left, _BLOCK_FRAMES), dtype="int16" if is_pcm16 else "float32", always_2d=True)
         if not len(block):
             raise AudioError(f"truncated: {n_frames - left} of {n_frames} frames could be read")
         left -= len(block)
-        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float64).astype(np.float32)
-        blocks.append(mono)
-    return np.concatenate(blocks)
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float64)
+        blocks.append(mono.astype(np.float32))
+    mono = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return mono * np.float32(1 / 32768) if is_pcm16 else mono
 
 
 def _check_duration(n_frames: int, rate: int, min_duration_s: float, max_duration_s: float | None) -> None:

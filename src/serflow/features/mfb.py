@@ -26,8 +26,8 @@ DEFAULTS = {
     "floor": 1e-6,
 }
 
-_BLOCK = 128
-"""Frames transformed at once: enough to hide the cost of a call, few enough for the cache."""
+_BLOCK = 256
+"""Frames transformed at once: enough to hide the cost of a call, few enough for work space of 3 MB."""
 
 _BAND_GROUPS = 4
 """Bands are weighted in groups of neighbours, each from the bins that it touches."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from serflow.audio.prepared import FloatArray, PcmArray, pcm_to_float
 from serflow.errors import NoiseError
-from serflow.stores.parquet import check, iterate_batches, read_table, write_table
+from serflow.stores.parquet import iterate_batches, read_metadata, read_table, write_table
 
 CLIPS_KIND = "clips"
 PLAN_KIND = "noise_plan"
@@ -47,9 +47,8 @@ class PlanRow(NamedTuple):
 
 
 def power(signal: npt.NDArray[Any]) -> float:
-    """Return the mean power of a signal."""
-    samples = signal.astype(np.float64)
-    return float(samples @ samples) / len(samples)
+    """Return the mean power of a signal, summed in float64 without BLAS, whose sums depend on its threads."""
+    return float(np.mean(np.square(signal, dtype=np.float64)))
 
 
 def noise_segment(clip: PcmArray, offset: int, n_samples: int) -> FloatArray:
@@ -113,7 +112,7 @@ class ClipBank:
             for row in table.to_pylist():
                 clips[row["clip"]] = np.frombuffer(row["pcm16"], dtype="<i2")
                 groups[row["clip"]] = row["group"]
-        return cls(clips, groups, bool(check(path)["synthetic"]))
+        return cls(clips, groups, bool(read_metadata(path)["synthetic"]))
 
     def __getitem__(self, name: str) -> PcmArray:
         try:

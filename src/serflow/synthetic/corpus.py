@@ -1,7 +1,7 @@
 """What the writers of stand-in corpora share: options, speakers, the course of a dialogue, and WAV files."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from serflow.progress import progress
-from serflow.synthetic.options import read_options
+from serflow.synthetic.options import check_options
 from serflow.synthetic.speech import Rendering, Speaker, draw_prosody, generator, make_speaker, render
 
 Item = TypeVar("Item")
@@ -33,7 +33,7 @@ class Options:
     @classmethod
     def parse(cls, values: Any) -> "Options":
         """Check options as they stand in the configuration; raises `ConfigError`."""
-        return read_options(cls, values, "a synthetic corpus", positive=("utterances",))
+        return cls(**check_options(asdict(cls()), values, "a synthetic corpus", positive=("utterances",)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,8 @@ def dialogue_size(utterances: int, groups: int, turns: int, most: int) -> tuple[
 def episodes(emotions: Sequence[str], dialogues: int, turns: int, rng: np.random.Generator) -> list[list[str]]:
     """Return the emotion of each turn of each dialogue.
 
-    A dialogue is a series of episodes of two or three turns that share an emotion, so that both partners express it.
+    A dialogue is a series of episodes of two turns that share an emotion, so that both partners express it; the last
+    episode has three where the number of turns is odd.
     Emotions are dealt to the episodes from shuffled decks: they are balanced over a group of dialogues.
     """
     deck: list[str] = []
@@ -111,10 +112,7 @@ def episodes(emotions: Sequence[str], dialogues: int, turns: int, rng: np.random
         while len(course) < turns:
             deck = deck or rng.permutation(emotions).tolist()
             left = turns - len(course)
-            length = left if left <= 3 else int(rng.integers(2, 4))
-            if left - length == 1:
-                length -= 1
-            course += [deck.pop()] * length
+            course += [deck.pop()] * (left if left <= 3 else 2)
         courses.append(course)
     return courses
 

@@ -7,7 +7,7 @@ background of the place where they would be recorded: outdoor air, a vocal tract
 import csv
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from serflow.files import write_text
 from serflow.progress import progress
-from serflow.synthetic.options import read_options
+from serflow.synthetic.options import check_options
 from serflow.synthetic.speech import generator
 
 Signal = NDArray[np.float64]
@@ -28,7 +28,8 @@ SAMPLE_RATE = 44100
 LENGTH = 5 * SAMPLE_RATE
 FOLDS = 5
 SILENT_TAIL_SHARE = 0.2
-BACKGROUND_DB = -18.0
+BACKGROUND_DB = -22.0
+MICROPHONE_DB = -38.0
 _TIME = np.arange(LENGTH) / SAMPLE_RATE
 _ESC10 = {0, 1, 10, 11, 12, 20, 21, 38, 40, 41}
 
@@ -43,7 +44,9 @@ class Options:
     @classmethod
     def parse(cls, values: Any) -> "Options":
         """Check options as they stand in the configuration; raises `ConfigError`."""
-        return read_options(cls, values, "the synthetic ESC-50", positive=("clips_per_class_and_fold",))
+        return cls(
+            **check_options(asdict(cls()), values, "the synthetic ESC-50", positive=("clips_per_class_and_fold",))
+        )
 
 
 def _band(rng: np.random.Generator, low_hz: float, high_hz: float, db_per_octave: float = 0.0) -> Signal:
@@ -103,10 +106,18 @@ def _harmonics(f0: Signal, rolloff_db: float, top_hz: float = 5000.0) -> Signal:
     """Return a harmonic tone with the f0 course ``f0`` (Hz), each octave ``rolloff_db`` weaker."""
     fundamental = np.exp(2j * np.pi * np.cumsum(f0) / SAMPLE_RATE)
     partial, tone = np.ones(LENGTH, dtype=np.complex128), np.zeros(LENGTH)
-    for k in range(1, min(20, int(top_hz / f0.max())) + 1):
+    for k in range(1, min(12, int(top_hz / f0.max())) + 1):
         partial *= fundamental
         tone += 10.0 ** (rolloff_db * np.log2(k) / 20.0) * partial.imag
     return _unit(tone)
+
+
+def _hum(f0_hz: float, rolloff_db: float, top_hz: float = 5000.0) -> Signal:
+    """Return a harmonic tone of constant f0 (to 0.2 Hz), each octave ``rolloff_db`` weaker."""
+    spectrum = np.zeros(LENGTH // 2 + 1, dtype=np.complex128)
+    order = np.arange(1, int(top_hz / f0_hz) + 1)
+    spectrum[order * round(f0_hz * LENGTH / SAMPLE_RATE)] = -1j * order ** (rolloff_db / (20.0 * np.log10(2.0)))
+    return _unit(scipy.fft.irfft(spectrum, LENGTH))
 
 
 def _voiced(rng: np.random.Generator, f0_hz: float, per_s: float, vibrato: float) -> Signal:
@@ -179,7 +190,7 @@ _HUMAN: dict[int, tuple[str, Recipe]] = {
     25: ("footsteps", lambda g: _bursts(g, 1.9, (150, 1200), 0.003, 0.04)),
     26: ("laughing", lambda g: _voiced(g, 260.0, 5.0, 0.03)),
     27: ("brushing_teeth", lambda g: _band(g, 1500, 5000) * _swell(g, 5.0, 0.9)),
-    28: ("snoring", lambda g: _harmonics(np.full(LENGTH, g.uniform(45, 75)), -3.0, 1500.0) * _swell(g, 0.5, 1.0)),
+    28: ("snoring", lambda g: _hum(g.uniform(45, 75), -3.0, 1500.0) * _swell(g, 0.5, 1.0)),
     29: ("drinking_sipping", lambda g: _bursts(g, 1.2, (700, 3500), 0.08, 0.06)),
 }
 _INTERIOR: dict[int, tuple[str, Recipe]] = {
@@ -188,10 +199,10 @@ _INTERIOR: dict[int, tuple[str, Recipe]] = {
     32: ("keyboard_typing", lambda g: _clicks(g, 7.0, 2600.0, 0.004, 0.9)),
     33: ("door_wood_creaks", _creaks),
     34: ("can_opening", lambda g: _bursts(g, 0.5, (4000, 14000), 0.004, 0.2) + _clicks(g, 1.0, 1800.0, 0.008, 1.0)),
-    35: ("washing_machine", lambda g: _harmonics(np.full(LENGTH, 50.0), -4.0, 800.0) * _swell(g, 2.0, 0.4)),
+    35: ("washing_machine", lambda g: _hum(50.0, -4.0, 800.0) * _swell(g, 2.0, 0.4)),
     36: (
         "vacuum_cleaner",
-        lambda g: _harmonics(np.full(LENGTH, g.uniform(180, 260)), -2.0) + _band(g, 200, 6000, -2.0),
+        lambda g: _hum(g.uniform(180, 260), -2.0) + _band(g, 200, 6000, -2.0),
     ),
     37: ("clock_alarm", _beeps),
     38: ("clock_tick", lambda g: _clicks(g, 2.0, 3200.0, 0.006, 0.0)),
@@ -200,7 +211,7 @@ _INTERIOR: dict[int, tuple[str, Recipe]] = {
 _OTHERS: dict[int, tuple[str, Recipe]] = {
     0: ("dog", lambda g: _voiced(g, 480.0, 1.6, 0.0)),
     42: ("siren", lambda g: _harmonics(700.0 + 400.0 * _swell(g, 0.4, 1.0), -6.0)),
-    44: ("engine", lambda g: _harmonics(np.full(LENGTH, g.uniform(60, 110)), -3.0, 2000.0)),
+    44: ("engine", lambda g: _hum(g.uniform(60, 110), -3.0, 2000.0)),
 }
 
 
@@ -209,12 +220,14 @@ def _background(group: int, rng: np.random.Generator) -> Signal:
         return _band(rng, 1500, 9000)
     if group == 2:
         return _band(rng, 300, 2500)
-    return _unit(_harmonics(np.full(LENGTH, 100.0), -1.0, 1200.0) + 0.3 * _band(rng, 60, 600))
+    return _unit(_hum(100.0, -1.0, 1200.0) + 0.3 * _band(rng, 60, 600))
 
 
 def _clip(recipe: Recipe, group: int, rng: np.random.Generator) -> NDArray[np.int16]:
     """Make one clip: the sound, its background, a level, and for some a tail of exact zeros."""
-    x = _unit(recipe(rng)) + 10.0 ** (BACKGROUND_DB / 20.0) * _background(group, rng)
+    x = _unit(recipe(rng))
+    x += 10.0 ** (BACKGROUND_DB / 20.0) * _background(group, rng)
+    x += 10.0 ** (MICROPHONE_DB / 20.0) * _band(rng, 40, 18000, -2.0)
     x *= 10.0 ** (-rng.uniform(1.0, 9.0) / 20.0) / np.abs(x).max()
     if rng.random() < SILENT_TAIL_SHARE:
         x[int(rng.uniform(2.0, 4.9) * SAMPLE_RATE) :] = 0.0

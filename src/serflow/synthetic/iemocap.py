@@ -11,7 +11,7 @@ from serflow.synthetic.corpus import Options, Studio, dialogue_size, episodes, r
 from serflow.synthetic.scripts import ENGLISH
 
 SESSIONS = 5
-TURNS = 6
+TURNS = 8
 GENDERS = {"F": "female", "M": "male"}
 _IMPROVISED = [f"impro0{i}" for i in range(1, 9)]
 _SCRIPTED = [f"script0{i}_{j}" for i in range(1, 4) for j in range(1, 4)]

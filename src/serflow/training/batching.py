@@ -8,7 +8,7 @@ import numpy.typing as npt
 from serflow.stores.frames import FloatArray, PackedFrames
 
 IntArray = npt.NDArray[np.integer]
-POOL_BATCHES = 8
+POOL_BATCHES = 16
 
 
 def bucketed_batches(

@@ -6,15 +6,14 @@ and imported by no other module: a change of one leaves the others' fingerprints
 """
 
 import importlib
-from dataclasses import dataclass
 from types import ModuleType
+from typing import NamedTuple
 
 from serflow.errors import ConfigError
 from serflow.plugins import plugin_names
 
 
-@dataclass(frozen=True, slots=True)
-class MethodInfo:
+class MethodInfo(NamedTuple):
     """Facts of a method that need no network.
 
     Parameters

@@ -62,7 +62,7 @@ class Encoder(nn.Module):
         Tensor
             ``(batch, ceil(frames / pool), maps)``; the code of an utterance has ``ceil(length / pool)`` frames.
         """
-        mask = frame_mask(lengths, frames.shape[1])
+        mask = frame_mask(lengths, frames.shape[1]).float()
         for index, convolution in enumerate(self.convolutions):
             frames = convolution(frames, mask)
             if self.norms:
@@ -84,10 +84,10 @@ class Decoder(nn.Module):
 
     def forward(self, code: Tensor, lengths: Tensor, n_frames: int) -> Tensor:
         """Decode ``code`` of utterances of ``lengths`` frames, cut to ``n_frames``; zero on padded frames."""
-        lengths = pooled_lengths(lengths, self.pool)
+        decoded = pooled_lengths(lengths, self.pool)
         for layer in (self.first, self.second):
-            lengths = lengths * layer.stride
-            code = F.relu(layer(code, frame_mask(lengths, code.shape[1] * layer.stride)), inplace=True)
+            decoded = decoded * layer.stride
+            code = F.relu(layer(code, frame_mask(decoded, code.shape[1] * layer.stride)), inplace=True)
         whole: Tensor = self.output(code, frame_mask(lengths, code.shape[1]))
         return whole[:, :n_frames]
 
@@ -145,7 +145,7 @@ class Network(nn.Module):
 def initialise(network: nn.Module) -> None:
     """Draw Glorot-uniform weights and set biases to zero, in all convolutions and dense layers."""
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        if isinstance(module, (nn.Conv2d, TransposedConvolution, nn.Linear)):
             nn.init.xavier_uniform_(module.weight)
             assert module.bias is not None
             nn.init.zeros_(module.bias)

@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+import torch
+
+from serflow.noise.plan import CONDITIONS as PLANNED_CONDITIONS
+from serflow.stores.frames import FrameRow, PackedFrames, pack_frames, write_frames
+from serflow.studies.dlc.catalog import load_method, method_names
+from serflow.studies.dlc.data import CONDITIONS, Batch, frame_statistics
+from serflow.studies.dlc.losses import class_weights, cross_entropy, reconstruction
+from serflow.studies.dlc.models import Classifier, Decoder, Encoder, Sizes, initialise
+from serflow.studies.dlc.options import ModelOptions
+from serflow.training.optimizers import Adam
+
+SIZES = Sizes(n_bands=6, n_classes=4, n_conditions=3)
+SMALL = ModelOptions(maps=8, kernel=5, hidden=8)
+LENGTHS = torch.tensor([30, 17, 5, 1])
+
+
+def make_batch(n_frames=30):
+    torch.manual_seed(0)
+    mask = torch.arange(30) < LENGTHS[:, None]
+    noisy, clean = torch.randn(2, 4, 30, SIZES.n_bands) * mask[..., None]
+    padding = (0, 0, 0, n_frames - 30)
+    noisy, clean = (torch.nn.functional.pad(frames, padding) for frames in (noisy, clean))
+    return Batch(noisy, clean, LENGTHS, torch.eye(4), torch.tensor([0, 2, 1, 0]))
+
+
+def build(method, options=SMALL):
+    torch.manual_seed(1)
+    network = load_method(method).build(SIZES, options)
+    initialise(network)
+    return network
+
+
+def n_parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_the_papers_encoder_has_0_61_million_parameters():
+    encoder = Encoder(40, ModelOptions())
+    assert n_parameters(encoder) == 16 * 128 * (40 + 128 + 128) + 3 * 128 == 606_592
+
+
+def test_the_papers_decoder_and_classifier():
+    assert n_parameters(Decoder(40, ModelOptions())) == 3 * (128 * 128 + 128 * 40 + 40 * 40) + 128 + 40 + 40
+    assert n_parameters(Classifier(4, ModelOptions())) == 2 * (128 * 128 + 128) + 128 * 4 + 4
+
+
+@pytest.mark.parametrize("pool", [1, 2, 4])
+def test_shapes_of_the_parts(pool):
+    options = ModelOptions(maps=8, kernel=5, hidden=8, pool=pool)
+    batch = make_batch()
+    code = Encoder(6, options)(batch.noisy, LENGTHS)
+    assert code.shape == (4, -(-30 // pool), 8)
+    assert Decoder(6, options)(code, LENGTHS, 30).shape == (4, 30, 6)
+    assert Classifier(4, options)(code, LENGTHS).shape == (4, 4)
+
+
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("options", [SMALL, ModelOptions(maps=8, kernel=4, instance_norm=True, dropout=0.2)])
+def test_every_method_learns_a_batch_by_heart(method, options):
+    network = build(method, options)
+    optimizer = Adam(network.parameters(), 5e-3)
+    batch = make_batch()
+    network.train()
+    first = None
+    for _ in range(60):
+        losses = network.losses(batch, torch.ones(4), 1.0)
+        assert losses.logits.shape == (4, 4)
+        assert all(torch.isfinite(value) for value in (losses.total, *losses.terms.values()))
+        first = first or losses.terms["task_loss"].item()
+        optimizer.zero_grad()
+        losses.total.backward()
+        assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+        optimizer.step()
+    assert losses.terms["task_loss"].item() < 0.5 * first
+
+
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("options", [SMALL, ModelOptions(maps=8, kernel=4, hidden=8, instance_norm=True)])
+def test_the_padding_of_the_batch_changes_nothing(method, options):
+    network = build(method, options).eval()
+    short, long = make_batch(), make_batch(41)
+    one = network(short.noisy, LENGTHS, short.conditions)
+    two = network(long.noisy, LENGTHS, long.conditions)
+    torch.testing.assert_close(one.logits, two.logits)
+    if one.reconstruction is not None:
+        torch.testing.assert_close(one.reconstruction, two.reconstruction[:, :30])
+        assert not two.reconstruction[:, 30:].any()
+    alone = network(short.noisy[1:2, :17], LENGTHS[1:2], short.conditions[1:2])
+    torch.testing.assert_close(alone.logits[0], one.logits[1])
+    losses = [network.losses(batch, torch.ones(4), 1.0).total for batch in (short, long)]
+    torch.testing.assert_close(*losses)
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_the_weights_survive_a_round_trip(method):
+    network, other = build(method), build(method)
+    for parameter in other.parameters():
+        torch.nn.init.normal_(parameter)
+    other.load_state_dict(network.state_dict())
+    batch = make_batch()
+    one, two = (n.eval()(batch.noisy, LENGTHS, batch.conditions).logits for n in (network, other))
+    assert torch.equal(one, two)
+
+
+def test_a_mixture_has_an_encoder_for_each_condition_and_shares_the_rest():
+    single, mixture = build("single"), build("moe_dlc")
+    assert n_parameters(mixture) - n_parameters(single) == 2 * n_parameters(single.encoder)
+    batch = make_batch()
+    for index, encoder in enumerate(mixture.encoders.experts):
+        single.encoder.load_state_dict(encoder.state_dict())
+        single.decoder.load_state_dict(mixture.decoder.state_dict())
+        single.classifier.load_state_dict(mixture.classifier.state_dict())
+        rows = batch.conditions == index
+        one = single(batch.noisy, LENGTHS, batch.conditions)
+        two = mixture(batch.noisy, LENGTHS, batch.conditions)
+        torch.testing.assert_close(one.logits[rows], two.logits[rows])
+        torch.testing.assert_close(one.reconstruction[rows], two.reconstruction[rows])
+
+
+def test_biases_start_at_zero_and_weights_are_glorot_uniform():
+    network = build("single", ModelOptions())
+    first = network.encoder.convolutions[0].convolution
+    assert not first.bias.any()
+    bound = (6 / (16 * (6 + 128))) ** 0.5
+    assert 0.99 * bound < first.weight.abs().max() <= bound
+
+
+def test_cross_entropy_of_soft_targets_with_weights():
+    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]])
+    targets = torch.tensor([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]])
+    weights = torch.tensor([1.0, 2.0, 0.5])
+    expected = -(torch.log_softmax(logits, 1) * targets * weights).sum() / 2
+    torch.testing.assert_close(cross_entropy(logits, targets, weights), expected)
+    torch.testing.assert_close(
+        cross_entropy(logits, targets, torch.ones(3)), torch.nn.functional.cross_entropy(logits, targets)
+    )
+
+
+def test_class_weights_are_inverse_to_the_sums_of_the_classes():
+    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
+    assert class_weights(targets).tolist() == pytest.approx([4 / (2 * 3), 4 / (2 * 1)])
+
+
+def test_reconstruction_counts_frames_of_utterances_alone():
+    output, clean = torch.randn(2, 5, 3), torch.randn(2, 5, 3)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])[..., None].bool()
+    expected = torch.cat([(output - clean)[0].square().flatten(), (output - clean)[1, :2].square().flatten()]).mean()
+    torch.testing.assert_close(reconstruction(output, clean, mask), expected)
+    output[1, 2:] = 1e6
+    torch.testing.assert_close(reconstruction(output, clean, mask), expected)
+
+
+def test_statistics_are_those_of_all_frames_of_the_rows(tmp_path):
+    generator = np.random.default_rng(0)
+    rows = [FrameRow(f"u{i}", generator.normal(5, 2, (i + 3, 4)).astype(np.float32)) for i in range(6)]
+    for row in rows:
+        row.frames[:, 3] = -13.8
+    write_frames(tmp_path / "0000.parquet", rows, 4, {})
+    pack_frames([tmp_path / "0000.parquet"], tmp_path / "packed.npy", tmp_path / "packed.parquet")
+    statistics = frame_statistics(PackedFrames.open(tmp_path / "packed.parquet"), np.array([1, 2, 5]))
+    frames = np.concatenate([rows[i].frames for i in (1, 2, 5)])
+    np.testing.assert_allclose(statistics.mean, frames.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(statistics.std[:3], frames[:, :3].std(0), rtol=1e-5)
+    assert statistics.std[3] == 1.0
+
+
+def test_conditions_are_those_of_the_noise_plan():
+    assert CONDITIONS == PLANNED_CONDITIONS

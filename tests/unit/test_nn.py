@@ -1,0 +1,103 @@
+import pytest
+import torch
+from torch import nn
+
+from serflow.nn.convolution import Convolution, MaskedInstanceNorm, TransposedConvolution
+from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
+
+LENGTHS = torch.tensor([9, 4, 13, 1])
+
+
+def padded(n_frames, dim=3, seed=0):
+    """The same utterances, however long the batch is."""
+    torch.manual_seed(seed)
+    frames = torch.randn(len(LENGTHS), int(LENGTHS.max()), dim)
+    frames = torch.nn.functional.pad(frames, (0, 0, 0, n_frames - frames.shape[1]))
+    return frames * frame_mask(LENGTHS, n_frames)
+
+
+def ones(frames, stride=1):
+    return torch.ones(frames.shape[0], frames.shape[1] * stride, 1)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("kernel", [1, 2, 3, 16])
+@pytest.mark.parametrize("dilation", [1, 2, 3, 4])
+def test_convolution_equals_torch_conv1d_with_same_padding(kernel, dilation):
+    torch.manual_seed(0)
+    ours = Convolution(3, 5, kernel, dilation)
+    peer = nn.Conv1d(3, 5, kernel, padding="same", dilation=dilation)
+    with torch.no_grad():
+        peer.weight.copy_(ours.convolution.weight.squeeze(2))
+        peer.bias.copy_(ours.convolution.bias)
+    frames = torch.randn(2, 21, 3)
+    torch.testing.assert_close(ours(frames, ones(frames)), peer(frames.transpose(1, 2)).transpose(1, 2))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (3, 1), (4, 2), (5, 2), (2, 2), (7, 3)])
+def test_transposed_convolution_equals_torch_cut_to_stride_times_the_input(kernel, stride):
+    torch.manual_seed(0)
+    ours = TransposedConvolution(3, 5, kernel, stride)
+    nn.init.normal_(ours.bias)
+    peer = nn.ConvTranspose1d(3, 5, kernel, stride=stride)
+    with torch.no_grad():
+        peer.weight.copy_(ours.weight)
+        peer.bias.copy_(ours.bias)
+    frames = torch.randn(2, 11, 3)
+    expected = peer(frames.transpose(1, 2)).transpose(1, 2)[:, : 11 * stride]
+    torch.testing.assert_close(ours(frames, ones(frames, stride)), expected)
+
+
+@pytest.mark.parametrize(
+    ("layer", "stride"),
+    [
+        (Convolution(3, 5, 16, 2), 1),
+        (Convolution(3, 5, 4), 1),
+        (TransposedConvolution(3, 5, 3, 2), 2),
+        (MaskedInstanceNorm(3), 1),
+    ],
+)
+def test_a_layer_gives_the_same_however_long_the_batch_is(layer, stride):
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter)
+    outputs = []
+    for n_frames in (13, 20):
+        output = layer(padded(n_frames), frame_mask(LENGTHS * stride, n_frames * stride).float())
+        assert output.shape[1] == n_frames * stride
+        assert not output[~frame_mask(LENGTHS * stride, n_frames * stride).expand_as(output)].any()
+        outputs.append(output[:, : 13 * stride])
+    torch.testing.assert_close(outputs[0], outputs[1])
+
+
+def test_instance_norm_equals_torch_on_each_utterance():
+    ours = MaskedInstanceNorm(3)
+    frames = padded(13)
+    output = ours(frames, frame_mask(LENGTHS, 13).float())
+    for row, length in enumerate(LENGTHS[:3].tolist()):
+        expected = nn.functional.instance_norm(frames[row : row + 1, :length].transpose(1, 2)).transpose(1, 2)
+        torch.testing.assert_close(output[row : row + 1, :length], expected)
+
+
+@pytest.mark.parametrize("n_frames", [13, 16, 18])
+def test_max_pool_takes_the_maximum_of_each_window(n_frames):
+    frames = padded(n_frames).relu()
+    output = max_pool(frames, 4)
+    assert output.shape[1] == -(-n_frames // 4)
+    for row, length in enumerate(LENGTHS.tolist()):
+        windows = [frames[row, start : min(start + 4, length)].amax(0) for start in range(0, length, 4)]
+        assert len(windows) == pooled_lengths(LENGTHS, 4)[row]
+        assert torch.equal(output[row, : len(windows)], torch.stack(windows))
+
+
+def test_global_max_does_not_see_padding():
+    frames = padded(20) - 10 * frame_mask(LENGTHS, 20)
+    expected = torch.stack([frames[row, :length].amax(0) for row, length in enumerate(LENGTHS.tolist())])
+    assert torch.equal(global_max(frames, LENGTHS), expected)
+
+
+def test_frame_mask_marks_the_frames_of_each_utterance():
+    assert frame_mask(torch.tensor([2, 0, 3]), 3)[..., 0].tolist() == [
+        [True, True, False],
+        [False, False, False],
+        [True, True, True],
+    ]
