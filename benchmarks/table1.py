@@ -47,9 +47,7 @@ def main(cores: int) -> None:
         results = Path(folder) / "results"
         at_work = logged_seconds(results / "logs", r"done in ([\d.]+) s")
         starting = logged_seconds(results / "logs", r"started in ([\d.]+) s")
-        heaviest = max(
-            pd.read_csv(file, sep="\t")["max_rss"].max() for file in (results / "benchmarks").rglob("*.tsv")
-        )
+        heaviest = max(pd.read_csv(file, sep="\t")["max_rss"].max() for file in (results / "benchmarks").rglob("*.tsv"))
     snakemake_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print_line("table1_wall", wall, WALL_BOUND_S, "s (peer: the bound)")
     print_line("table1_process_start", starting, cores * wall, "core-s of all core-s")

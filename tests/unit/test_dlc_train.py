@@ -12,7 +12,7 @@ from serflow.errors import ConfigError, StoreError, TrainingError
 from serflow.files import read_json
 from serflow.fingerprint import fingerprint, imported_modules
 from serflow.stages import train_dlc
-from serflow.stores.frames import FrameRow, pack_frames, write_frames
+from serflow.stores.frames import FrameRow, iterate_frames, pack_frames, write_frames
 from serflow.stores.parquet import read_metadata, read_table, write_table
 from serflow.studies.dlc.catalog import load_method, method_info, method_names
 from serflow.studies.dlc.data import CONDITIONS, load_cell, select_fold
@@ -239,6 +239,19 @@ def test_a_state_of_other_code_or_options_is_not_used(inputs, tmp_path, monkeypa
     train(inputs, tmp_path / "cell")
     assert "starts over" not in caplog.text
     train(inputs, tmp_path / "cell", **changed)
+    assert "0_none.pt: of other code, options or inputs; the fit starts over" in caplog.text
+
+
+def test_a_state_of_other_features_is_not_used(inputs, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(train_dlc.shutil, "rmtree", lambda folder: None)
+    train(inputs, tmp_path / "cell")
+    louder = [
+        FrameRow(row.utterance, row.frames + 1) for row in iterate_frames(inputs["noisy"].with_name("0000.parquet"))
+    ]
+    (tmp_path / "h1").mkdir()
+    _write_features(tmp_path / "h1", "h1", louder)
+    train({**inputs, "noisy": tmp_path / "h1" / "packed.parquet"}, tmp_path / "cell")
     assert "0_none.pt: of other code, options or inputs; the fit starts over" in caplog.text
 
 

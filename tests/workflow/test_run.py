@@ -167,7 +167,7 @@ def test_unwritable_results(repository: Path, tmp_path: Path) -> None:
 
 def test_report_holds_table_comparison_and_curves(finished: Workflow, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
-    finished.run("--report", str(report), "results/table1.csv")
+    finished.run("results/table1.csv", "--report", str(report))
     text = report.read_text()
     for name in ("table1.csv", "table1_vs_paper.csv", "curves.svg", "noise_classifier.csv"):
         assert name in text

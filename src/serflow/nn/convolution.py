@@ -89,12 +89,12 @@ class TransposedConvolution(nn.Module):
         """
         in_dim, out_dim, kernel = self.weight.shape
         batch, n_frames, _ = frames.shape
-        taps = F.linear(frames, self.weight.permute(2, 1, 0).reshape(kernel * out_dim, in_dim))
-        taps = taps.reshape(batch, n_frames, kernel, out_dim)
-        phases = [taps[:, :, phase] for phase in range(self.stride)]
-        for tap in range(self.stride, kernel):
+        product = F.linear(frames, self.weight.permute(2, 1, 0).reshape(kernel * out_dim, in_dim))
+        taps = product.reshape(batch, n_frames, kernel, out_dim).unbind(2)
+        phases = list(taps[: self.stride])
+        for tap in range(self.stride, min(kernel, self.stride * n_frames)):
             late = tap // self.stride
-            phases[tap % self.stride] = phases[tap % self.stride] + F.pad(taps[:, :-late, tap], (0, 0, late, 0))
+            phases[tap % self.stride] = phases[tap % self.stride] + F.pad(taps[tap], (0, 0, late, -late))
         whole = torch.stack(phases, dim=2).reshape(batch, n_frames * self.stride, out_dim)
         return (whole + self.bias) * mask.to(whole.dtype)
 

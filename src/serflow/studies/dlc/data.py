@@ -55,9 +55,9 @@ class CellFiles:
     noisy: Path
 
     def digests(self) -> list[str]:
-        """Return the SHA-256 of the data of each file."""
-        paths = (self.utterances, self.split, self.plan, self.clean, self.noisy)
-        return [str(read_metadata(path)["data_sha256"]) for path in paths]
+        """Return the SHA-256 of the data of each file, and of the frames that the indices point to."""
+        tables = [read_metadata(path)["data_sha256"] for path in (self.utterances, self.split, self.plan)]
+        return tables + [read_metadata(path)["array_sha256"] for path in (self.clean, self.noisy)]
 
 
 @dataclass(frozen=True)
