@@ -100,7 +100,7 @@ class DlcModelConfig(_Section):
     maps: int = Field(default=128, ge=1)
     kernel: int = Field(default=16, ge=1)
     dilations: list[int] = Field(default=[1, 2, 4], min_length=1)
-    pool: int = Field(default=4, ge=1)
+    pool: Literal[1, 2, 4] = 4
     hidden: int = Field(default=128, ge=1)
     instance_norm: bool = False
     dropout: float = Field(default=0.0, ge=0, lt=1)

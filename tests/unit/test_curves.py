@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from dlc_artefacts import write_history, write_metrics
 
+from dlc_artefacts import write_history, write_metrics
 from serflow.errors import StoreError
 from serflow.report.curves import mean_curve
 from serflow.report.style import figure_style, line_style, save_svg

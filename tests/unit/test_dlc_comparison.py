@@ -1,8 +1,8 @@
 from itertools import product
 
 import pytest
-from dlc_artefacts import write_clips, write_metrics, write_utterances
 
+from dlc_artefacts import write_clips, write_metrics, write_utterances
 from serflow.report.corpora import read_corpora, read_noise
 from serflow.studies.dlc.comparison import compare_noise_classifier, compare_table1
 from serflow.studies.dlc.results import seed_scores, summarise, with_overall

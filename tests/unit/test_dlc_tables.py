@@ -5,8 +5,8 @@ import sys
 from itertools import product
 
 import pytest
-from dlc_artefacts import write_clips, write_metrics, write_utterances
 
+from dlc_artefacts import write_clips, write_metrics, write_utterances
 from serflow.errors import ConfigError, StoreError
 from serflow.files import read_json, write_json
 from serflow.report.corpora import read_corpora

@@ -14,9 +14,14 @@ from serflow.files import atomic_path, read_json, sha256_file, write_json, write
 def test_failed_writer_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -32,10 +37,12 @@ def test_killed_writer_leaves_no_file_under_the_final_name(tmp_path: Path) -> No
 
 
 def test_full_disk_is_one_clear_sentence(tmp_path: Path) -> None:
-    with pytest.raises(SerflowError, match=r"table\.csv: no space left on the disk"), atomic_path(tmp_path / "table.csv"):
-        with open("/dev/full", "w") as full:
+    def write() -> None:
+        with atomic_path(tmp_path / "table.csv"), open("/dev/full", "w") as full:
             full.write("x")
-            full.flush()
+
+    with pytest.raises(SerflowError, match=r"table\.csv: no space left on the disk"):
+        write()
     assert list(tmp_path.iterdir()) == []
 
 

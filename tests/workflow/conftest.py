@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from harness import SMALL, Workflow, copy_checkout
 
 

@@ -61,7 +61,7 @@ class Workflow:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", "/tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def copy_checkout(repository: Path, target: Path) -> Path:

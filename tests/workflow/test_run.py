@@ -73,10 +73,10 @@ def test_editing_the_moe_retrains_the_moe_and_rebuilds_the_table_and_nothing_els
     jobs = copy.plan("results/table1.csv")
     assert jobs == {"train_dlc": 4, "tabulate_dlc": 1, "plot_dlc_curves": 1, "make_table1": 1}
     output = copy.run("-n", "results/table1.csv")
-    assert output.count("method=moe_slc") + output.count("method=moe_dlc") >= 4
-    assert "method=single" not in output
-    assert "method=noise_classifier" not in output
-    assert "Params have changed" in output or "params" in output.lower()
+    assert output.count("Train moe_slc on iemocap") == output.count("Train moe_dlc on iemocap") == 2
+    assert "Train single" not in output
+    assert "Train noise_classifier" not in output
+    assert "Params have changed" in output
 
 
 def test_editing_a_comment_or_a_docstring_does_nothing(copy: Workflow) -> None:
@@ -196,7 +196,7 @@ def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path
     for file in (real_data / "nemo/samples").glob("*_[1-3].flac"):
         (data / "nemo/samples" / file.name).symlink_to(file)
     preset = (repository / "workflow/presets/free.yaml").read_text()
-    cut = preset.replace("training: {precision: bf16}", "training: {max_epochs: 1}\n  model: {maps: 8}\n  profiles: [h1]")
+    cut = preset.replace("model: {maps: 32}", "training: {max_epochs: 1}\n  model: {maps: 8}\n  profiles: [h1]")
     assert cut != preset
     workflow = Workflow(repository, tmp_path / "work", f"data_root: {data}\n{cut}")
     workflow.run("--cores", "2", "results/table1.csv")
@@ -217,7 +217,9 @@ def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path
 def test_checkout_copies_are_what_is_tested(repository: Path, tmp_path: Path) -> None:
     """The rules run the package of the checkout they stand in, not an installed one."""
     checkout = copy_checkout(repository, tmp_path / "checkout")
-    edit(checkout / "src/serflow/stages/make_synthetic_esc50.py", "def main(", 'raise SystemExit("mine")\n\n\ndef main(')
+    edit(
+        checkout / "src/serflow/stages/make_synthetic_esc50.py", "def main(", 'raise SystemExit("mine")\n\n\ndef main('
+    )
     output = Workflow(checkout, tmp_path / "work", SMALL).run(
         "--cores", "1", "resources/synthetic/esc50.json", ok=False
     )

@@ -127,9 +127,9 @@ def _read_mono(source: soundfile.SoundFile, first: int, n_frames: int) -> FloatA
             raise AudioError(f"truncated: {n_frames - left} of {n_frames} frames could be read")
         left -= len(block)
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float64)
-        blocks.append(mono.astype(np.float32))
-    mono = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    return mono * np.float32(1 / 32768) if is_pcm16 else mono
+        scale = np.float32(1 / 32768 if is_pcm16 else 1)
+        blocks.append(np.multiply(mono, scale, dtype=np.float32, casting="same_kind"))
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _check_duration(n_frames: int, rate: int, min_duration_s: float, max_duration_s: float | None) -> None:

@@ -30,6 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
         utterances,
         metadata={
             "corpus": corpus,
+            "layout": described["layout"],
             "title": described["title"],
             "synthetic": described["synthetic"],
             "partial": bool(warnings),
