@@ -66,6 +66,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
                 temporary.unlink()
 
 
+def require_writable(folder: str | os.PathLike[str]) -> None:
+    """Make ``folder`` if it is not there, and try to write in it.
+
+    Raises
+    ------
+    SerflowError
+        If it cannot be made or written.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise explain_os_error(error, Path(folder)) from error
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:

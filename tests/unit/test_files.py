@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serflow.errors import SerflowError
-from serflow.files import atomic_path, read_json, sha256_file, write_json, write_text
+from serflow.files import atomic_path, read_json, require_writable, sha256_file, write_json, write_text
 
 
 def test_failed_writer_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -73,6 +73,19 @@ def test_file_size_limit_is_told_with_the_path(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "big.csv: cannot be written" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_read_only_results_folder_is_told_before_the_first_job(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("a read-only file system cannot be mounted here")
+    try:
+        with pytest.raises(SerflowError, match=r"results: not writable .*--directory DIR"):
+            require_writable(folder)
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:

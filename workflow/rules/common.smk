@@ -10,7 +10,8 @@ SRC = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SRC))
 
 from serflow.config import SYNTHETIC, check_config, wants_gpu
-from serflow.errors import ConfigError
+from serflow.errors import ConfigError, SerflowError
+from serflow.files import require_writable, sha256_file
 from serflow.fingerprint import fingerprint
 from serflow.studies.dlc.catalog import method_info
 
@@ -32,6 +33,11 @@ onstart:
     # a dry run never comes here
     if MISSING:
         raise WorkflowError("\n".join(["Not there yet:", *MISSING]))
+    for folder in ("results", "resources"):
+        try:
+            require_writable(folder)
+        except SerflowError as error:
+            raise WorkflowError(str(error)) from None
 
 
 if workflow.is_main_process:
@@ -197,6 +203,12 @@ def dlc_corpora():
         }
         for corpus in CONFIG.dlc.corpora
     ]
+
+
+def dlc_published():
+    """Digests of the paper's own numbers, which lie in the package."""
+    folder = SRC / "serflow" / "studies" / "dlc" / "published"
+    return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
 
 
 def dlc_label(corpus):

@@ -55,10 +55,6 @@ rule tabulate_dlc:
             "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
         ),
         clips="results/noise/clips.parquet",
-        published=expand(
-            f"{SRC}/serflow/studies/dlc/published/{{name}}.csv",
-            name=["table1", "noise_classifier"],
-        ),
     output:
         table=report(
             "results/dlc/table1.csv",
@@ -91,6 +87,7 @@ rule tabulate_dlc:
         corpora=as_json(dlc_corpora()),
         profiles=CONFIG.dlc.profiles,
         methods=CONFIG.dlc.methods,
+        published=dlc_published(),
         code=code("stages.tabulate_dlc"),
     message:
         "Make Table I of the DLC paper and its comparison"
