@@ -269,28 +269,32 @@ class Config(_Section):
             training["max_epochs"] = self.dlc.stand_in.max_epochs
         return {"labels": self.dlc.iemocap_labels, "model": model, "training": training}
 
-    def missing_inputs(self) -> list[str]:
-        """Say, a paragraph each, which corpora and noises of the tables are not there, and what to do."""
+    def missing_inputs(self, files: Sequence[Path] = ()) -> list[str]:
+        """Say, a paragraph each, which corpora and noises of the tables are not there, and what to do.
+
+        ``files`` are the configuration files in the order they were merged; they give the line to change.
+        """
         missing = []
         for corpus in self.dlc.corpora:
             if self.is_synthetic(corpus):
                 continue
             info = load_corpus(self.layout(corpus)).info
+            line = _key_line(files, ["corpora", corpus, "root"])
             try:
                 root = self.root(corpus)
             except ConfigError as error:
-                missing.append(str(error))
+                missing.append(f"{line}{error}")
                 continue
             if not root.is_dir():
                 missing.append(
-                    f"corpora.{corpus}.root: no folder {root}\n"
+                    f"{line}corpora.{corpus}.root: no folder {root}\n"
                     f"  {self.title(corpus)} comes from {info.address} ({info.licence}).\n"
                     f"  Set `corpora: {{{corpus}: {{root: /path/to/it}}}}`, or `root: synthetic` for a stand-in,\n"
                     f"  or take {corpus} out of `dlc: corpora:` to go on without it."
                 )
         if not self.esc50_root().is_dir() and self.noise.esc50.root != SYNTHETIC:
             missing.append(
-                f"noise.esc50.root: no folder {self.esc50_root()}\n"
+                f"{_key_line(files, ['noise', 'esc50', 'root'])}noise.esc50.root: no folder {self.esc50_root()}\n"
                 "  ESC-50 comes from https://github.com/karolpiczak/ESC-50 (CC BY-NC 3.0).\n"
                 "  Set `noise: {esc50: {root: /path/to/ESC-50-master}}`, or `root: synthetic` for a stand-in."
             )

@@ -1,4 +1,5 @@
 # Helpers of all rules; no rule stands here.
+import functools
 import json
 import sys
 from pathlib import Path
@@ -19,11 +20,16 @@ from serflow.studies.dlc.catalog import method_info
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SRC}"; ')
 
 try:
-    CONFIG = check_config(config, [Path(file) for file in workflow.configfiles])
+    # in the order they are merged: the command line's files override config.yaml
+    CONFIG_FILES = [
+        Path(workflow.basedir) / "config.yaml",
+        *map(Path, workflow.overwrite_configfiles),
+    ]
+    CONFIG = check_config(config, CONFIG_FILES)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-MISSING = CONFIG.missing_inputs()
+MISSING = CONFIG.missing_inputs(CONFIG_FILES)
 if MISSING and workflow.is_main_process:
     plan = "\n".join(["Not there yet:", *MISSING, "A run would stop here."])
     logger.warning(plan)
@@ -58,6 +64,7 @@ wildcard_constraints:
     shard=r"\d{4}",
 
 
+@functools.cache
 def code(*modules):
     """Fingerprint of the code behind a rule: stale outputs are those whose code changed."""
     return fingerprint(SRC, *(f"serflow.{module}" for module in modules))
