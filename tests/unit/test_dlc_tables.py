@@ -2,6 +2,7 @@ import csv
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from dlc_artefacts import write_clips, write_metrics, write_utterances
 from serflow.errors import ConfigError, StoreError
 from serflow.files import read_json, write_json
-from serflow.report.corpora import read_corpora
+from serflow.report.corpora import CorpusFacts, read_corpora
 from serflow.studies.dlc.results import check_complete, seed_scores, summarise, with_overall
 from serflow.studies.dlc.tables import table1
 
@@ -72,12 +73,20 @@ def test_std_of_overall_is_over_seeds_not_over_cells(tmp_path):
     assert summary.loc[("overall", "overall"), "n"] == 2
 
 
+def test_headings_name_stand_ins_of_corpus_and_noise():
+    real = CorpusFacts("iemocap", "IEMOCAP", synthetic=False, partial=False, remarks=())
+    assert real.label == "IEMOCAP"
+    assert replace(real, synthetic_noise=True).label == "IEMOCAP (synthetic noise)"
+    assert replace(real, partial=True, synthetic_noise=True).label == "IEMOCAP (partial, synthetic noise)"
+    assert replace(real, synthetic=True, synthetic_noise=True).label == "IEMOCAP (synthetic)"
+
+
 def test_table_has_the_papers_shape_with_marked_headings(tmp_path, facts):
     summary = summarise(with_overall(seed_scores(all_cells(tmp_path))))
     table = table1(summary, facts, PROFILES, METHODS)
     assert list(table) == [
         "Experiment", "Method", "IEMOCAP (synthetic) h1", "IEMOCAP (synthetic) h2", "RAVDESS (partial) h1",
-        "RAVDESS (partial) h2", "Overall h1", "Overall h2", "Overall",
+        "RAVDESS (partial) h2", "Overall (synthetic) h1", "Overall (synthetic) h2", "Overall (synthetic)",
     ]  # fmt: skip
     assert table["Experiment"].tolist() == ["1", "1", "1", "2", "2", "2"]
     assert table["Method"].tolist() == ["Single", "MoE-DLC", "own"] * 2
@@ -184,7 +193,7 @@ def test_the_stage_writes_three_tables(tmp_path):
     subprocess.run(command, check=True)
     rows = {name: list(csv.reader(path.read_text().splitlines())) for name, path in out.items()}
     assert rows["table"] == [
-        ["Experiment", "Method", "IEMOCAP (synthetic) h1", "Overall h1", "Overall"],
+        ["Experiment", "Method", "IEMOCAP (synthetic) h1", "Overall (synthetic) h1", "Overall (synthetic)"],
         ["1", "Single", "50.00", "50.00", "50.00"],
         ["2", "Single", "50.00", "50.00", "50.00"],
     ]

@@ -18,13 +18,15 @@ class CorpusFacts:
     synthetic: bool
     partial: bool
     remarks: tuple[str, ...]
+    synthetic_noise: bool = False
 
     @property
     def label(self) -> str:
-        """Title with a mark where the data are not the publisher's whole corpus."""
+        """Title with a mark where the data are not the publisher's whole corpus, or the noise is a stand-in."""
         if self.synthetic:
             return f"{self.title} (synthetic)"
-        return f"{self.title} (partial)" if self.partial else self.title
+        marks = ["partial"] * self.partial + ["synthetic noise"] * self.synthetic_noise
+        return f"{self.title} ({', '.join(marks)})" if marks else self.title
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,9 @@ def table_columns(corpora: Iterable[str], profiles: Sequence[str]) -> list[tuple
 
 def _heading(corpus: str, profile: str, facts: Mapping[str, CorpusFacts]) -> str:
     if corpus == OVERALL:
-        return "Overall" if profile == OVERALL else f"Overall {profile}"
+        synthetic = any(fact.synthetic or fact.synthetic_noise for fact in facts.values())
+        overall = "Overall (synthetic)" if synthetic else "Overall"
+        return overall if profile == OVERALL else f"{overall} {profile}"
     return f"{facts[corpus].label} {profile}"
 
 
