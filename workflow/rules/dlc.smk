@@ -21,6 +21,8 @@ rule train_dlc:
         "results/logs/train_dlc/{experiment}/{method}/{corpus}/{profile}.log",
     benchmark:
         "results/benchmarks/train_dlc/{experiment}/{method}/{corpus}/{profile}.tsv"
+    wildcard_constraints:
+        method="(?!noise_classifier)[a-z][a-z0-9_]*",
     conda:
         "../../envs/serflow.yaml"
     threads: 1
@@ -44,6 +46,17 @@ rule train_dlc:
         " --seeds {params.seeds} --options {params.options:q} --code {params.code}"
         " --predictions {output.predictions} --history {output.history} --metrics {output.metrics}"
         " --model {output.model} --log {log}"
+
+
+use rule train_dlc as train_noise_classifier with:
+    log:
+        "results/logs/train_noise_classifier/{experiment}/{method}/{corpus}/{profile}.log",
+    benchmark:
+        "results/benchmarks/train_noise_classifier/{experiment}/{method}/{corpus}/{profile}.tsv"
+    wildcard_constraints:
+        method="noise_classifier",
+    message:
+        "Train the noise classifier of {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, seeds {params.seeds}"
 
 
 rule tabulate_dlc:
