@@ -269,6 +269,33 @@ class Config(_Section):
             training["max_epochs"] = self.dlc.stand_in.max_epochs
         return {"labels": self.dlc.iemocap_labels, "model": model, "training": training}
 
+    def dlc_departures(self, corpus: str) -> list[str]:
+        """Say where a corpus's settings in the DLC study are not the paper's; for the comparison with its table."""
+        options = self.dlc_options(corpus)
+        here = {
+            "optimiser": options["training"]["optimizer"],
+            "maps": options["model"]["maps"],
+            "epochs at most": options["training"]["max_epochs"],
+            "batch size": options["training"]["batch_size"],
+            "patience": options["training"]["patience"],
+            "split by": self.dlc.split,
+            "mixing": self.noise.mixing,
+        }
+        paper = {
+            "optimiser": "adadelta",
+            "maps": 128,
+            "epochs at most": 1000,
+            "batch size": 32,
+            "patience": 10,
+            "split by": "dialogue",
+            "mixing": "snr",
+        }
+        departures = [f"{key} {here[key]}, the paper's {value}" for key, value in paper.items() if here[key] != value]
+        for name, profile in NoiseConfig().profiles.items():
+            if name in self.dlc.profiles and self.noise.profiles[name] != profile:
+                departures.append(f"SNRs of {name} are not the paper's")
+        return departures
+
     def missing_inputs(self, files: Sequence[Path] = ()) -> list[str]:
         """Say, a paragraph each, which corpora and noises of the tables are not there, and what to do.
 

@@ -97,6 +97,21 @@ def test_a_real_root_gets_the_papers_settings_and_a_stand_in_its_own() -> None:
     assert config.dlc_options("mosei")["model"]["maps"] == 32
 
 
+def test_departures_from_the_paper_are_named() -> None:
+    config = Config().model_dump()
+    assert "optimiser adam, the paper's adadelta" in check_config(config).dlc_departures("iemocap")
+    assert "maps 32, the paper's 128" in check_config(config).dlc_departures("iemocap")
+    config["corpora"]["iemocap"]["root"] = "/data/IEMOCAP_full_release"
+    config["dlc"]["training"]["optimizer"] = "adadelta"
+    assert check_config(config).dlc_departures("iemocap") == []
+    config["dlc"]["split"] = "speaker"
+    config["noise"]["profiles"]["h2"]["human"] = -6
+    assert check_config(config).dlc_departures("iemocap") == [
+        "split by speaker, the paper's dialogue",
+        "SNRs of h2 are not the paper's",
+    ]
+
+
 def test_shards_follow_from_published_counts_alone() -> None:
     config = Config().model_dump()
     config["corpora"]["iemocap"]["root"] = "/data/IEMOCAP_full_release"

@@ -46,6 +46,13 @@ def test_the_papers_own_corpora_are_compared(tmp_path):
     assert len(table) == 13
 
 
+def test_departures_from_the_papers_settings_stand_in_the_note(tmp_path):
+    corpora = [{"name": "iemocap", "title": "IEMOCAP", "synthetic": False, "departures": ["optimiser adam, not ours"]}]
+    utterances = [write_utterances(tmp_path, "iemocap")]
+    facts = read_corpora(corpora, utterances)
+    assert facts["iemocap"].remarks == ("optimiser adam, not ours",)
+
+
 def test_difference_is_that_of_the_printed_numbers(tmp_path):
     table = compare(tmp_path)
     compared = table[table["paper"] != ""].astype({"ours_mean": float, "paper": float, "difference": float})

@@ -91,5 +91,12 @@ def test_every_configured_corpus_can_be_planned(repository: Path, tmp_path: Path
 
 def test_rulegraph_reads_like_the_method(repository: Path, tmp_path: Path) -> None:
     graph = Workflow(repository, tmp_path, SMALL).run("results/table1.csv", "--rulegraph")
-    for rule in ("prepare_audio", "plan_noise", "extract_features", "train_noise_classifier", "train_dlc", "tabulate_dlc"):
+    for rule in (
+        "prepare_audio",
+        "plan_noise",
+        "extract_features",
+        "train_noise_classifier",
+        "train_dlc",
+        "tabulate_dlc",
+    ):
         assert f'"{rule}"' in graph

@@ -54,6 +54,8 @@ def test_stand_ins_are_not_compared_with_the_paper(finished: Workflow) -> None:
     assert comparison["ours_mean"].notna().all()
     assert comparison["paper"].isna().all()
     assert comparison["note"].str.contains("synthetic").all()
+    cells = comparison[comparison["corpus"] == "iemocap"]
+    assert cells["note"].str.contains("optimiser adam, the paper's adadelta; maps 8, the paper's 128").all()
 
 
 def test_the_counts_add_up_from_listing_to_prediction(finished: Workflow) -> None:

@@ -207,6 +207,7 @@ def dlc_corpora():
             "name": corpus,
             "title": CONFIG.title(corpus),
             "synthetic": CONFIG.is_synthetic(corpus),
+            "departures": CONFIG.dlc_departures(corpus),
         }
         for corpus in CONFIG.dlc.corpora
     ]

@@ -64,7 +64,8 @@ def read_corpora(corpora: Sequence[Mapping[str, Any]], utterances: Sequence[Path
     Parameters
     ----------
     corpora
-        ``name``, ``title`` and ``synthetic`` of each corpus, in the order of the table.
+        ``name``, ``title``, ``synthetic`` and ``departures`` (where settings are not the paper's; may be absent) of
+        each corpus, in the order of the table.
     utterances
         ``utterances.parquet`` files, in any order.
 
@@ -95,7 +96,7 @@ def read_corpora(corpora: Sequence[Mapping[str, Any]], utterances: Sequence[Path
             title=corpus["title"],
             synthetic=bool(metadata["synthetic"]),
             partial=bool(metadata["partial"]),
-            remarks=_remarks(metadata),
+            remarks=(*corpus.get("departures", ()), *_remarks(metadata)),
         )
     labels = [fact.label for fact in facts.values()]
     for label in labels:

@@ -47,7 +47,9 @@ if __name__ == "__main__":
     parser.add_argument(
         "--clips", type=Path, required=True, help="clips.parquet, to know whether the noise is synthetic"
     )
-    parser.add_argument("--corpora", type=json_option, required=True, help='[{"name", "title", "synthetic"}, ...]')
+    parser.add_argument(
+        "--corpora", type=json_option, required=True, help='[{"name", "title", "synthetic", "departures"}, ...]'
+    )
     parser.add_argument("--profiles", nargs="+", required=True, help="noise profiles, in order")
     parser.add_argument("--methods", nargs="+", required=True, help="methods, in order; the paper's come first anyway")
     parser.add_argument("--code", required=True, help="fingerprint of the code; kept in the log")

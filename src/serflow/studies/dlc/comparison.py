@@ -52,7 +52,8 @@ def _profile_reasons(profile: str, profiles: Sequence[str]) -> list[str]:
 
 def _cell_remarks(of_cell: pd.DataFrame) -> list[str]:
     """Say what the runs of a cell left out, and whether their test sets are small."""
-    remarks = [f"{count:,} utterances left out: {why}" for why, count in sorted(of_cell["excluded"].iloc[0].items())]
+    excluded = sorted(of_cell["excluded"].iloc[0].items())
+    remarks = [f"{count:,} utterances left out: {why}" for why, count in excluded if count]
     smallest = int(of_cell["n_test"].min())
     if smallest < SMALL_TEST_SET:
         remarks.append(f"small data: {smallest} utterances in the smallest test set")
