@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 test lint report benchmarks rulegraph lock schema clean
+.PHONY: help env table1 free test lint report benchmarks rulegraph lock schema clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,10 @@ $(BIN)/.installed: envs/requirements.lock pyproject.toml
 table1: env  ## Table I of the DLC paper from synthetic stand-in corpora: results/table1.csv
 	$(SNAKEMAKE) results/table1.csv
 	@echo "results/table1.csv is there; beside the paper: results/dlc/table1_vs_paper.csv"
+
+free: env  ## Table I from EmoDB, RAVDESS and nEMO with ESC-50 as noise: make free DATA=/folder/of/them
+	@test -n "$(DATA)" || { echo "say where they are: make free DATA=/folder (workflow/presets/free.yaml says what it holds)"; exit 1; }
+	$(SNAKEMAKE) results/table1.csv --configfile workflow/presets/free.yaml --config data_root=$(DATA)
 
 test: lint  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests
