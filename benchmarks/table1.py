@@ -37,8 +37,9 @@ def main(cores: int) -> None:
         subprocess.run(
             [
                 str(Path(sys.executable).parent / "snakemake"),
+                "results/table1.csv",
                 *("--snakefile", str(CHECKOUT / "Snakefile"), "--directory", folder, "--cores", str(cores)),
-                *("--quiet", "all", "results/table1.csv"),
+                *("--quiet", "all"),
             ],
             check=True,
             stdout=subprocess.DEVNULL,

@@ -125,7 +125,7 @@ class DlcStandInConfig(_Section):
 
     seeds: list[int] = Field(default=[0, 1], min_length=1)
     maps: int = Field(default=32, ge=1)
-    max_epochs: int = Field(default=16, ge=1)
+    max_epochs: int = Field(default=8, ge=1)
 
 
 class DlcConfig(_Section):
