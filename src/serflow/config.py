@@ -272,25 +272,18 @@ class Config(_Section):
     def dlc_departures(self, corpus: str) -> list[str]:
         """Say where a corpus's settings in the DLC study are not the paper's; for the comparison with its table."""
         options = self.dlc_options(corpus)
-        here = {
-            "optimiser": options["training"]["optimizer"],
-            "maps": options["model"]["maps"],
-            "epochs at most": options["training"]["max_epochs"],
-            "batch size": options["training"]["batch_size"],
-            "patience": options["training"]["patience"],
-            "split by": self.dlc.split,
-            "mixing": self.noise.mixing,
+        here_and_paper = {
+            "optimiser": (options["training"]["optimizer"], "adadelta"),
+            "maps": (options["model"]["maps"], 128),
+            "epochs at most": (options["training"]["max_epochs"], 1000),
+            "batch size": (options["training"]["batch_size"], 32),
+            "patience": (options["training"]["patience"], 10),
+            "split by": (self.dlc.split, "dialogue"),
+            "mixing": (self.noise.mixing, "snr"),
         }
-        paper = {
-            "optimiser": "adadelta",
-            "maps": 128,
-            "epochs at most": 1000,
-            "batch size": 32,
-            "patience": 10,
-            "split by": "dialogue",
-            "mixing": "snr",
-        }
-        departures = [f"{key} {here[key]}, the paper's {value}" for key, value in paper.items() if here[key] != value]
+        departures = [
+            f"{key} {here}, the paper's {paper}" for key, (here, paper) in here_and_paper.items() if here != paper
+        ]
         for name, profile in NoiseConfig().profiles.items():
             if name in self.dlc.profiles and self.noise.profiles[name] != profile:
                 departures.append(f"SNRs of {name} are not the paper's")

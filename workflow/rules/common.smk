@@ -29,16 +29,15 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-MISSING = CONFIG.missing_inputs(CONFIG_FILES)
+MISSING = "\n".join(CONFIG.missing_inputs(CONFIG_FILES))
 if MISSING and workflow.is_main_process:
-    plan = "\n".join(["Not there yet:", *MISSING, "A run would stop here."])
-    logger.warning(plan)
+    logger.warning(f"Not there yet:\n{MISSING}\nA run would stop here.")
 
 
 onstart:
     # a dry run never comes here
     if MISSING:
-        raise WorkflowError("\n".join(["Not there yet:", *MISSING]))
+        raise WorkflowError(f"Not there yet:\n{MISSING}")
     for folder in ("results", "resources"):
         try:
             require_writable(folder)
