@@ -21,6 +21,10 @@ class NoiseError(SerflowError):
     """ESC-50 or a noise plan cannot be used."""
 
 
+class WeightsError(SerflowError):
+    """Weights of a pretrained network are absent, damaged, or not in the format of the release."""
+
+
 class StoreError(SerflowError):
     """An artefact is damaged, half-written, or not the one that was asked for."""
 

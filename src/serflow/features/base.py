@@ -1,18 +1,21 @@
 """What a feature module gives: frames or a vector of a waveform, and what they are.
 
 Every module of this package but this one (and those whose names start with ``_``) is a feature: it has a
-``build(parameters)`` that returns a `Feature`, and its file name is its name in ``config.yaml``.
+``build(parameters)`` that returns a `Feature`, and its file name is its name in ``config.yaml``. A feature that
+needs a pretrained network has a ``build(parameters, backbone)`` instead.
 """
 
 import difflib
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from serflow.backbones.base import Backbone
 from serflow.errors import AudioError, ConfigError
 from serflow.plugins import plugin_names
 
@@ -57,8 +60,18 @@ class Feature(Protocol):
         Raises
         ------
         AudioError
-            If the waveform is not one channel of float32, or is empty.
+            If the waveform is not one channel of float32, or is empty, or has no such feature; the utterance
+            is then listed as rejected, with the message as its reason.
         """
+        ...
+
+
+@runtime_checkable
+class BatchFeature(Feature, Protocol):
+    """A feature that is faster over several utterances at once; each result is that of the utterance alone."""
+
+    def batch(self, waveforms: Sequence[FloatArray]) -> list[FloatArray]:
+        """Compute the feature of several utterances; see `Feature`."""
         ...
 
 
@@ -67,8 +80,17 @@ def feature_names() -> list[str]:
     return plugin_names("serflow.features")
 
 
-def load_feature(name: str, parameters: Mapping[str, Any]) -> Feature:
+def load_feature(name: str, parameters: Mapping[str, Any], backbone: Backbone | None = None) -> Feature:
     """Return the feature of that name with ``parameters`` in place of its defaults.
+
+    Parameters
+    ----------
+    name
+        Name of the feature's module.
+    parameters
+        What departs from the module's defaults.
+    backbone
+        The pretrained network, for a feature that needs one.
 
     Raises
     ------
@@ -77,7 +99,13 @@ def load_feature(name: str, parameters: Mapping[str, Any]) -> Feature:
     """
     if name not in feature_names():
         raise ConfigError(f"no feature {name!r}; known: {', '.join(feature_names())}")
-    feature = importlib.import_module(f"serflow.features.{name}").build(parameters)
+    build = importlib.import_module(f"serflow.features.{name}").build
+    takes_backbone = "backbone" in inspect.signature(build).parameters
+    if takes_backbone and backbone is None:
+        raise ConfigError(f"feature {name} needs a pretrained network; set features.{name}.backbone")
+    if backbone is not None and not takes_backbone:
+        raise ConfigError(f"feature {name} takes no pretrained network; remove features.{name}.backbone")
+    feature = build(parameters, backbone) if takes_backbone else build(parameters)
     assert isinstance(feature, Feature)
     return feature
 

@@ -1,9 +1,8 @@
 """Train and test one method on one corpus in one noise profile: all seeds and held-out conditions."""
 
-import functools
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from serflow.errors import ConfigError, StoreError, TrainingError
+from serflow.devices import autocast, resolve_device
+from serflow.errors import StoreError, TrainingError
 from serflow.stores.parquet import read_table
 from serflow.studies.dlc.catalog import MethodInfo, load_method
 from serflow.studies.dlc.data import (
@@ -114,23 +114,6 @@ def read_gate(path: Path, cell: CellName) -> Gate:
     return Gate(path, predicted)
 
 
-def pick_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` is a GPU where there is one.
-
-    Raises
-    ------
-    ConfigError
-        If a GPU is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("dlc.training.device: cuda was asked for and torch finds no GPU; set it to auto or cpu")
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu"))
-
-
-def _autocast(device: torch.device, precision: str) -> Callable[[], AbstractContextManager[Any]]:
-    return functools.partial(torch.autocast, device.type, torch.bfloat16) if precision == "bf16" else nullcontext
-
-
 def predict(
     network: Network,
     make_batch: Callable[[IntArray], Batch],
@@ -193,13 +176,13 @@ def train_fit(
     fold = select_fold(data, seed, held_out, predicts=info.predicts)
     targets, columns = _targets_of_fit(data, fold, info)
     classes = [data.classes[column] for column in columns]
-    device = pick_device(training.device)
+    device = resolve_device(training.device, "dlc.training.device")
     statistics = frame_statistics(data.noisy, data.noisy_rows[fold.train])
     weights = _class_weights(targets[fold.train], classes, where, training.class_weights).to(device)
     network = _build(cell.method, Sizes(len(statistics.mean), len(classes), len(fold.seen)), options, names, device)
     experts = fold.expert_of(data.conditions)
     make_batch = batch_maker(data, statistics, targets, experts, device)
-    autocast = _autocast(device, training.precision)
+    casting = autocast(device, training.precision)
     lengths = data.lengths
 
     def train_batches(epoch: int) -> list[IntArray]:
@@ -219,7 +202,7 @@ def train_fit(
         max_epochs=training.max_epochs,
         patience=training.patience,
         checkpoint=checkpoint,
-        autocast=autocast,
+        autocast=casting,
     )
 
     gates = None
@@ -233,7 +216,7 @@ def train_fit(
         experts[fold.test] = predicted
         make_batch = batch_maker(data, statistics, targets, experts, device)
     probabilities = np.zeros((len(fold.test), len(data.classes)))
-    probabilities[:, columns] = predict(network, make_batch, fold.test, lengths, training.batch_size, autocast)
+    probabilities[:, columns] = predict(network, make_batch, fold.test, lengths, training.batch_size, casting)
 
     scored = np.isin(data.conditions[fold.test], fold.seen) | (info.predicts == "emotion")
     if not scored.any():

@@ -1,0 +1,1 @@
+"""Pretrained networks: where weights come from, how they are checked, loaded and run. One module a network."""

@@ -1,0 +1,148 @@
+"""What a pretrained network is to the rest: waveforms in, frames or a vector out; dimension and hop declared.
+
+Every module of this package but ``base``, ``weights`` and those whose names start with ``_`` is a backbone, and
+its file name is its name in ``config.yaml``. It has
+
+``RELEASES``
+    the published weights that its loader reads, the default first (`Release`; facts only, no import of torch);
+``write_stand_in(folder, seed)``
+    writes a small network with random weights, in the released file's own format, and returns its path;
+``load(path, device, precision)``
+    reads such a file or folder, released or stand-in alike, and returns a `Backbone`.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from serflow.errors import ConfigError
+from serflow.plugins import plugin_names
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Published weights of a backbone.
+
+    ``digest`` is ``sha256:...`` of the file at ``address``, or ``git:...``, the object id that git gives the file
+    (SHA-1 of a header with its size, and the content); None where the publisher gives none, and then the file is
+    not downloaded but has to be given by path. ``member`` is the folder or file to use inside an archive.
+    ``package`` names an installed package and a file in it with the same bytes. ``hub`` is a repository of the
+    Hugging Face hub and its revision, instead of an address. ``size`` is in bytes, None if unknown.
+    ``redistributable`` says whether the licence lets people pass the file on.
+    """
+
+    name: str
+    address: str
+    digest: str | None
+    size: int | None
+    licence: str
+    trained_on: str
+    member: str | None = None
+    package: tuple[str, str] | None = None
+    hub: tuple[str, str] | None = None
+    redistributable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One of the things that a backbone gives: ``dim`` columns, a row every ``hop_s`` (s), or one row (a vector).
+
+    ``hop_s`` is None exactly where ``kind`` is ``vector``.
+    """
+
+    kind: Literal["frames", "vector"]
+    dim: int
+    hop_s: float | None
+    units: str
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A pretrained network with its weights loaded, frozen, in evaluation mode.
+
+    ``sample_rate`` (Hz) is that of the waveforms it takes, ``outputs`` what it gives, by name, ``description``
+    its architecture as read from the weights (JSON-serialisable: layers, widths), for a store's metadata.
+    """
+
+    sample_rate: int
+    outputs: Mapping[str, Output]
+    description: Mapping[str, Any]
+
+    def __call__(self, waveforms: Sequence[FloatArray], output: str) -> list[FloatArray]:
+        """Run the network on several utterances; each result is that of the utterance alone.
+
+        Parameters
+        ----------
+        waveforms
+            Samples ``(n_samples,)`` each, float32 in -1..1, at ``sample_rate``. What is shorter than the network's
+            field of view is continued by zeros.
+        output
+            A key of ``outputs``.
+
+        Returns
+        -------
+        ``(n_frames, dim)`` float32 each, ``(1, dim)`` for a vector; always finite.
+
+        Raises
+        ------
+        AudioError
+            If a waveform is not one channel of float32, or is empty.
+        """
+        ...
+
+
+def backbone_names() -> list[str]:
+    """Return the names of the backbones that this package loads."""
+    return [name for name in plugin_names("serflow.backbones") if name != "weights"]
+
+
+def backbone_module(name: str) -> ModuleType:
+    """Return the module of a backbone; importing it does not import torch.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such backbone.
+    """
+    if name not in backbone_names():
+        raise ConfigError(f"no backbone {name!r}; known: {', '.join(backbone_names())}")
+    return importlib.import_module(f"serflow.backbones.{name}")
+
+
+def releases(name: str) -> dict[str, Release]:
+    """Return the published weights of a backbone by name, the default first."""
+    return {release.name: release for release in backbone_module(name).RELEASES}
+
+
+def load_backbone(name: str, path: Path, device: str = "cpu", precision: str = "fp32") -> Backbone:
+    """Load a backbone's weights.
+
+    Parameters
+    ----------
+    name
+        Name of the backbone.
+    path
+        File or folder of weights, in the format of the release.
+    device
+        ``cpu``, ``cuda`` or ``auto``.
+    precision
+        ``fp32``, or ``bf16`` for bfloat16 autocast.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such backbone, or no such device.
+    WeightsError
+        If the file is not what the loader reads.
+    """
+    backbone = backbone_module(name).load(path, device, precision)
+    assert isinstance(backbone, Backbone)
+    return backbone
