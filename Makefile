@@ -6,17 +6,18 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 free test lint report benchmarks rulegraph lock schema clean
+.PHONY: help env table1 features free test lint report benchmarks rulegraph lock schema clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 env: $(BIN)/.installed  ## build the environment in .venv from envs/requirements.lock
 
-$(BIN)/.installed: envs/requirements.lock pyproject.toml
+$(BIN)/.installed: envs/requirements.lock envs/peers.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "serflow needs Python 3.11 or newer: make PYTHON=python3.11 env")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r envs/peers.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
@@ -38,6 +39,9 @@ lint: env  ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+features: env  ## every feature of every corpus, clean and noisy, as Parquet stores
+	$(SNAKEMAKE) features
+
 report: table1  ## report.html: tables, comparison and training curves in one file
 	$(BIN)/snakemake --report report.html results/table1.csv
 
@@ -49,7 +53,7 @@ benchmarks: env  ## speed beside named peers, one JSON line a comparison
 
 lock: ## write envs/requirements.lock anew from pyproject.toml
 	rm -rf .lockenv && $(PYTHON) -m venv .lockenv
-	.lockenv/bin/pip install --quiet torch==2.13.0 '.[synthetic,dev]'
+	.lockenv/bin/pip install --quiet torch==2.13.0 '.[praat,dev]'
 	{ echo '# Written by `make lock`: every package of the environment, pinned.'; \
 	  .lockenv/bin/pip freeze | grep -v '^serflow' | sed -E 's/^torch==([0-9.]+).*/torch==\1/; s/^torch @.*/torch==2.13.0/'; } > envs/requirements.lock
 	rm -rf .lockenv

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import serflow  # noqa: F401  # one thread, before NumPy and torch start
+
+# isort: split
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]

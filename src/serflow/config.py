@@ -9,16 +9,20 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from serflow.backbones.base import backbone_names, releases
 from serflow.corpora.base import corpus_names, load_corpus
 from serflow.errors import ConfigError, CorpusError
 from serflow.plugins import plugin_names
 
 SYNTHETIC = "synthetic"
+STAND_IN = "stand-in"
+DOWNLOAD = "download"
+CLEAN = "clean"
 _NAME = r"^[a-z][a-z0-9_]*$"
 
 
@@ -94,6 +98,21 @@ class NoiseConfig(_Section):
     }
 
 
+class BackboneConfig(_Section):
+    """Where the weights of a pretrained network come from, and how it is run."""
+
+    weights: str = Field(default=STAND_IN, min_length=1)
+    release: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class StoresConfig(_Section):
+    """How feature stores are written."""
+
+    mantissa_bits: int | None = Field(default=None, ge=1, le=23)
+
+
 class DlcModelConfig(_Section):
     """Encoder, decoder and classifier (DLC paper, section IV-A)."""
 
@@ -151,8 +170,41 @@ class DlcConfig(_Section):
 
 
 _PUBLISHED_CORPORA = ("iemocap", "msp_improv", "mosei", "emodb", "cafe", "ravdess", "crema_d")
-_MFB = {
-    "n_mels": 40, "n_fft": 2048, "hop_length": 160, "preemphasis": 0.97, "fmin": 0.0, "fmax": 8000.0, "floor": 1e-6,
+_BACKBONES = ("ge2e", "byol", "wav2vec", "wav2vec2", "allosaurus")
+_LOG_MEL_30 = {
+    "n_mels": 30,
+    "n_fft": 1024,
+    "win_length": 800,
+    "hop_length": 200,
+    "fmin": 0.0,
+    "fmax": 8000.0,
+    "floor": 1e-6,
+}
+_FEATURES: dict[str, dict[str, Any]] = {
+    "mfb": {
+        "n_mels": 40, "n_fft": 2048, "hop_length": 160, "preemphasis": 0.97, "fmin": 0.0, "fmax": 8000.0, "floor": 1e-6,
+    },
+    "mfcc": {
+        "n_mfcc": 40, "n_mels": 128, "n_fft": 512, "win_length": 400, "hop_length": 160, "fmin": 0.0, "fmax": 8000.0,
+        "cmvn": True,
+    },
+    "mfcc_kaldi": {
+        "n_mfcc": 13, "n_mels": 23, "frame_length_ms": 25.0, "frame_shift_ms": 10.0, "low_hz": 20.0, "high_hz": 8000.0,
+        "lifter": 22.0, "preemphasis": 0.97, "delta_order": 2, "delta_window": 2,
+    },
+    "energy_vad": {
+        "threshold": 5.5, "mean_scale": 0.5, "context": 2, "proportion": 0.12, "frame_length_ms": 25.0,
+        "frame_shift_ms": 10.0,
+    },
+    "spectrogram": {**_LOG_MEL_30, "warp": 0.0},
+    "pitch_pulse": {"floor_hz": 75.0, "ceiling_hz": 600.0, **_LOG_MEL_30},
+    "wav2vec": {"backbone": "wav2vec", "output": "context"},
+    "wav2vec_encoder": {"extractor": "wav2vec", "backbone": "wav2vec", "output": "encoder"},
+    "wav2vec2": {"backbone": "wav2vec2", "output": "hidden", "layer": -1},
+    "ge2e": {"backbone": "ge2e", "output": "embedding"},
+    "ge2e_partials": {"extractor": "ge2e", "backbone": "ge2e", "output": "partials"},
+    "byol": {"backbone": "byol", "output": "vector"},
+    "allosaurus": {"backbone": "allosaurus", "output": "blstm"},
 }  # fmt: skip
 
 
@@ -164,7 +216,11 @@ class Config(_Section):
     audio: AudioConfig = AudioConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
     noise: NoiseConfig = NoiseConfig()
-    features: dict[str, dict[str, Any]] = {"mfb": _MFB}
+    features: dict[Annotated[str, Field(pattern=_NAME)], dict[str, Any]] = _FEATURES
+    backbones: dict[str, BackboneConfig] = {name: BackboneConfig() for name in _BACKBONES} | {
+        "ge2e": BackboneConfig(weights=DOWNLOAD)
+    }
+    stores: StoresConfig = StoresConfig()
     dlc: DlcConfig = DlcConfig()
 
     @model_validator(mode="after")
@@ -178,8 +234,15 @@ class Config(_Section):
                     _unknown(f"dlc.profiles: {name!r} is not in noise.profiles", name, self.noise.profiles)
                 )
         for name in self.features:
-            if name not in plugin_names("serflow.features"):
-                raise ValueError(_unknown(f"features: no feature {name!r}", name, plugin_names("serflow.features")))
+            self._check_feature(name)
+        for name, backbone in self.backbones.items():
+            if name not in backbone_names():
+                raise ValueError(_unknown(f"backbones: no backbone {name!r}", name, backbone_names()))
+            known = list(releases(name))
+            if backbone.release is not None and backbone.release not in known:
+                raise ValueError(
+                    _unknown(f"backbones.{name}.release: no release {backbone.release!r}", backbone.release, known)
+                )
         for name in self.dlc.methods:
             known = plugin_names("serflow.studies.dlc.methods")
             if name not in known:
@@ -206,7 +269,51 @@ class Config(_Section):
                 raise ValueError(f"corpora.{name}: layout `table` needs a root and `options` (see config.yaml)")
         return self
 
+    def _check_feature(self, name: str) -> None:
+        extractor, backbone, known = self.extractor(name), self.backbone(name), plugin_names("serflow.features")
+        if extractor not in known:
+            where = f"features.{name}.extractor" if "extractor" in self.features[name] else "features"
+            raise ValueError(_unknown(f"{where}: no feature {extractor!r}", str(extractor), known))
+        if backbone is not None and backbone not in self.backbones:
+            raise ValueError(
+                _unknown(
+                    f"features.{name}.backbone: {backbone!r} is not in backbones", str(backbone), list(self.backbones)
+                )
+            )
+
     # What the rules ask
+
+    def extractor(self, feature: str) -> str:
+        """Return the module that computes this feature: the one of its name, or of its ``extractor``."""
+        return str(self.features[feature].get("extractor", feature))
+
+    def backbone(self, feature: str) -> str | None:
+        """Return the backbone that this feature needs, or None."""
+        name = self.features[feature].get("backbone")
+        return None if name is None else str(name)
+
+    def parameters(self, feature: str) -> dict[str, Any]:
+        """Return what the feature's module is built with."""
+        return {key: value for key, value in self.features[feature].items() if key not in ("extractor", "backbone")}
+
+    def weights_path(self, backbone: str) -> Path | None:
+        """Return the file or folder that a backbone's weights are read from, or None where the workflow gets them."""
+        weights = self.backbones[backbone].weights
+        return None if weights in (STAND_IN, DOWNLOAD) else Path(self.data_root) / Path(weights).expanduser()
+
+    def conditions(self) -> list[str]:
+        """Return the conditions that a feature is extracted in: clean, and every noise profile."""
+        return [CLEAN, *self.noise.profiles]
+
+    def feature_stores(self) -> list[tuple[str, str, str]]:
+        """Return feature, corpus and condition of every store that this configuration names."""
+        corpora = [name for name, corpus in self.corpora.items() if corpus.root is not None]
+        return [
+            (feature, corpus, condition)
+            for feature in self.features
+            for corpus in corpora
+            for condition in self.conditions()
+        ]
 
     def layout(self, corpus: str) -> str:
         """Return the layout that reads this corpus."""
@@ -318,6 +425,13 @@ class Config(_Section):
                 "  ESC-50 comes from https://github.com/karolpiczak/ESC-50 (CC BY-NC 3.0).\n"
                 "  Set `noise: {esc50: {root: /path/to/ESC-50-master}}`, or `root: synthetic` for a stand-in."
             )
+        for name in self.backbones:
+            path = self.weights_path(name)
+            if path is not None and not path.exists():
+                missing.append(
+                    f"{_key_line(files, ['backbones', name, 'weights'])}backbones.{name}.weights: no file or folder "
+                    f"{path}\n  Give a path, or `download`, or `stand-in` for a small random network of its format."
+                )
         return missing
 
 

@@ -23,7 +23,7 @@ def test_config_yaml_repeats_the_typed_defaults(repository: Path) -> None:
 def test_every_key_of_the_typed_config_stands_in_config_yaml(repository: Path) -> None:
     written = yaml.safe_load((repository / "config.yaml").read_text())
     full = Config().model_dump()
-    for section in ("audio", "synthetic", "noise", "features", "dlc"):
+    for section in ("audio", "synthetic", "noise", "features", "backbones", "stores", "dlc"):
         assert written[section] == full[section]
     assert set(written) == set(full)
 

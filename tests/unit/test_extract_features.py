@@ -5,14 +5,18 @@ import pyarrow as pa
 import pytest
 
 from serflow.audio.prepared import PreparedUtterance, write_prepared
-from serflow.errors import ConfigError, NoiseError, StoreError
-from serflow.features.base import load_feature
+from serflow.backbones.weights import read_weights
+from serflow.errors import AudioError, ConfigError, NoiseError, StoreError, WeightsError
+from serflow.features.base import FeatureInfo, load_feature
 from serflow.noise.mixing import PlanRow, write_plan
 from serflow.stages.extract_features import main
+from serflow.stages.prepare_weights import main as prepare_weights
 from serflow.stores.frames import iterate_frames
 from serflow.stores.parquet import read_metadata, write_table
+from serflow.stores.vectors import iterate_vectors
 
 NAMES = ["utt_a", "utt_b", "utt_c"]
+AUDIO = {"corpus": "emodb", "synthetic": True, "shard": "0001", "n_shards": 2}
 CLIP = (1000 * np.sin(np.arange(5000))).astype(np.int16)
 
 
@@ -28,12 +32,16 @@ def plan_row(name, **changed):
 @pytest.fixture
 def arguments(tmp_path):
     prepared = [PreparedUtterance(name, speech(i), 16000, 1, "PCM_16", 0) for i, name in enumerate(NAMES)]
-    write_prepared(tmp_path / "0001.parquet", prepared, {"corpus": "emodb", "shard": "0001", "n_shards": 2})
+    write_prepared(tmp_path / "0001.parquet", prepared, AUDIO)
     clips = pa.table({"clip": ["1-1-A-10"], "group": ["natural"], "pcm16": pa.array([CLIP.tobytes()], pa.binary())})
     write_table(tmp_path / "clips.parquet", clips, kind="clips", metadata={"synthetic": False})
     write_plan(tmp_path / "h1.parquet", map(plan_row, NAMES), {"corpus": "emodb", "profile": "h1"})
     return argparse.Namespace(
         feature="mfb",
+        extractor=None,
+        backbone=None,
+        weights=None,
+        mantissa_bits=None,
         parameters={"n_mels": 20},
         corpus="emodb",
         condition="clean",
@@ -86,6 +94,10 @@ def test_metadata_say_how_the_frames_were_made(arguments):
         "condition": "clean",
         "code": "0123456789abcdef",
         "shard": "0001",
+        "n_shards": 2,
+        "rejected": {},
+        "synthetic": ["corpus"],
+        "mantissa_bits": None,
         "sources": {"audio": read_metadata(arguments.audio)["data_sha256"]},
     }
     assert {key: found[key] for key in expected} == expected
@@ -108,7 +120,7 @@ def test_the_same_shard_gives_the_same_bytes(noisy_arguments, tmp_path):
 
 
 def test_an_empty_shard_gives_an_empty_store(arguments):
-    write_prepared(arguments.audio, [], {"corpus": "emodb", "shard": "0001"})
+    write_prepared(arguments.audio, [], AUDIO)
     main(arguments)
     assert list(iterate_frames(arguments.frames)) == []
 
@@ -140,3 +152,88 @@ def test_a_profile_needs_plan_and_clips_and_clean_takes_neither(arguments, noisy
     noisy_arguments.condition = "clean"
     with pytest.raises(ConfigError, match="neither with clean"):
         main(noisy_arguments)
+
+
+class Picky:
+    """A feature that has nothing to say of utterances shorter than 8,200 samples."""
+
+    info = FeatureInfo("picky", 16_000, 1, 1.0, "frames", "none")
+
+    def __call__(self, waveform):
+        if len(waveform) < 8200:
+            raise AudioError("too short to be picked")
+        return np.full((1, 1), len(waveform), np.float32)
+
+
+class PickyBatch(Picky):
+    def batch(self, waveforms):
+        return [self(waveform) for waveform in waveforms]
+
+
+@pytest.mark.parametrize("feature", [Picky(), PickyBatch()])
+def test_an_utterance_that_has_no_such_feature_is_listed_with_its_reason(arguments, monkeypatch, feature):
+    monkeypatch.setattr("serflow.stages.extract_features.load_feature", lambda *_: feature)
+    main(arguments)
+    rows = list(iterate_frames(arguments.frames))
+    assert [(row.utterance, row.frames.item()) for row in rows] == [("utt_b", 8500), ("utt_c", 9000)]
+    assert read_metadata(arguments.frames)["rejected"] == {"utt_a": "too short to be picked"}
+
+
+def test_values_are_rounded_where_that_is_asked_for(arguments, tmp_path):
+    main(arguments)
+    whole = [row.frames for row in iterate_frames(arguments.frames)]
+    arguments.mantissa_bits, arguments.frames = 10, tmp_path / "rounded.parquet"
+    main(arguments)
+    rounded = [row.frames for row in iterate_frames(arguments.frames)]
+    assert read_metadata(arguments.frames)["mantissa_bits"] == 10
+    for before, after in zip(whole, rounded, strict=True):
+        assert not np.array_equal(before, after)
+        np.testing.assert_allclose(after, before, rtol=2**-11)
+
+
+def test_another_extractor_than_the_name(arguments):
+    arguments.feature, arguments.extractor = "bands", "mfb"
+    main(arguments)
+    found = read_metadata(arguments.frames)
+    assert (found["feature"], found["extractor"], found["dim"]) == ("bands", "mfb", 20)
+
+
+@pytest.fixture
+def with_network(arguments, tmp_path):
+    """Arguments for byol with stand-in weights."""
+    arguments.weights = tmp_path / "byol.json"
+    prepare_weights(
+        argparse.Namespace(
+            backbone="byol", weights="stand-in", release=None, folder=tmp_path / "byol", record=arguments.weights
+        )
+    )
+    arguments.feature, arguments.parameters = "byol", {}
+    arguments.backbone = {"name": "byol", "device": "cpu", "precision": "fp32"}
+    return arguments
+
+
+def test_a_network_gives_vectors_and_the_metadata_name_its_weights(with_network):
+    main(with_network)
+    rows = list(iterate_vectors(with_network.frames))
+    assert [row.utterance for row in rows] == NAMES
+    found = read_metadata(with_network.frames)
+    assert found["kind"] == "vectors"
+    assert found["synthetic"] == ["corpus", "weights"]
+    assert found["backbone"]["name"] == "byol"
+    assert found["weights"] == read_weights(with_network.weights).describe()
+
+
+def test_weights_that_were_changed_after_their_record_are_refused(with_network):
+    file = next(path for path in (with_network.weights.parent / "byol").rglob("*") if path.is_file())
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match=file.name):
+        main(with_network)
+    assert not with_network.frames.exists()
+
+
+def test_a_network_and_its_weights_are_given_together(with_network):
+    with_network.weights = None
+    with pytest.raises(ConfigError, match="--backbone and --weights together"):
+        main(with_network)

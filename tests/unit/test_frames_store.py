@@ -1,11 +1,12 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from serflow.errors import StoreError
 from serflow.stores.frames import FrameRow, PackedFrames, iterate_frames, pack_frames, write_frames
-from serflow.stores.parquet import read_metadata
+from serflow.stores.parquet import read_metadata, write_table
 
 DIM = 5
 METADATA = {"feature": "mfb", "corpus": "emodb"}
@@ -51,6 +52,13 @@ def test_frames_come_back_as_they_were_written(tmp_path, n_rows):
 def test_row_groups_hold_64_utterances(shards):
     source = pq.ParquetFile(shards[0])
     assert [source.metadata.row_group(i).num_rows for i in range(source.num_row_groups)] == [64, 6]
+
+
+def test_row_groups_of_large_frames_end_at_16_mib(tmp_path):
+    rows = (FrameRow(f"utt{i}", np.zeros((1024, 1024), np.float32)) for i in range(6))
+    write_frames(tmp_path / "x.parquet", rows, 1024, METADATA)
+    source = pq.ParquetFile(tmp_path / "x.parquet")
+    assert [source.metadata.row_group(i).num_rows for i in range(source.num_row_groups)] == [4, 2]
 
 
 def test_others_can_read_them(shards):
@@ -134,6 +142,12 @@ def test_a_shard_made_otherwise_is_not_packed(shards, tmp_path):
     with pytest.raises(StoreError, match=r"0001\.parquet: made with another corpus"):
         pack_frames(shards, tmp_path / "packed.npy", tmp_path / "packed.parquet")
     assert not (tmp_path / "packed.npy").exists()
+
+
+def test_what_is_not_a_shard_of_features_is_not_packed(tmp_path):
+    write_table(tmp_path / "x.parquet", pa.table({"a": [1]}), kind="split")
+    with pytest.raises(StoreError, match=r"x\.parquet: holds split, not frames or vectors"):
+        pack_frames([tmp_path / "x.parquet"], tmp_path / "packed.npy", tmp_path / "packed.parquet")
 
 
 def test_a_damaged_shard_is_not_packed(shards, tmp_path):

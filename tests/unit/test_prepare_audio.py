@@ -30,7 +30,9 @@ def make_corpus(folder: Path, n_utterances: int) -> tuple[Path, Path]:
 
 def write_listing(path: Path, rows: list[dict[str, Any]]) -> None:
     schema = pa.schema([("id", pa.string()), ("path", pa.string()), ("start", pa.float64()), ("end", pa.float64())])
-    write_table(path, pa.Table.from_pylist(rows, schema=schema), kind="listing", metadata={"corpus": "toy"})
+    write_table(
+        path, pa.Table.from_pylist(rows, schema=schema), kind="listing", metadata={"corpus": "toy", "synthetic": False}
+    )
 
 
 def run(folder: Path, listing: Path, root: Path, shard: str = "0000", n_shards: int = 1, **changes: Any) -> Path:

@@ -72,7 +72,7 @@ def test_the_counts_add_up_from_listing_to_prediction(finished: Workflow) -> Non
     rejected = pd.read_csv(results / "corpora/iemocap/rejected.csv")
     assert len(listing) == len(utterances) + len(rejected)
     plan = pd.read_parquet(results / "noise/iemocap/h1.parquet")
-    frames = pd.read_parquet(results / "features/mfb/iemocap/h1/packed.parquet")
+    frames = pd.read_parquet(results / "packed/mfb/iemocap/h1.parquet")
     assert list(plan["utterance"]) == list(frames["utterance"]) == list(utterances["id"])
     for metrics in sorted((results / "runs").rglob("metrics.json")):
         found = json.loads(metrics.read_text())

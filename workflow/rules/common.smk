@@ -1,6 +1,7 @@
 # Helpers of all rules; no rule stands here.
 import functools
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from snakemake.logging import logger
 SRC = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SRC))
 
-from serflow.config import SYNTHETIC, check_config, wants_gpu
+from serflow.backbones.base import backbone_names
+from serflow.backbones.weights import state_of
+from serflow.config import CLEAN, SYNTHETIC, check_config, wants_gpu
 from serflow.errors import ConfigError, SerflowError
 from serflow.files import require_writable, sha256_file
 from serflow.fingerprint import fingerprint
@@ -54,7 +57,8 @@ wildcard_constraints:
     # names of config.yaml; a condition is `clean` or a noise profile
     corpus="|".join(CONFIG.corpora),
     profile="|".join(CONFIG.noise.profiles),
-    condition="|".join(["clean", *CONFIG.noise.profiles]),
+    condition="|".join(CONFIG.conditions()),
+    backbone="|".join(CONFIG.backbones),
     feature="|".join(CONFIG.features),
     experiment="exp1|exp2",
     method=r"[a-z][a-z0-9_]*",
@@ -133,7 +137,7 @@ def esc50_manifest(wildcards):
 
 def noise_inputs(wildcards):
     """Noise is mixed when audio is read, so a noisy store needs the plan and the clips."""
-    if wildcards.condition == "clean":
+    if wildcards.condition == CLEAN:
         return {}
     return {
         "plan": f"results/noise/{wildcards.corpus}/{wildcards.condition}.parquet",
@@ -142,19 +146,89 @@ def noise_inputs(wildcards):
 
 
 def noise_options(wildcards, input):
-    if wildcards.condition == "clean":
+    if wildcards.condition == CLEAN:
         return ""
     return f"--plan {input.plan} --clips {input.clips}"
 
 
-def feature_shards(wildcards):
+def weights_inputs(wildcards):
+    """The record of a network's weights carries their digests."""
+    backbone = CONFIG.backbone(wildcards.feature)
+    return {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
+
+
+def network_options(wildcards, input):
+    backbone = CONFIG.backbone(wildcards.feature)
+    if backbone is None:
+        return ""
+    settings = CONFIG.backbones[backbone]
+    options = {
+        "name": backbone,
+        "device": settings.device,
+        "precision": settings.precision,
+    }
+    return f"--backbone {shlex.quote(as_json(options))} --weights {input.weights}"
+
+
+def rounding_options(wildcards):
+    bits = CONFIG.stores.mantissa_bits
+    return "" if bits is None else f"--mantissa-bits {bits}"
+
+
+def feature_modules(feature):
+    """The modules that are loaded by name when a feature is extracted."""
+    backbone = CONFIG.backbone(feature)
+    return [f"features.{CONFIG.extractor(feature)}"] + (
+        [f"backbones.{backbone}"] if backbone else []
+    )
+
+
+def feature_memory(wildcards, attempt):
+    """A network's weights and activations need more than a transform."""
+    return (3000 if CONFIG.backbone(wildcards.feature) else 1500) * 2 ** (attempt - 1)
+
+
+def feature_gpus(wildcards):
+    """A GPU is asked for where the config wants one, or where this machine has one, and there is a network."""
+    backbone = CONFIG.backbone(wildcards.feature)
+    return int(backbone is not None and wants_gpu(CONFIG.backbones[backbone].device))
+
+
+def store_shards(feature, corpus, condition):
     return expand(
         "results/features/{feature}/{corpus}/{condition}/{shard}.parquet",
-        feature=wildcards.feature,
-        corpus=wildcards.corpus,
-        condition=wildcards.condition,
-        shard=shards(wildcards.corpus),
+        feature=feature,
+        corpus=corpus,
+        condition=condition,
+        shard=shards(corpus),
     )
+
+
+def feature_shards(wildcards):
+    return store_shards(wildcards.feature, wildcards.corpus, wildcards.condition)
+
+
+# Weights
+
+
+def weights_source(wildcards):
+    path = CONFIG.weights_path(wildcards.backbone)
+    return CONFIG.backbones[wildcards.backbone].weights if path is None else path
+
+
+def weights_state(wildcards):
+    """Names, sizes and times of files given by path, so that a change of them is seen."""
+    path = CONFIG.weights_path(wildcards.backbone)
+    return [] if path is None else state_of(path)
+
+
+def weights_release(wildcards):
+    release = CONFIG.backbones[wildcards.backbone].release
+    return "" if release is None else f"--release {release}"
+
+
+def backbone_modules():
+    return [f"backbones.{name}" for name in backbone_names()]
 
 
 # DLC

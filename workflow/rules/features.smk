@@ -1,10 +1,57 @@
-# Features: prepared audio (and a noise plan) -> a store of frames, packed for training.
+# Features: prepared audio (and a noise plan, and a network's weights) -> stores, packed for training.
+
+
+rule prepare_weights:
+    """Get the weights of a pretrained network: from a path, a pinned download, or as a stand-in."""
+    output:
+        record="resources/weights/{backbone}.json",
+    log:
+        "results/logs/prepare_weights/{backbone}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        weights=weights_source,
+        state=weights_state,
+        release=weights_release,
+        code=lambda wildcards: code(
+            "stages.prepare_weights", f"backbones.{wildcards.backbone}"
+        ),
+    message:
+        "Get the weights of {wildcards.backbone}: {params.weights}"
+    shell:
+        "python -m serflow.stages.prepare_weights --backbone {wildcards.backbone} --weights {params.weights:q}"
+        " {params.release} --folder resources/weights/{wildcards.backbone} --record {output.record} --log {log}"
+
+
+rule list_weights:
+    """List the weights that the workflow can load: address, size, digest, licence, what they were trained on."""
+    output:
+        ledger="resources/weights/ledger.csv",
+    log:
+        "results/logs/list_weights.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=minutes(5),
+    params:
+        code=code("stages.list_weights", *backbone_modules()),
+    message:
+        "List the weights that can be loaded"
+    shell:
+        "python -m serflow.stages.list_weights --ledger {output.ledger} --log {log}"
 
 
 rule extract_features:
     """Extract one feature of one shard in one condition."""
     input:
         unpack(noise_inputs),
+        unpack(weights_inputs),
         audio="results/audio/{corpus}/{shard}.parquet",
     output:
         frames="results/features/{feature}/{corpus}/{condition}/{shard}.parquet",
@@ -16,20 +63,25 @@ rule extract_features:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500),
-        runtime=minutes(30),
+        mem_mb=feature_memory,
+        runtime=minutes(60),
+        gpu=feature_gpus,
     params:
-        parameters=lambda wildcards: as_json(CONFIG.features[wildcards.feature]),
+        extractor=lambda wildcards: CONFIG.extractor(wildcards.feature),
+        parameters=lambda wildcards: as_json(CONFIG.parameters(wildcards.feature)),
+        network=network_options,
         noise=noise_options,
+        rounding=rounding_options,
         code=lambda wildcards: code(
-            "stages.extract_features", f"features.{wildcards.feature}"
+            "stages.extract_features", *feature_modules(wildcards.feature)
         ),
     message:
         "Extract {wildcards.feature} of {wildcards.corpus}, {wildcards.condition}, shard {wildcards.shard}"
     shell:
-        "python -m serflow.stages.extract_features --feature {wildcards.feature}"
-        " --parameters {params.parameters:q} --corpus {wildcards.corpus} --condition {wildcards.condition}"
-        " --audio {input.audio} {params.noise} --code {params.code} --frames {output.frames} --log {log}"
+        "python -m serflow.stages.extract_features --feature {wildcards.feature} --extractor {params.extractor}"
+        " --parameters {params.parameters:q} {params.network} --corpus {wildcards.corpus}"
+        " --condition {wildcards.condition} --audio {input.audio} {params.noise} {params.rounding}"
+        " --code {params.code} --frames {output.frames} --log {log}"
 
 
 rule pack_features:
@@ -37,8 +89,8 @@ rule pack_features:
     input:
         shards=feature_shards,
     output:
-        array="results/features/{feature}/{corpus}/{condition}/packed.npy",
-        index="results/features/{feature}/{corpus}/{condition}/packed.parquet",
+        array="results/packed/{feature}/{corpus}/{condition}.npy",
+        index="results/packed/{feature}/{corpus}/{condition}.parquet",
     log:
         "results/logs/pack_features/{feature}/{corpus}/{condition}.log",
     conda:
@@ -54,3 +106,25 @@ rule pack_features:
     shell:
         "python -m serflow.stages.pack_features --shards {input.shards} --array {output.array}"
         " --index {output.index} --log {log}"
+
+
+rule features:
+    """All stores that the configuration names: every feature of every corpus, clean and in every profile."""
+    input:
+        [store_shards(*store) for store in CONFIG.feature_stores()],
+        "resources/weights/ledger.csv",
+    message:
+        "All feature stores are there; look into one with `serflow inspect results/features/...`"
+
+
+# A store is a folder of shards. A rule of the folder's name makes the folder a target:
+# `snakemake --cores 8 results/features/ge2e/emodb/clean`.
+for feature, corpus, condition in CONFIG.feature_stores():
+
+    rule:
+        name:
+            f"results/features/{feature}/{corpus}/{condition}"
+        input:
+            store_shards(feature, corpus, condition),
+        message:
+            f"The store of {feature} of {corpus}, {condition}, is there"

@@ -1,26 +1,34 @@
 """Stage: compute a feature of a shard of audio. ``python -m serflow.stages.extract_features --help``.
 
-Noise is mixed in as the audio is read; noisy copies are not stored.
+Noise is mixed in as the audio is read; noisy copies are not stored. An utterance that has no such feature is
+listed with its reason in the metadata of the shard (``rejected``), and in the log.
 """
 
 import argparse
+import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
-from serflow.audio.prepared import FloatArray, PreparedUtterance, iterate_prepared
-from serflow.errors import ConfigError
-from serflow.features.base import load_feature
+from serflow.audio.prepared import PreparedUtterance, iterate_prepared
+from serflow.backbones.base import load_backbone
+from serflow.backbones.weights import read_weights
+from serflow.errors import AudioError, ConfigError
+from serflow.features.base import BatchFeature, Feature, FloatArray, load_feature
 from serflow.noise.mixing import ClipBank, planned, read_plan
 from serflow.progress import progress
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stores.frames import FrameRow, write_frames
 from serflow.stores.parquet import read_metadata
+from serflow.stores.vectors import write_vectors
 
 log = logging.getLogger(__name__)
 CLEAN = "clean"
+_GROUP = 64
+"""Utterances given to a feature at once; it batches them as it likes."""
 
 
 def _waveform_reader(arguments: argparse.Namespace) -> Callable[[PreparedUtterance], FloatArray]:
@@ -32,6 +40,48 @@ def _waveform_reader(arguments: argparse.Namespace) -> Callable[[PreparedUtteran
     return lambda item: bank.mix(item.waveform, planned(plan, item.utterance, arguments.plan))
 
 
+def _load(arguments: argparse.Namespace) -> tuple[Feature, dict[str, Any]]:
+    """Return the feature, and what the metadata say of its network."""
+    extractor = arguments.extractor or arguments.feature
+    if (arguments.backbone is None) != (arguments.weights is None):
+        raise ConfigError("give --backbone and --weights together, or neither")
+    if arguments.backbone is None:
+        return load_feature(extractor, arguments.parameters), {}
+    weights = read_weights(arguments.weights)
+    options = arguments.backbone
+    backbone = load_backbone(options["name"], Path(weights.path), options["device"], options["precision"])
+    described = {
+        "backbone": {"name": options["name"], "precision": options["precision"], **backbone.description},
+        "weights": weights.describe(),
+    }
+    return load_feature(extractor, arguments.parameters, backbone), described
+
+
+def _attempt(feature: Feature, waveform: FloatArray) -> FloatArray | AudioError:
+    try:
+        return feature(waveform)
+    except AudioError as error:
+        return error
+
+
+def _compute(feature: Feature, waveforms: Sequence[FloatArray]) -> list[FloatArray | AudioError]:
+    """Return the feature of each utterance, or the reason why it has none."""
+    if isinstance(feature, BatchFeature):
+        try:
+            return list(feature.batch(waveforms))
+        except AudioError:
+            log.info(
+                "an utterance among %d has no %s; going through them one by one", len(waveforms), feature.info.name
+            )
+    return [_attempt(feature, waveform) for waveform in waveforms]
+
+
+def _grouped(items: Iterable[PreparedUtterance], size: int) -> Iterator[list[PreparedUtterance]]:
+    iterator = iter(items)
+    while group := list(itertools.islice(iterator, size)):
+        yield group
+
+
 def main(arguments: argparse.Namespace) -> None:
     """Write ``--feature`` of the utterances of ``--audio`` to ``--frames``."""
     noise = {"plan": arguments.plan, "clips": arguments.clips}
@@ -39,42 +89,71 @@ def main(arguments: argparse.Namespace) -> None:
         raise ConfigError(
             f"--condition {arguments.condition}: give --plan and --clips with a noise profile, and neither with {CLEAN}"
         )
-    feature = load_feature(arguments.feature, arguments.parameters)
+    feature, network = _load(arguments)
     files = {"audio": arguments.audio, **{name: path for name, path in noise.items() if path is not None}}
     described = {name: read_metadata(path) for name, path in files.items()}
     waveform_of = _waveform_reader(arguments)
+    stand_ins = [
+        what
+        for what, synthetic in (
+            ("corpus", described["audio"]["synthetic"]),
+            ("noise", "clips" in described and described["clips"]["synthetic"]),
+            ("weights", bool(network) and network["weights"]["synthetic"]),
+        )
+        if synthetic
+    ]
+    rejected: dict[str, str] = {}
+    group_size = _GROUP if isinstance(feature, BatchFeature) else 1
 
     def rows() -> Iterator[FrameRow]:
         n_utterances = pq.read_metadata(arguments.audio).num_rows
         shard = iterate_prepared(arguments.audio, expect={"corpus": arguments.corpus})
-        for item in progress(shard, n_utterances, arguments.feature):
-            yield FrameRow(item.utterance, feature(waveform_of(item)))
+        for group in _grouped(progress(shard, n_utterances, arguments.feature), group_size):
+            computed = _compute(feature, [waveform_of(item) for item in group])
+            for item, result in zip(group, computed, strict=True):
+                if isinstance(result, AudioError):
+                    rejected[item.utterance] = str(result)
+                    log.warning("%s has no %s: %s", item.utterance, arguments.feature, result)
+                else:
+                    yield FrameRow(item.utterance, result)
 
-    metadata = {
-        "feature": arguments.feature,
-        "parameters": arguments.parameters,
-        "sample_rate": feature.info.sample_rate,
-        "hop_s": feature.info.hop_s,
-        "units": feature.info.units,
-        "corpus": arguments.corpus,
-        "condition": arguments.condition,
-        "code": arguments.code,
-        "shard": described["audio"]["shard"],
-        "sources": {name: entries["data_sha256"] for name, entries in described.items()},
-    }
-    written = write_frames(arguments.frames, rows(), feature.info.dim, metadata)
-    log.info("%s of %d utterances, %s", arguments.feature, written, arguments.condition)
+    def metadata() -> dict[str, Any]:
+        return {
+            "feature": arguments.feature,
+            "extractor": arguments.extractor or arguments.feature,
+            "parameters": arguments.parameters,
+            "sample_rate": feature.info.sample_rate,
+            "hop_s": feature.info.hop_s,
+            "units": feature.info.units,
+            **network,
+            "corpus": arguments.corpus,
+            "condition": arguments.condition,
+            "synthetic": stand_ins,
+            "code": arguments.code,
+            "shard": described["audio"]["shard"],
+            "n_shards": described["audio"]["n_shards"],
+            "rejected": rejected,
+            "sources": {name: entries["data_sha256"] for name, entries in described.items()},
+        }
+
+    write = write_frames if feature.info.kind == "frames" else write_vectors
+    written = write(arguments.frames, rows(), feature.info.dim, metadata, mantissa_bits=arguments.mantissa_bits)
+    log.info("%s of %d utterances, %s; %d rejected", arguments.feature, written, arguments.condition, len(rejected))
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--feature", required=True, help="name of the feature, e.g. mfb")
+    parser.add_argument("--extractor", help="module that computes it (default: the one of its name)")
     parser.add_argument("--parameters", type=json_option, default={}, help="JSON: its parameters")
+    parser.add_argument("--backbone", type=json_option, help="JSON: name, device and precision of its network")
+    parser.add_argument("--weights", type=Path, help="record of the network's weights (resources/weights/NAME.json)")
     parser.add_argument("--corpus", required=True, help="name of the corpus")
     parser.add_argument("--condition", required=True, help="clean, or a noise profile")
     parser.add_argument("--audio", type=Path, required=True, help="shard of prepared audio")
     parser.add_argument("--plan", type=Path, help="noise plan of the corpus in that profile")
     parser.add_argument("--clips", type=Path, help="noise clips (clips.parquet)")
+    parser.add_argument("--mantissa-bits", type=int, help="round values to so many bits of mantissa (default: do not)")
     parser.add_argument("--code", required=True, help="fingerprint of the code, kept in the file's metadata")
-    parser.add_argument("--frames", type=Path, required=True, help="output: Parquet shard of frames")
+    parser.add_argument("--frames", type=Path, required=True, help="output: Parquet shard of frames or vectors")
     run_stage(parser, main)

@@ -46,7 +46,8 @@ def _check_options(options: Any) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Decode the utterances of ``--shard``; what cannot be used goes to ``--rejected`` with its reason."""
     _check_options(arguments.options)
-    corpus = read_metadata(arguments.listing)["corpus"]
+    listing = read_metadata(arguments.listing)
+    corpus = listing["corpus"]
     if not arguments.root.is_dir():
         raise CorpusError(
             f"{arguments.root}: no such folder; set corpora.{corpus}.root in config.yaml to where the corpus lies"
@@ -69,6 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     metadata = {
         "corpus": corpus,
+        "synthetic": listing["synthetic"],
         "shard": arguments.shard,
         "n_shards": arguments.n_shards,
         "sources": _sources_digest(rows, arguments.root),

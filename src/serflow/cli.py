@@ -1,0 +1,179 @@
+"""The command ``serflow``: look at what the workflow made, listen to it, check it for damage."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import serflow
+from serflow.errors import SerflowError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_NARROWEST = 110
+
+
+class Projection(StrEnum):
+    """How vectors get into a plane."""
+
+    PCA = "pca"
+    TSNE = "tsne"
+
+
+def _console(stderr: bool = False) -> "Console":
+    """Return a terminal; what is no terminal gets wide lines."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_NARROWEST)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Print an expected failure as one red line and leave with status 1."""
+    from rich.text import Text
+
+    try:
+        yield
+    except (SerflowError, OSError) as error:
+        named = isinstance(error, OSError) and error.filename is not None and error.strerror is not None
+        said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and named else str(error)
+        _console(stderr=True).print(Text(said, style="red"), soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"serflow {serflow.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Nothing but ``--version`` stands before a command."""
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A feature store, table, run, record: file or folder.")],
+    plot: Annotated[Path | None, typer.Option(help="Draw it into this .png or .svg.")] = None,
+    utterance: Annotated[str | None, typer.Option(help="One utterance of a feature store.")] = None,
+    projection: Annotated[
+        Projection | None, typer.Option(help="How vectors get into the plane (default: pca).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Say what an artefact holds and how it was made, and draw it.
+
+    serflow inspect results/features/mfb/emodb/clean --plot mfb.png
+    """
+    with _explained():
+        if projection is not None and plot is None:
+            raise SerflowError("--projection says how to draw vectors; give --plot FILE.png too")
+        from serflow.inspection.describe import describe
+
+        description = describe(path, utterance)
+        if as_json:
+            typer.echo(json.dumps(description.as_json(), indent=2, ensure_ascii=False))
+        else:
+            description.print(_console())
+        if plot is not None:
+            from serflow.inspection.plots import plot as draw
+
+            draw(path, plot, utterance=utterance, projection=projection.value if projection else None)
+            _console(stderr=as_json).print(f"figure: {plot}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def listen(
+    corpus: Annotated[str, typer.Argument(help="Name of the corpus.")],
+    utterance: Annotated[list[str] | None, typer.Option(help="Which utterance; may be repeated.")] = None,
+    emotion: Annotated[str | None, typer.Option(help="Choose among utterances of this emotion.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many to choose.")] = 3,
+    profile: Annotated[list[str] | None, typer.Option(help="Noise profile; may be repeated (default: h1).")] = None,
+    results: Annotated[Path, typer.Option(help="Folder that the workflow wrote.")] = Path("results"),
+    out: Annotated[Path | None, typer.Option(help="Folder of the WAVs (default: RESULTS/listen/CORPUS).")] = None,
+) -> None:
+    """Write clean and noisy WAVs of a few utterances, 24-bit at 16 kHz, and say what is in them.
+
+    serflow listen emodb --emotion anger --n 2 --profile h1 --profile h3
+    """
+    with _explained():
+        from serflow.inspection.description import Table, print_table
+        from serflow.inspection.listen import render
+
+        if utterance and emotion:
+            raise SerflowError("--utterance and --emotion: give one of them")
+        folder = results / "listen" / corpus if out is None else out
+        rendered = render(
+            results, corpus, folder, utterances=utterance or (), emotion=emotion, n=n, profiles=profile or ("h1",)
+        )
+        headings = ["file", "emotion", "condition", "clip", "asked dB", "achieved dB", "s"]
+        rows = [
+            [
+                row.file.name,
+                row.emotion,
+                row.condition,
+                row.clip,
+                row.requested_snr_db,
+                row.achieved_snr_db,
+                row.duration_s,
+            ]
+            for row in rendered
+        ]
+        print_table(_console(), Table(f"In {folder}", headings, rows))
+
+
+@app.command()
+def verify(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders (default: results).")] = None,
+) -> None:
+    """Check every Parquet artefact against its digest, and every feature store for missing shards.
+
+    Leaves with status 1 if anything is damaged.
+    """
+    with _explained():
+        from rich.markup import escape
+        from rich.progress import track
+
+        from serflow.inspection.damage import check_all, find
+        from serflow.inspection.description import show_bytes
+
+        found = find(paths or [Path("results")])
+        console = _console(stderr=True)
+        quiet = not console.is_terminal
+        checked = list(
+            track(check_all(found), "checking", total=len(found), console=console, transient=True, disable=quiet)
+        )
+        bad = [entry for entry in checked if entry.fault is not None]
+        for entry in bad:
+            console.print(f"[red]{escape(entry.fault or '')}[/red]", soft_wrap=True)
+        size = show_bytes(sum(entry.size for entry in checked))
+        typer.echo(f"{len(checked) - len(bad)} of {len(checked)} are whole, {size} read")
+        if bad:
+            raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``serflow``."""
+    app(prog_name="serflow")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""Where weights come from, what is recorded, and what is refused; a web server of this machine plays the publisher."""
+
+import argparse
+import functools
+import hashlib
+import http.server
+import io
+import json
+import subprocess
+import tarfile
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serflow.backbones._fetch import fetch
+from serflow.backbones.base import Release, backbone_module, backbone_names, load_backbone, releases
+from serflow.backbones.weights import git_digest, ledger_markdown, read_weights, state_of
+from serflow.errors import ConfigError, SerflowError, WeightsError
+from serflow.stages.list_weights import main as list_weights
+from serflow.stages.prepare_weights import main as prepare_weights
+
+CONTENT = bytes(range(256)) * 50
+
+
+def sha256(content):
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+@pytest.fixture
+def publisher(tmp_path):
+    """Return a folder and the address under which it is served."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (folder / "model.pt").write_bytes(CONTENT)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        served = 0
+
+        def do_GET(self):
+            type(self).served += 1
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.handler = Quiet
+    server.folder = folder
+    server.address = f"http://127.0.0.1:{server.server_port}"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def release(publisher):
+    return Release("toy", f"{publisher.address}/model.pt", sha256(CONTENT), len(CONTENT), "MIT", "numbers")
+
+
+def kept(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+def test_a_download_is_checked_kept_and_used_again(publisher, release, tmp_path):
+    source, file = fetch("byol", release, tmp_path / "kept")
+    assert (source, file.read_bytes()) == ("download", CONTENT)
+    assert fetch("byol", release, tmp_path / "kept") == (source, file)
+    assert publisher.handler.served == 1
+    file.write_bytes(CONTENT[:-1])
+    assert fetch("byol", release, tmp_path / "kept")[1].read_bytes() == CONTENT
+    assert publisher.handler.served == 2
+
+
+def test_the_digest_may_be_the_one_of_git(release, tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(CONTENT)
+    told = subprocess.run(["git", "hash-object", str(file)], check=True, capture_output=True, text=True).stdout.strip()
+    assert git_digest(file) == told
+    assert fetch("byol", replace(release, digest=f"git:{told}"), tmp_path / "kept")[1].is_file()
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], b"<html>404</html>", b""], ids=["truncated", "html", "empty"])
+def test_what_does_not_match_its_digest_is_not_kept(publisher, release, tmp_path, content):
+    (publisher.folder / "model.pt").write_bytes(content)
+    with pytest.raises(WeightsError) as error:
+        fetch("byol", release, tmp_path / "kept")
+    assert sha256(content) in str(error.value)
+    assert sha256(CONTENT) in str(error.value)
+    assert "backbones.byol.weights" in str(error.value)
+    assert kept(tmp_path / "kept") == []
+
+
+def test_a_page_that_is_not_there_is_told_with_what_to_do(release, tmp_path):
+    missing = replace(release, address=release.address.replace("model", "no_model"))
+    with pytest.raises(WeightsError, match=r"no_model\.pt: cannot be downloaded \(404.*12,800 bytes") as error:
+        fetch("byol", missing, tmp_path / "kept")
+    assert f"at {tmp_path / 'kept' / 'toy' / 'no_model.pt'}" in str(error.value)
+    assert "backbones.byol.weights" in str(error.value)
+
+
+def test_without_a_network_the_file_may_be_put_where_the_message_says(release, tmp_path):
+    release = replace(release, address="http://127.0.0.1:1/model.pt")
+    with pytest.raises(WeightsError, match="cannot be downloaded") as error:
+        fetch("byol", release, tmp_path / "kept")
+    place = tmp_path / "kept" / "toy" / "model.pt"
+    assert str(place) in str(error.value)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(CONTENT)
+    assert fetch("byol", release, tmp_path / "kept") == ("download", place)
+
+
+def test_what_has_no_digest_or_asks_for_consent_is_not_downloaded(publisher, release, tmp_path):
+    with pytest.raises(WeightsError, match=r"gives no digest.*set backbones\.byol\.weights to its path"):
+        fetch("byol", replace(release, digest=None), tmp_path)
+    with pytest.raises(WeightsError, match=r"its licence \(NTT\).*set backbones\.byol\.weights to its path"):
+        fetch("byol", replace(release, licence="NTT", redistributable=False), tmp_path)
+    assert publisher.handler.served == 0
+
+
+def test_an_installed_package_with_the_same_bytes_spares_the_download(publisher, release, tmp_path, monkeypatch):
+    package = tmp_path / "site" / "some_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('must not be imported')")
+    (package / "w.pt").write_bytes(CONTENT)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    packaged = replace(release, package=("some_package", "w.pt"))
+    source, file = fetch("byol", packaged, tmp_path / "kept")
+    assert (source, file.read_bytes(), publisher.handler.served) == ("package", CONTENT, 0)
+    (package / "w.pt").write_bytes(b"another version")
+    assert fetch("byol", packaged, tmp_path / "other")[0] == "download"
+
+
+def test_an_archive_is_unpacked_and_its_member_is_used(publisher, release, tmp_path):
+    with tarfile.open(publisher.folder / "model.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("inner/model.pt")
+        info.size = len(CONTENT)
+        archive.addfile(info, io.BytesIO(CONTENT))
+    packed = (publisher.folder / "model.tar.gz").read_bytes()
+    archived = replace(release, address=f"{publisher.address}/model.tar.gz", digest=sha256(packed), member="inner")
+    _, folder = fetch("allosaurus", archived, tmp_path / "kept")
+    assert (folder / "model.pt").read_bytes() == CONTENT
+    with pytest.raises(WeightsError, match="holds no other, only inner"):
+        fetch("allosaurus", replace(archived, member="other"), tmp_path / "kept")
+
+
+def prepare(tmp_path, weights, backbone="byol", release=None):
+    record = tmp_path / "resources" / f"{backbone}.json"
+    folder = tmp_path / "resources" / backbone
+    prepare_weights(
+        argparse.Namespace(backbone=backbone, weights=str(weights), release=release, folder=folder, record=record)
+    )
+    return record
+
+
+def test_a_path_to_a_file_is_recorded_with_the_release_that_it_is(tmp_path, monkeypatch):
+    file = tmp_path / "gewichte für mich.pth"
+    file.write_bytes(CONTENT)
+    found = read_weights(prepare(tmp_path, file))
+    assert (found.source, found.release, found.licence, found.synthetic) == ("path", "unknown", "unknown", False)
+    assert found.files == {file.name: hashlib.sha256(CONTENT).hexdigest()}
+    known = Release("toy", "https://example.org/model.pt", sha256(CONTENT), None, "MIT", "numbers")
+    monkeypatch.setattr(backbone_module("byol"), "RELEASES", (known,))
+    found = read_weights(prepare(tmp_path, file))
+    assert (found.source, found.release, found.licence, found.trained_on) == ("path", "toy", "MIT", "numbers")
+    assert str(tmp_path) not in json.dumps(found.describe())
+
+
+def test_a_path_to_a_folder_is_recorded_file_by_file(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("b.json", "inner/a.bin", ".hidden"):
+        (folder / name).write_bytes(name.encode())
+    assert list(read_weights(prepare(tmp_path, folder)).files) == ["b.json", "inner/a.bin"]
+
+
+def test_a_wrong_path_or_a_folder_that_is_no_model_names_the_key(tmp_path):
+    with pytest.raises(WeightsError, match=r"backbones\.byol\.weights: no file or folder .*nowhere"):
+        prepare(tmp_path, tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WeightsError, match=r"no file there; set backbones\.byol\.weights"):
+        prepare(tmp_path, tmp_path / "empty")
+    (tmp_path / "home").mkdir()
+    for index in range(1001):
+        (tmp_path / "home" / str(index)).touch()
+    with pytest.raises(WeightsError, match="1001 files, so hardly a model"):
+        prepare(tmp_path, tmp_path / "home")
+
+
+def test_an_unknown_release_is_refused_with_the_known_ones(tmp_path):
+    with pytest.raises(ConfigError, match=r"backbones\.byol\.release: no release 'byol_x'; known: .*byol_s_2048"):
+        prepare(tmp_path, "download", release="byol_x")
+
+
+def test_what_changes_or_goes_after_the_record_is_noticed(tmp_path):
+    file = tmp_path / "model.pth"
+    file.write_bytes(CONTENT)
+    record = prepare(tmp_path, file)
+    before = state_of(file)
+    file.write_bytes(CONTENT[::-1])
+    with pytest.raises(WeightsError, match=r"model\.pth: does not match the SHA-256 in .*byol\.json"):
+        read_weights(record)
+    file.unlink()
+    with pytest.raises(WeightsError, match=r"model\.pth is missing, which .*byol\.json names"):
+        read_weights(record)
+    assert state_of(file) == [] != before
+    record.write_text('{"backbone": "byol"}')
+    with pytest.raises(WeightsError, match=r"byol\.json: not a record of weights"):
+        read_weights(record)
+    record.write_text("{")
+    with pytest.raises(SerflowError, match=r"byol\.json: not valid JSON"):
+        read_weights(record)
+
+
+def test_a_killed_run_leaves_the_old_stand_in_and_no_half_of_a_new_one(tmp_path, monkeypatch):
+    record = prepare(tmp_path, "stand-in")
+    before = read_weights(record)
+
+    def fail(folder, seed):
+        (folder / "half").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backbone_module("byol"), "write_stand_in", fail)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path, "stand-in")
+    assert read_weights(record) == before
+    assert not [path for path in (tmp_path / "resources" / "byol").iterdir() if path.name != "stand-in"]
+
+
+@pytest.mark.parametrize("backbone", backbone_names())
+def test_the_releases_of_every_backbone_are_well_formed(backbone):
+    for name, release in releases(backbone).items():
+        assert name == release.name
+        assert release.address.startswith("https://")
+        assert release.licence
+        assert release.trained_on
+        if release.digest is not None:
+            kind, _, digits = release.digest.partition(":")
+            assert len(digits) == {"sha256": 64, "git": 40}[kind]
+            assert set(digits) <= set("0123456789abcdef")
+    assert len(releases(backbone)) == len(backbone_module(backbone).RELEASES)
+
+
+@pytest.mark.parametrize("backbone", backbone_names())
+def test_the_stand_in_of_every_backbone_is_recorded_loaded_and_the_same_each_time(backbone, tmp_path):
+    weights = read_weights(prepare(tmp_path / "one", "stand-in", backbone))
+    assert weights.synthetic
+    assert (weights.source, weights.release) == ("stand-in", "stand-in")
+    assert weights.bytes < 8e6
+    assert read_weights(prepare(tmp_path / "two", "stand-in", backbone)).digest == weights.digest
+    network = load_backbone(backbone, tmp_path.__class__(weights.path))
+    waveform = np.random.default_rng(0).standard_normal(network.sample_rate).astype(np.float32) / 10
+    for name, output in network.outputs.items():
+        (result,) = network([waveform], name)
+        assert result.shape[1] == output.dim
+        assert (output.hop_s is None) == (output.kind == "vector")
+    assert json.dumps(dict(network.description))
+
+
+@pytest.mark.parametrize("backbone", backbone_names())
+@pytest.mark.parametrize("damage", ["truncated", "html", "empty"])
+def test_damaged_weights_of_every_backbone_are_named(backbone, damage, tmp_path):
+    weights = read_weights(prepare(tmp_path, "stand-in", backbone))
+    path = tmp_path.__class__(weights.path)
+    largest = (
+        path if path.is_file() else max((f for f in path.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
+    )
+    content = largest.read_bytes()
+    largest.write_bytes({"truncated": content[: len(content) // 2], "html": b"<html></html>", "empty": b""}[damage])
+    with pytest.raises(WeightsError, match=rf"backbones\.{backbone}\.weights"):
+        load_backbone(backbone, path)
+
+
+def test_the_ledger_has_a_row_for_every_release(tmp_path, repository):
+    list_weights(argparse.Namespace(ledger=tmp_path / "ledger.csv"))
+    lines = (tmp_path / "ledger.csv").read_text().splitlines()
+    assert lines[0].startswith("backbone,release,default,address,bytes,digest,licence")
+    assert len(lines) == 1 + sum(len(releases(name)) for name in backbone_names())
+    assert ledger_markdown() in (repository / "resources/README.md").read_text(), "run `make ledger`"
