@@ -11,11 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serflow.audio.voice import cut_silences, find_speech, keep_windows, partial_starts, raise_level
 from serflow.backbones import ge2e
 from serflow.backbones._ge2e_network import GE2E, pool_partials
 from serflow.backbones.base import load_backbone
 from serflow.errors import AudioError, ConfigError, MissingDependencyError, WeightsError
-from serflow.features._voice import cut_silences, find_speech, keep_windows, partial_starts, raise_level
 from serflow.features.base import load_feature
 
 

@@ -8,8 +8,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serflow.audio.mel import MelSpectrogram, mel_edges, mel_filters, warped_edges
 from serflow.errors import AudioError, ConfigError
-from serflow.features._mel import LogMel, MelSpectrogram, mel_edges, mel_filters, warped_edges
+from serflow.features._log_mel import LogMel
 from serflow.features.spectrogram import DEFAULTS, build
 
 TOLERANCE = 1e-4

@@ -21,6 +21,11 @@ from serflow.errors import ConfigError, SerflowError, WeightsError
 from serflow.stages.list_weights import main as list_weights
 from serflow.stages.prepare_weights import main as prepare_weights
 
+# pooch leaves its sessions to the garbage collector
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 CONTENT = bytes(range(256)) * 50
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from serflow.audio.waveform import FloatArray
 from serflow.backbones._checkpoint import weights_error
-from serflow.features.base import FloatArray
 
 Float64Array = npt.NDArray[np.float64]
 

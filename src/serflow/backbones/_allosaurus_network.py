@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
+from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._allosaurus_frontend import FrontEnd, FrontEndOptions
 from serflow.backbones._checkpoint import read_checkpoint, weights_error
 from serflow.backbones.base import Output
 from serflow.devices import autocast
 from serflow.errors import SerflowError
-from serflow.features.base import FloatArray, check_waveform
 from serflow.files import read_json
 
 _BATCH = 16

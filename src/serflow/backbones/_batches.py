@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from serflow.features.base import FloatArray
+from serflow.audio.waveform import FloatArray
 
 
 def run_by_length(

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._checkpoint import Checkpoint
 from serflow.backbones.base import Output
 from serflow.devices import autocast
-from serflow.features.base import FloatArray, check_waveform
 
 SAMPLE_RATE = 16_000
 HOP_LENGTH = 160

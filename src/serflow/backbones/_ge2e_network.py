@@ -7,11 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from serflow.backbones._checkpoint import Checkpoint
-from serflow.backbones.base import Output
-from serflow.devices import autocast
-from serflow.features._mel import MelSpectrogram
-from serflow.features._voice import (
+from serflow.audio.mel import MelSpectrogram
+from serflow.audio.voice import (
     HOP_LENGTH,
     N_MELS,
     PARTIAL_FRAMES,
@@ -21,7 +18,10 @@ from serflow.features._voice import (
     partial_starts,
     raise_level,
 )
-from serflow.features.base import FloatArray, check_waveform
+from serflow.audio.waveform import FloatArray, check_waveform
+from serflow.backbones._checkpoint import Checkpoint
+from serflow.backbones.base import Output
+from serflow.devices import autocast
 
 _BATCH = {("cpu", "fp32"): 64, ("cpu", "bf16"): 64}
 _GPU_BATCH = 512

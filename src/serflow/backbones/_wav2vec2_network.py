@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2Model
 
+from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._batches import run_by_length
 from serflow.backbones._checkpoint import weights_error
 from serflow.backbones.base import Output
 from serflow.devices import autocast
 from serflow.errors import SerflowError
-from serflow.features.base import FloatArray, check_waveform
 from serflow.files import read_json
 
 _BATCH = 8

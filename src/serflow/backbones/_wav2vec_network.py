@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._batches import run_by_length
 from serflow.backbones._checkpoint import Checkpoint, read_content, weights_error
 from serflow.backbones.base import Output
 from serflow.devices import autocast
-from serflow.features.base import FloatArray, check_waveform
 
 SAMPLE_RATE = 16_000
 _BATCH = 8

@@ -1,6 +1,6 @@
 """GE2E speaker encoder with the weights that come with Resemblyzer (Wan et al., ICASSP 2018).
 
-Volume, silences, mel and partials are prepared as Resemblyzer 0.1.4 does; see `serflow.features._voice`.
+Volume, silences, mel and partials are prepared as Resemblyzer 0.1.4 does; see `serflow.audio.voice`.
 """
 
 from pathlib import Path

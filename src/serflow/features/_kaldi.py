@@ -12,9 +12,10 @@ import scipy.fft
 import scipy.fftpack
 import scipy.ndimage
 
+from serflow.audio.mel import SAMPLE_RATE, check_range
+from serflow.audio.waveform import check_waveform
 from serflow.errors import ConfigError
-from serflow.features._mel import SAMPLE_RATE, check_range
-from serflow.features.base import FloatArray, check_waveform
+from serflow.features.base import FloatArray
 
 Float64Array = npt.NDArray[np.float64]
 

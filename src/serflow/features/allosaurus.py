@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import soxr
 
+from serflow.audio.waveform import check_waveform
 from serflow.backbones.base import Backbone
 from serflow.features._network import NetworkOutput
-from serflow.features.base import FloatArray, check_waveform, merge_parameters
+from serflow.features.base import FloatArray, merge_parameters
 
 SAMPLE_RATE = 16_000
 DEFAULTS = {"output": "blstm"}

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serflow.backbones.base import Backbone
-from serflow.errors import AudioError, ConfigError
+from serflow.errors import ConfigError
 from serflow.plugins import plugin_names
 
 FloatArray = npt.NDArray[np.float32]
@@ -133,18 +133,3 @@ def merge_parameters(feature: str, defaults: Mapping[str, Any], given: Mapping[s
             )
         merged[name] = value
     return merged
-
-
-def check_waveform(waveform: FloatArray) -> None:
-    """Refuse what is not one channel of float32 samples.
-
-    Raises
-    ------
-    AudioError
-        If the waveform has another shape or type, or is empty.
-    """
-    if waveform.ndim != 1 or waveform.dtype != np.float32 or not len(waveform):
-        raise AudioError(
-            f"a waveform of {waveform.dtype} {waveform.shape} where float32 (n_samples,) with at least one sample "
-            "is needed; read audio through the prepared-audio shards"
-        )

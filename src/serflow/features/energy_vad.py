@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serflow.audio.mel import SAMPLE_RATE, check_range
 from serflow.errors import ConfigError, StoreError
 from serflow.features._kaldi import Framing
-from serflow.features._mel import SAMPLE_RATE, check_range
 from serflow.features.base import FeatureInfo, FloatArray, merge_parameters
 
 DEFAULTS = {

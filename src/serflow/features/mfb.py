@@ -8,7 +8,8 @@ normalised in training, from the training part of a split.
 from collections.abc import Mapping
 from typing import Any
 
-from serflow.features._mel import SAMPLE_RATE, LogMel
+from serflow.audio.mel import SAMPLE_RATE
+from serflow.features._log_mel import LogMel
 from serflow.features.base import merge_parameters
 
 __all__ = ["DEFAULTS", "SAMPLE_RATE", "build"]

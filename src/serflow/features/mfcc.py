@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from serflow.features._mel import SAMPLE_RATE, MelSpectrogram, check_range
+from serflow.audio.mel import SAMPLE_RATE, MelSpectrogram, check_range
 from serflow.features.base import FeatureInfo, FloatArray, merge_parameters
 
 DEFAULTS = {

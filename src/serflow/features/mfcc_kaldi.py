@@ -8,8 +8,8 @@ frames are still there; `energy_vad` tells which they are.
 from collections.abc import Mapping
 from typing import Any
 
+from serflow.audio.mel import SAMPLE_RATE, check_range
 from serflow.features._kaldi import Cepstra, Framing, add_deltas
-from serflow.features._mel import SAMPLE_RATE, check_range
 from serflow.features.base import FeatureInfo, FloatArray, merge_parameters
 
 DEFAULTS = {

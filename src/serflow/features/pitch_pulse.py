@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from serflow.features._mel import SAMPLE_RATE, LogMel, check_range
+from serflow.audio.mel import SAMPLE_RATE, check_range
+from serflow.audio.waveform import check_waveform
+from serflow.features._log_mel import LogMel
 from serflow.features._praat import load_parselmouth, pitch_pulses
-from serflow.features.base import FeatureInfo, FloatArray, check_waveform, merge_parameters
+from serflow.features.base import FeatureInfo, FloatArray, merge_parameters
 
 DEFAULTS = {
     "floor_hz": 75.0,
@@ -35,7 +37,7 @@ class PitchPulse:
     floor_hz, ceiling_hz
         Lowest and highest pitch that Praat looks for (Hz).
     log_mel
-        Parameters of the spectrogram, those of ``serflow.features._mel.LogMel``.
+        Parameters of the spectrogram, those of ``serflow.audio.mel.LogMel``.
 
     Raises
     ------

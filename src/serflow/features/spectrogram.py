@@ -3,13 +3,13 @@
 The paper gives the 30 bands and the warping; its framing is open. 50 ms every 12.5 ms is the reading by which three
 frames span the 75 ms that its Table 1 gives. ``warp`` shifts the bands as another length of the vocal tract would; a
 training loop that draws one per utterance builds its bank with ``warped_edges`` and ``mel_filters`` of
-`serflow.features._mel`.
+`serflow.audio.mel`.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from serflow.features._mel import LogMel
+from serflow.features._log_mel import LogMel
 from serflow.features.base import merge_parameters
 
 DEFAULTS = {

@@ -7,8 +7,8 @@ Where it has no answer (silence, no speech found, peaks that would overflow) our
 import numpy as np
 import numpy.typing as npt
 
+from serflow.audio.waveform import FloatArray
 from serflow.errors import MissingDependencyError
-from serflow.features.base import FloatArray
 
 SAMPLE_RATE = 16_000
 HOP_LENGTH = 160
