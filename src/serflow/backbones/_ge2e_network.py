@@ -23,7 +23,7 @@ from serflow.backbones._checkpoint import Checkpoint
 from serflow.backbones.base import Output
 from serflow.devices import autocast
 
-_BATCH = {("cpu", "fp32"): 64, ("cpu", "bf16"): 64}
+_BATCH = {("cpu", "fp32"): 48, ("cpu", "bf16"): 64}
 _GPU_BATCH = 512
 """Partials run at once. On the CPU fewer than 32 read the weights too often."""
 

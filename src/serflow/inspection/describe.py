@@ -128,7 +128,8 @@ def _about_store(store: FeatureStore, what: str) -> Description:
         backbone = dict(given["backbone"])
         about.add("backbone", given["backbone"], f"{backbone.pop('name', '?')} ({_as_text(backbone)})")
     if weights:
-        about.add("weights", dict(weights), _as_text(weights))
+        told = ("release", "source", "licence", "trained_on", "digest")
+        about.add("weights", dict(weights), _as_text({key: weights[key] for key in told if key in weights}))
     about.add("parameters", given.get("parameters"), _as_text(given.get("parameters") or {}))
     rate, hop = given.get("sample_rate"), store.hop_s
     about.add("sample rate", rate, f"{rate} Hz" if rate else "not recorded")
