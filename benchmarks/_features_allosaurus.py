@@ -44,7 +44,7 @@ def compare(audio: list[FloatArray]) -> None:
         return np.round(waveform * 32768).astype(np.int16)
 
     at_16k = [(Audio(int16(waveform), 16_000), waveform) for waveform in audio]
-    low = [int16(soxr.resample(waveform, 16_000, 8000)).astype(np.float32) / 32768 for waveform in audio]
+    low = [int16(soxr.resample(waveform, 16_000, 8000)).astype(np.float32) / np.float32(32768) for waveform in audio]
     at_8k = [Audio(int16(waveform), 8000) for waveform in low]
 
     def package(audio_of_package: list[Audio]) -> None:
