@@ -82,12 +82,12 @@ class FrontEnd:
         self.hop_s = options.window_shift * options.feature_window
         self._n_fft = 1 << (self.length - 1).bit_length()
         angle = 2 * np.pi / (self.length - 1) * np.arange(self.length)
-        self._window = (0.5 - 0.5 * np.cos(angle)) ** 0.85
-        self._bands = self._mel_bands()
+        self._window = ((0.5 - 0.5 * np.cos(angle)) ** 0.85).astype(np.float32)
+        self._bands = self._mel_bands().astype(np.float32)
         coefficient = np.arange(options.cep_size)
         lifter = 1 + _LIFTER / 2 * np.sin(np.pi * coefficient / _LIFTER)
         cosines = scipy.fft.dct(np.eye(options.bank_size), axis=1, norm="ortho")[:, : options.cep_size]
-        self._cepstra = cosines * lifter
+        self._cepstra = (cosines * lifter).astype(np.float32)
 
     def __call__(self, waveform: FloatArray) -> FloatArray:
         """Return the network's input.
@@ -111,12 +111,17 @@ class FrontEnd:
 
     def _mfcc(self, samples: FloatArray) -> FloatArray:
         """Return cepstra ``(n_frames, cep_size)`` of samples at the scale of 16-bit integers."""
-        frames = np.lib.stride_tricks.sliding_window_view(samples, self.length)[:: self.shift].astype(np.float32)
+        n_frames = 1 + (len(samples) - self.length) // self.shift
+        strides = (self.shift * samples.itemsize, samples.itemsize)
+        frames = np.array(np.ndarray((n_frames, self.length), np.float32, samples, strides=strides))
         frames -= frames.mean(axis=1, keepdims=True)
-        emphasised = frames.copy()
-        emphasised[:, 1:] -= np.float32(_PREEMPHASIS) * frames[:, :-1]
-        emphasised[:, 0] *= np.float32(1 - _PREEMPHASIS)
-        power = np.square(np.abs(scipy.fft.rfft(emphasised * self._window, self._n_fft)))
+        padded = np.zeros((n_frames, self._n_fft), np.float32)
+        emphasised = padded[:, : self.length]
+        np.multiply(frames[:, :-1], np.float32(-_PREEMPHASIS), out=emphasised[:, 1:])
+        emphasised[:, 1:] += frames[:, 1:]
+        np.multiply(frames[:, 0], np.float32(1 - _PREEMPHASIS), out=emphasised[:, 0])
+        emphasised *= self._window
+        power = np.square(np.abs(scipy.fft.rfft(padded, overwrite_x=True)))
         cepstra = np.log(_above_zero(power @ self._bands)) @ self._cepstra
         if self.options.use_energy:
             cepstra[:, 0] = np.log(_above_zero(np.square(frames, dtype=np.float64).sum(axis=1)))
