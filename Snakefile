@@ -26,4 +26,5 @@ rule all:
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/noise.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/transcripts.smk"
 include: "workflow/rules/dlc.smk"

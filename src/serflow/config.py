@@ -18,6 +18,7 @@ from serflow.backbones.base import backbone_names, releases
 from serflow.corpora.base import corpus_names, load_corpus
 from serflow.errors import ConfigError, CorpusError
 from serflow.plugins import plugin_names
+from serflow.studies.dlc.catalog import method_info
 
 SYNTHETIC = "synthetic"
 STAND_IN = "stand-in"
@@ -90,6 +91,7 @@ class NoiseConfig(_Section):
 
     esc50: Esc50Config = Esc50Config()
     mixing: Literal["snr", "authors_gain"] = "snr"
+    clips: Literal["shared", "by_fold"] = "shared"
     seed: int = 0
     profiles: dict[str, ProfileConfig] = {
         "h1": ProfileConfig(natural=-5, interior=-20, human=-20),
@@ -105,6 +107,20 @@ class BackboneConfig(_Section):
     release: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class DeepSpeechConfig(_Section):
+    """How DeepSpeech decodes; None is what the model or the scorer says."""
+
+    beam_width: int | None = Field(default=None, ge=1)
+    lm_alpha: float | None = None
+    lm_beta: float | None = None
+
+
+class TranscriptsConfig(_Section):
+    """Speech recognition."""
+
+    deepspeech: DeepSpeechConfig = DeepSpeechConfig()
 
 
 class StoresConfig(_Section):
@@ -139,6 +155,30 @@ class DlcTrainingConfig(_Section):
     precision: Literal["fp32", "bf16"] = "fp32"
 
 
+class DlcAdversaryConfig(_Section):
+    """Adversary behind a gradient reversal, in DANN and DSN."""
+
+    weight: float = Field(default=1.0, ge=0)
+    ramp_epochs: int = Field(default=10, ge=1)
+
+
+class DlcMaddogConfig(_Section):
+    """MADDoG's critic."""
+
+    weight: float = Field(default=0.1, ge=0)
+    critic_batches: int = Field(default=5, ge=1)
+    clip: float = Field(default=0.01, gt=0)
+
+
+class DlcDsnConfig(_Section):
+    """Weights of DSN's losses (alpha, gamma, delta of the DLC paper, figure 3)."""
+
+    reconstruction: float = Field(default=0.01, ge=0)
+    similarity: float = Field(default=0.25, ge=0)
+    difference: float = Field(default=0.075, ge=0)
+    task_code: Literal["shared", "combined"] = "shared"
+
+
 class DlcStandInConfig(_Section):
     """What a synthetic corpus gets instead of the settings above it."""
 
@@ -152,16 +192,28 @@ class DlcConfig(_Section):
 
     corpora: list[str] = Field(default=["msp_improv", "iemocap", "mosei"], min_length=1)
     profiles: list[str] = Field(default=["h1", "h2", "h3"], min_length=1)
-    methods: list[str] = Field(default=["single", "moe_slc", "moe_dlc"], min_length=1)
+    methods: list[str] = Field(
+        default=[
+            "single", "moe_slc", "moe_dlc", "dann", "maddog", "dsn_slc", "dsn_dlc", "hffn_single", "hffn_moe_dlc",
+            "hffn_dsn_dlc",
+        ],
+        min_length=1,
+    )  # fmt: skip
+    controls: list[Literal["oracle_gate", "single_wide", "single_shuffled", "chance", "majority"]] = []
     feature: str = "mfb"
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     split: Literal["dialogue", "speaker"] = "dialogue"
     iemocap_labels: Literal["merged", "hap_only"] = "merged"
+    asr: Literal["deepspeech", "wav2vec2", "reference"] = "deepspeech"
+    hffn: Literal["end_to_end", "staged"] = "end_to_end"
     model: DlcModelConfig = DlcModelConfig()
     training: DlcTrainingConfig = DlcTrainingConfig()
+    adversary: DlcAdversaryConfig = DlcAdversaryConfig()
+    maddog: DlcMaddogConfig = DlcMaddogConfig()
+    dsn: DlcDsnConfig = DlcDsnConfig()
     stand_in: DlcStandInConfig = DlcStandInConfig()
 
-    @field_validator("corpora", "profiles", "methods", "seeds")
+    @field_validator("corpora", "profiles", "methods", "controls", "seeds")
     @classmethod
     def _no_repeats(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) != len(values):
@@ -170,7 +222,11 @@ class DlcConfig(_Section):
 
 
 _PUBLISHED_CORPORA = ("iemocap", "msp_improv", "mosei", "emodb", "cafe", "ravdess", "crema_d")
-_BACKBONES = ("ge2e", "byol", "wav2vec", "wav2vec2", "allosaurus")
+_BACKBONES = ("ge2e", "byol", "wav2vec", "wav2vec2", "allosaurus", "deepspeech", "wav2vec2_ctc", "bert")
+# networks behind `dlc.asr`; `reference` needs none
+_RECOGNISERS = {"deepspeech": "deepspeech", "wav2vec2": "wav2vec2_ctc"}
+_TRAINED_CONTROLS = ("single_wide", "single_shuffled")
+TEXT_FEATURE = "bert_"
 _LOG_MEL_30 = {
     "n_mels": 30,
     "n_fft": 1024,
@@ -220,6 +276,7 @@ class Config(_Section):
     backbones: dict[str, BackboneConfig] = {name: BackboneConfig() for name in _BACKBONES} | {
         "ge2e": BackboneConfig(weights=DOWNLOAD)
     }
+    transcripts: TranscriptsConfig = TranscriptsConfig()
     stores: StoresConfig = StoresConfig()
     dlc: DlcConfig = DlcConfig()
 
@@ -267,6 +324,7 @@ class Config(_Section):
                 )
             if layout == "table" and (corpus.options is None or corpus.root == SYNTHETIC):
                 raise ValueError(f"corpora.{name}: layout `table` needs a root and `options` (see config.yaml)")
+        self._check_languages()
         return self
 
     def _check_feature(self, name: str) -> None:
@@ -274,12 +332,26 @@ class Config(_Section):
         if extractor not in known:
             where = f"features.{name}.extractor" if "extractor" in self.features[name] else "features"
             raise ValueError(_unknown(f"{where}: no feature {extractor!r}", str(extractor), known))
+        if name.startswith(TEXT_FEATURE):
+            raise ValueError(f"features.{name}: names with {TEXT_FEATURE!r} are those of embedded transcripts")
+        if backbone is not None and backbone in backbone_names("recogniser", "text"):
+            raise ValueError(f"features.{name}.backbone: {backbone!r} gives no feature of audio")
         if backbone is not None and backbone not in self.backbones:
             raise ValueError(
                 _unknown(
                     f"features.{name}.backbone: {backbone!r} is not in backbones", str(backbone), list(self.backbones)
                 )
             )
+
+    def _check_languages(self) -> None:
+        if self.dlc.asr == "reference":
+            return
+        for corpus in self.dlc_multimodal_corpora():
+            if self.corpora[corpus].root is not None and self.language(corpus) != "en":
+                raise ValueError(
+                    f"dlc.asr: {self.dlc.asr} knows English, and {corpus} is in {self.language(corpus)!r}; take "
+                    "`reference`, or leave the HFFN methods out of dlc.methods"
+                )
 
     # What the rules ask
 
@@ -364,6 +436,34 @@ class Config(_Section):
         size = self.synthetic.utterances if self.is_synthetic(corpus) else published
         return math.ceil(size / self.audio.shard_size) if size else 1
 
+    def has_turns(self, corpus: str) -> bool:
+        """Say whether the corpus's utterances have an order in dialogues."""
+        options = self.corpora[corpus].options
+        if options is not None:
+            return {"dialogue", "turn"} <= options.columns.keys()
+        return load_corpus(self.layout(corpus)).info.turns
+
+    def recogniser_backbone(self, recogniser: str) -> str | None:
+        """Return the network of a recogniser, or None for ``reference``."""
+        return _RECOGNISERS.get(recogniser)
+
+    def dlc_methods(self) -> list[str]:
+        """Return the methods of the DLC study that are trained, controls among them."""
+        return [*self.dlc.methods, *(name for name in self.dlc.controls if name in _TRAINED_CONTROLS)]
+
+    def dlc_is_multimodal(self) -> bool:
+        """Say whether a method of the DLC study needs text."""
+        return any(method_info(name).modality == "multi" for name in self.dlc_methods())
+
+    def dlc_multimodal_corpora(self) -> list[str]:
+        """Return the corpora of the DLC study that multimodal methods are trained on, if there are such methods."""
+        return [name for name in self.dlc.corpora if self.has_turns(name)] if self.dlc_is_multimodal() else []
+
+    def dlc_method_corpora(self, method: str) -> list[str]:
+        """Return the corpora that a method of the DLC study is trained on: a multimodal one where there are turns."""
+        multimodal = method_info(method).modality == "multi"
+        return self.dlc_multimodal_corpora() if multimodal else list(self.dlc.corpora)
+
     def dlc_seeds(self, corpus: str) -> list[int]:
         """Return the seeds that a corpus is run with in the DLC study."""
         return self.dlc.stand_in.seeds if self.is_synthetic(corpus) else self.dlc.seeds
@@ -374,7 +474,15 @@ class Config(_Section):
         if self.is_synthetic(corpus):
             model["maps"] = self.dlc.stand_in.maps
             training["max_epochs"] = self.dlc.stand_in.max_epochs
-        return {"labels": self.dlc.iemocap_labels, "model": model, "training": training}
+        return {
+            "labels": self.dlc.iemocap_labels,
+            "hffn": self.dlc.hffn,
+            "model": model,
+            "training": training,
+            "adversary": self.dlc.adversary.model_dump(),
+            "maddog": self.dlc.maddog.model_dump(),
+            "dsn": self.dlc.dsn.model_dump(),
+        }
 
     def dlc_departures(self, corpus: str) -> list[str]:
         """Say where a corpus's settings in the DLC study are not the paper's; for the comparison with its table."""
@@ -387,6 +495,10 @@ class Config(_Section):
             "patience": (options["training"]["patience"], 10),
             "split by": (self.dlc.split, "dialogue"),
             "mixing": (self.noise.mixing, "snr"),
+            "noise clips": (self.noise.clips, "shared"),
+            "transcripts by": (self.dlc.asr, "deepspeech"),
+            "HFFN": (self.dlc.hffn, "end_to_end"),
+            "DSN reads the emotion from its code": (self.dlc.dsn.task_code, "shared"),
         }
         departures = [
             f"{key} {here}, the paper's {paper}" for key, (here, paper) in here_and_paper.items() if here != paper

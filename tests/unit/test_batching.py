@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from serflow.stores.frames import FrameRow, PackedFrames, pack_frames, write_frames
-from serflow.training.batching import bucketed_batches, homogeneous_batches, ordered_batches, pad_frames
+from serflow.training.batching import (
+    balanced_batches,
+    bucketed_batches,
+    dialogue_batches,
+    homogeneous_batches,
+    ordered_batches,
+    pad_frames,
+)
 from serflow.training.seeds import numpy_generator, reproducible, seed_from
 
 LENGTHS = np.random.default_rng(0).lognormal(5.5, 0.6, size=1000).astype(int) + 1
@@ -86,3 +93,25 @@ def test_the_reproducible_block_is_left_as_it_was_found():
         assert torch.are_deterministic_algorithms_enabled()
         assert torch.get_num_threads() == 1
     assert torch.get_deterministic_debug_mode() == before
+
+
+def test_balanced_batches_draw_evenly_from_every_group_and_use_every_row():
+    groups = numpy_generator("groups").permutation(np.repeat([0, 1, 2], [len(LENGTHS) - 90, 50, 40]))
+    batches = balanced_batches(LENGTHS, groups, 30, numpy_generator("test"))
+    assert set(np.concatenate(batches).tolist()) == set(range(len(LENGTHS)))
+    for batch in batches:
+        counts = np.bincount(groups[batch], minlength=3)
+        assert counts.min() >= 1
+        assert counts.max() <= 10
+    largest = np.concatenate([batch[groups[batch] == 0] for batch in batches])
+    assert len(set(largest.tolist())) == len(largest)
+
+
+def test_dialogues_stay_whole_and_in_the_order_of_their_turns():
+    dialogues = ["b", "a", "b", "c", "a", "b"]
+    turns = np.array([2, 1, 0, 0, 0, 1])
+    assert [batch.tolist() for batch in dialogue_batches(dialogues, turns, 4)] == [[2, 5, 0, 4, 1], [3]]
+    shuffled = [dialogue_batches(dialogues, turns, 1, numpy_generator("test", seed)) for seed in range(20)]
+    assert {tuple(dialogues[batch[0]] for batch in batches) for batches in shuffled} > {("a", "b", "c")}
+    assert all(sorted(map(len, batches)) == [1, 2, 3] for batches in shuffled)
+    assert all(turns[batch].tolist() == sorted(turns[batch]) for batches in shuffled for batch in batches)

@@ -14,6 +14,7 @@ from serflow.fingerprint import fingerprint, imported_modules
 from serflow.stages import train_dlc
 from serflow.stores.frames import FrameRow, iterate_frames, pack_frames, write_frames
 from serflow.stores.parquet import read_metadata, read_table, write_table
+from serflow.studies.dlc import paper
 from serflow.studies.dlc.catalog import load_method, method_info, method_names
 from serflow.studies.dlc.data import CONDITIONS, load_cell, select_fold
 from serflow.training import fit as fit_module
@@ -27,9 +28,9 @@ OPTIONS = {
 }
 
 
-def _write_features(folder, condition, rows):
+def _write_features(folder, condition, rows, dim=BANDS):
     metadata = {"corpus": "toy", "condition": condition, "feature": "mfb"}
-    write_frames(folder / "0000.parquet", rows, BANDS, metadata)
+    write_frames(folder / "0000.parquet", rows, dim, metadata)
     pack_frames([folder / "0000.parquet"], folder / "packed.npy", folder / "packed.parquet")
 
 
@@ -53,11 +54,15 @@ def write_cell(folder: Path, n_utterances: int = 90) -> dict[str, Path]:
         "plan": folder / "plan.parquet",
         "clean": folder / "clean" / "packed.parquet",
         "noisy": folder / "h1" / "packed.parquet",
+        "text": folder / "bert" / "packed.parquet",
     }
     nothing = pa.nulls(n_utterances, pa.float64())
     table = pa.table(
         {
             "id": names,
+            # turns are numbered against the order of the table
+            "dialogue": [f"d{i // 3:02d}" for i in range(n_utterances)],
+            "turn": [2 - i % 3 for i in range(n_utterances)],
             "emotion": emotions,
             "sentiment": nothing,
             "valence_ratings": pa.nulls(n_utterances, pa.list_(pa.float64())),
@@ -79,6 +84,10 @@ def write_cell(folder: Path, n_utterances: int = 90) -> dict[str, Path]:
     write_table(paths["split"], split, kind="split", metadata={"corpus": "toy"})
     plan = pa.table({"utterance": names, "condition": [CONDITIONS[i] for i in drawn]})
     write_table(paths["plan"], plan, kind="noise_plan", metadata={"corpus": "toy", "profile": "h1"})
+    words = [FrameRow(name, generator.normal(size=(2 + i % 5, 6)).astype(np.float32)) for i, name in enumerate(names)]
+    for i, row in enumerate(words):
+        row.frames[:, EMOTIONS.index(emotions[i]) if emotions[i] in EMOTIONS else 3] += 3
+    _write_features(folder / "bert", "h1", words, 6)
     _write_features(folder / "clean", "clean", clean)
     _write_features(folder / "h1", "h1", noisy)
     return paths
@@ -90,8 +99,9 @@ def inputs(tmp_path_factory):
 
 
 def command(inputs, out, method="single", experiment="exp1", options=None, gate=None, **changed):
+    read = inputs if method.startswith("hffn") else {name: path for name, path in inputs.items() if name != "text"}
     values = {
-        "experiment": experiment, "method": method, "corpus": "toy", "profile": "h1", **inputs,
+        "experiment": experiment, "method": method, "corpus": "toy", "profile": "h1", **read,
         "options": json.dumps(OPTIONS if options is None else options), "code": "c0de",
         "predictions": out / "predictions.parquet", "history": out / "history.parquet",
         "metrics": out / "metrics.json", "model": out / "model.safetensors", **changed,
@@ -188,8 +198,77 @@ def test_experts_are_chosen_by_the_gate_of_the_same_fit(inputs, gates, tmp_path,
     if experiment == "exp2":
         assert (predictions.condition == predictions.held_out).all()
         assert (predictions.gate != predictions.held_out).all()
-    experts = {key.split("/")[2].split(".")[2] for key in load_file(out / "model.safetensors") if "experts" in key}
+    experts = {key.split("/")[2].split(".")[3] for key in load_file(out / "model.safetensors") if "experts" in key}
     assert len(experts) == (3 if experiment == "exp1" else 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "experiment", "staged"),
+    [
+        ("dann", "exp2", False), ("maddog", "exp2", False), ("dsn_slc", "exp2", False), ("dsn_dlc", "exp2", False),
+        ("hffn_single", "exp1", False), ("hffn_moe_dlc", "exp1", True), ("hffn_dsn_dlc", "exp2", False),
+        ("single_shuffled", "exp1", False),
+    ],
+)  # fmt: skip
+def test_every_other_method_trains_a_cell(inputs, gates, tmp_path, method, experiment, staged):
+    options = {**OPTIONS, "hffn": "staged" if staged else "end_to_end"}
+    gate = gates[experiment] if method_info(method).routes else None
+    out = train(inputs, tmp_path / "cell", method, experiment, gate=gate, options=options)
+    metrics = read_json(out / "metrics.json")
+    predictions = read_table(out / "predictions.parquet").to_pandas()
+    history = read_table(out / "history.parquet").to_pandas()
+    weights = load_file(out / "model.safetensors")
+    assert metrics["modality"] == ("multi" if "hffn" in method else "uni")
+    for fit in metrics["fits"]:
+        rows = predictions[(predictions.seed == fit["seed"]) & (predictions.held_out == fit["held_out"])]
+        assert len(rows) == fit["n_test"]
+        assert (rows.label == rows.prediction).mean() == pytest.approx(fit["wa"])
+        assert fit["majority_ua"] == pytest.approx(1 / rows.label.nunique())
+        assert fit["chance_ua"] == pytest.approx(1 / len(EMOTIONS))
+        routed = method_info(method).routes and experiment == "exp1"
+        assert (fit["oracle_ua"] is not None) == routed == rows.oracle_prediction.notna().all()
+        if routed:
+            recall = (rows.label == rows.oracle_prediction).groupby(rows.label).mean()
+            assert recall.mean() == pytest.approx(fit["oracle_ua"])
+    assert set(history.stage) == ({"acoustic", "lexical", "fusion"} if staged else {"all"})
+    terms = {"dann": "similarity_loss", "maddog": "critic_loss", "dsn_dlc": "difference_loss"}
+    if method in terms:
+        assert np.isfinite(history[terms[method]]).all()
+    # parameters and what a batch normalisation keeps
+    assert sum(value.size for key, value in weights.items() if key.startswith("0/")) >= metrics["parameters"]
+
+
+def test_the_emotion_is_learnt_from_words_and_sound(inputs, tmp_path):
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "max_epochs": 20, "patience": 20}}
+    metrics = read_json(train(inputs, tmp_path / "cell", "hffn_single", options=options) / "metrics.json")
+    assert min(fit["ua"] for fit in metrics["fits"]) > 0.6
+
+
+def test_on_shuffled_labels_nothing_is_learnt_and_the_test_keeps_its_labels(inputs, tmp_path):
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "max_epochs": 25}}
+    out = train(inputs, tmp_path / "cell", "single_shuffled", options=options)
+    emotions = {row["id"]: row["emotion"] for row in read_table(inputs["utterances"]).to_pylist()}
+    predictions = read_table(out / "predictions.parquet").to_pylist()
+    assert all(emotions[row["utterance"]] == row["label"] for row in predictions)
+    assert max(fit["ua"] for fit in read_json(out / "metrics.json")["fits"]) < 0.7
+
+
+def test_text_is_asked_for_by_multimodal_methods_alone(inputs, tmp_path):
+    without = {name: path for name, path in inputs.items() if name != "text"}
+    with pytest.raises(ConfigError, match="--text: hffn_single is multimodal"):
+        train(without, tmp_path / "cell", "hffn_single")
+    with pytest.raises(ConfigError, match="--text: single is unimodal"):
+        train(inputs, tmp_path / "cell", "single", text=inputs["text"])
+
+
+def test_utterances_without_turns_are_refused_by_name(inputs, tmp_path):
+    table = read_table(inputs["utterances"])
+    turns = table.column("turn").to_pylist()
+    turns[7] = None
+    table = table.set_column(table.schema.get_field_index("turn"), "turn", pa.array(turns, pa.int64()))
+    write_table(tmp_path / "utterances.parquet", table, kind="utterances", metadata={"corpus": "toy"})
+    with pytest.raises(TrainingError, match=r"utterances.parquet: 1 of 87 utterances have no turn .* toy_007"):
+        train({**inputs, "utterances": tmp_path / "utterances.parquet"}, tmp_path / "cell", "hffn_single")
 
 
 def test_the_held_out_condition_is_in_neither_training_nor_validation(inputs):
@@ -201,10 +280,12 @@ def test_the_held_out_condition_is_in_neither_training_nor_validation(inputs):
         assert index not in fold.seen
 
 
-@pytest.mark.parametrize(("method", "experiment"), [("single", "exp1"), ("moe_slc", "exp2")])
+@pytest.mark.parametrize(
+    ("method", "experiment"), [("single", "exp1"), ("moe_slc", "exp2"), ("hffn_moe_dlc", "exp1"), ("maddog", "exp2")]
+)
 def test_a_killed_cell_goes_on_to_the_same_bytes(inputs, gates, tmp_path, monkeypatch, method, experiment):
-    gate = gates[experiment] if method != "single" else None
-    options = {**OPTIONS, "model": {**OPTIONS["model"], "dropout": 0.3}}
+    gate = gates[experiment] if method_info(method).routes else None
+    options = {**OPTIONS, "hffn": "staged", "model": {**OPTIONS["model"], "dropout": 0.3}}
     whole = train(inputs, tmp_path / "whole", method, experiment, gate=gate, options=options)
 
     save, saved = fit_module.Checkpoint.save, []
@@ -319,12 +400,20 @@ def test_bfloat16_trains_to_finite_losses(inputs, tmp_path):
 
 
 def test_method_names_and_facts():
-    assert method_names() == ["moe_dlc", "moe_slc", "noise_classifier", "single"]
-    titles = {name: method_info(name).title for name in method_names()}
-    assert titles["moe_slc"] == "MoE-SLC"
-    assert [name for name in method_names() if method_info(name).needs_gate] == ["moe_dlc", "moe_slc"]
-    with pytest.raises(ConfigError, match="no method 'dann' in the dlc study; known: moe_dlc"):
-        load_method("dann")
+    infos = {name: method_info(name) for name in method_names()}
+    printed = paper.table1()[["experiment", "method", "modality"]].drop_duplicates()
+    rows = {(row.experiment, row.method, row.modality) for row in printed.itertuples(index=False)}
+    controls = {"noise_classifier", "single_wide", "single_shuffled"}
+    assert rows == {
+        (experiment, info.title, info.modality)
+        for name, info in infos.items()
+        if name not in controls
+        for experiment in info.experiments
+    }
+    routed = {"moe_dlc", "moe_slc", "dsn_slc", "dsn_dlc", "hffn_moe_dlc", "hffn_dsn_dlc"}
+    assert {name for name, info in infos.items() if info.routes} == routed
+    with pytest.raises(ConfigError, match="no method 'adda' in the dlc study; known: dann"):
+        load_method("adda")
 
 
 def test_only_its_own_modules_are_in_a_methods_fingerprint(repository):

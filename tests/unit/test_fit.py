@@ -9,7 +9,7 @@ from torch import nn
 from serflow.errors import StoreError, TrainingError
 from serflow.training.checkpoints import Checkpoint, key_of, save_weights
 from serflow.training.fit import Losses, fit
-from serflow.training.optimizers import Adadelta, Adam
+from serflow.training.optimizers import Adadelta, Adam, RMSprop
 from serflow.training.seeds import numpy_generator, seed_torch
 
 
@@ -156,6 +156,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_batch(tmp_path):
     [
         (Adam, lambda parameters: torch.optim.Adam(parameters, 1e-3, betas=(0.5, 0.999))),
         (Adadelta, lambda parameters: torch.optim.Adadelta(parameters, 1e-3, rho=0.95, eps=1e-7)),
+        (RMSprop, lambda parameters: torch.optim.RMSprop(parameters, 1e-3, alpha=0.9, eps=1e-7)),
     ],
 )
 def test_optimizers_equal_those_of_torch(ours, peer):

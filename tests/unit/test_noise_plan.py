@@ -15,7 +15,15 @@ from serflow.audio.prepared import PreparedUtterance, prepare, write_prepared
 from serflow.errors import NoiseError
 from serflow.noise.esc50 import list_clips, read_clips
 from serflow.noise.mixing import mix, read_plan
-from serflow.noise.plan import CONDITIONS, Draw, check_profile, draw_clips, draw_offset, plan_utterance
+from serflow.noise.plan import (
+    CONDITIONS,
+    Draw,
+    check_profile,
+    draw_clips,
+    draw_clips_by_fold,
+    draw_offset,
+    plan_utterance,
+)
 from serflow.stages import plan_noise, prepare_clips
 from serflow.stores.parquet import read_metadata, write_batches, write_table
 
@@ -195,9 +203,9 @@ def write_stage_inputs(folder: Path, names: list[str], shards: int = 2) -> argpa
         audio.append(folder / f"{k:04d}.parquet")
         write_prepared(audio[-1], items[k::shards], {"corpus": "toy"})
     clips = [
-        prepare_clips.Clip(f"{group}{i}", 1, 10, "x", group, rng.integers(-99, 99, 5000, dtype=np.int16), 0.0, 0.0)
+        prepare_clips.Clip(f"{group}{i}", i + 1, 10, "x", group, rng.integers(-99, 99, 5000, dtype=np.int16), 0.0, 0.0)
         for group in CONDITIONS
-        for i in range(3)
+        for i in range(5)
     ]
     write_batches(
         folder / "clips.parquet",
@@ -214,8 +222,48 @@ def write_stage_inputs(folder: Path, names: list[str], shards: int = 2) -> argpa
         snrs=H1,
         mixing="snr",
         seed=0,
+        split=None,
         plan=folder / "h1.parquet",
     )
+
+
+def write_split(path: Path, roles: dict[int, dict[str, str]]) -> Path:
+    rows = [
+        {"utterance": name, "fold": fold, "role": role}
+        for fold, of_fold in roles.items()
+        for name, role in of_fold.items()
+    ]
+    write_table(path, pa.Table.from_pylist(rows), kind="split", metadata={"corpus": "toy"})
+    return path
+
+
+def test_by_fold_training_validation_and_test_hear_different_clips(tmp_path: Path) -> None:
+    names = [f"u{i}" for i in range(60)]
+    arguments = write_stage_inputs(tmp_path, names)
+    roles = {name: ("train", "train", "val", "test")[i % 4] for i, name in enumerate(names)}
+    plan_noise.main(arguments)
+    shared = read_plan(arguments.plan)
+    assert read_metadata(arguments.plan)["clips"] == "shared"
+    arguments.split = write_split(tmp_path / "split.parquet", {0: roles, 5: roles})
+    plan_noise.main(arguments)
+    assert read_metadata(arguments.plan)["clips"] == "by_fold"
+    heard: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    for name, row in read_plan(arguments.plan).items():
+        heard[roles[name]].add(row.clip[-1])
+        # what kind of noise an utterance has does not depend on where its clips come from
+        assert row.condition == shared[name].condition
+    assert heard == {"train": {"0", "1", "2"}, "val": {"3"}, "test": {"4"}}
+
+
+def test_by_fold_refuses_roles_that_differ_and_folds_without_clips(tmp_path: Path) -> None:
+    arguments = write_stage_inputs(tmp_path, ["u0", "u1", "u2"])
+    roles = {"u0": "train", "u1": "val", "u2": "test"}
+    arguments.split = write_split(tmp_path / "split.parquet", {0: roles, 1: roles | {"u1": "test", "u2": "val"}})
+    with pytest.raises(NoiseError, match=r"split.parquet: u1 has another role in fold 1; with noise.clips by_fold"):
+        plan_noise.main(arguments)
+    bank = plan_noise.ClipBank({"a": np.ones(9, np.int16)}, {"a": "natural"}, folds={"a": 1})
+    with pytest.raises(NoiseError, match=r"by_fold, and among the clips of fold 1, 2, 3 \(train\): no noise clip"):
+        draw_clips_by_fold(roles, bank, "h1", 0)
 
 
 def test_stage_writes_a_row_an_utterance_in_order(tmp_path: Path) -> None:

@@ -84,10 +84,26 @@ def utterances(tmp_path):
     return path
 
 
+def arguments_of(utterances, out, protocol="dialogue", seeds=(0, 1), one_split=False):
+    return argparse.Namespace(
+        utterances=utterances, protocol=protocol, seeds=list(seeds), one_split=one_split, split=out
+    )
+
+
+def test_one_split_gives_every_fold_the_roles_of_the_first_seed(utterances, tmp_path):
+    for one_split in (False, True):
+        out = tmp_path / f"{one_split}.parquet"
+        split_utterances.main(arguments_of(utterances, out, seeds=(3, 0, 1), one_split=one_split))
+        rows = read_table(out, kind="split").to_pylist()
+        roles = {fold: [row["role"] for row in rows if row["fold"] == fold] for fold in (3, 0, 1)}
+        assert (roles[0] == roles[3] and roles[1] == roles[3]) == one_split
+        assert read_metadata(out)["one_split"] == one_split
+
+
 @pytest.mark.parametrize(("protocol", "column"), [("dialogue", "dialogue"), ("speaker", "speaker")])
 def test_stage_keeps_units_whole_in_every_fold(utterances, tmp_path, protocol, column):
     out = tmp_path / "split.parquet"
-    split_utterances.main(argparse.Namespace(utterances=utterances, protocol=protocol, seeds=[0, 7], split=out))
+    split_utterances.main(arguments_of(utterances, out, protocol, (0, 7)))
     unit_of = {row["id"]: row[column] for row in pq.read_table(utterances).to_pylist()}
     rows = read_table(out, kind="split", expect={"corpus": "mini", "protocol": protocol, "seeds": [0, 7]}).to_pylist()
     assert [row["utterance"] for row in rows] == list(unit_of) * 2
@@ -101,5 +117,5 @@ def test_stage_keeps_units_whole_in_every_fold(utterances, tmp_path, protocol, c
 def test_stage_writes_the_same_bytes_again(utterances, tmp_path):
     outs = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     for out in outs:
-        split_utterances.main(argparse.Namespace(utterances=utterances, protocol="dialogue", seeds=[0, 1], split=out))
+        split_utterances.main(arguments_of(utterances, out))
     assert outs[0].read_bytes() == outs[1].read_bytes()

@@ -15,7 +15,18 @@ import numpy as np
 import pytest
 
 from serflow.backbones._fetch import fetch
-from serflow.backbones.base import Release, backbone_module, backbone_names, load_backbone, releases
+from serflow.backbones.base import (
+    Recogniser,
+    Release,
+    TextEncoder,
+    backbone_kind,
+    backbone_module,
+    backbone_names,
+    load_backbone,
+    load_recogniser,
+    load_text_encoder,
+    releases,
+)
 from serflow.backbones.weights import git_digest, ledger_markdown, read_weights, state_of
 from serflow.errors import ConfigError, SerflowError, WeightsError
 from serflow.stages.list_weights import main as list_weights
@@ -27,6 +38,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 CONTENT = bytes(range(256)) * 50
+LOADERS = {"audio": load_backbone, "recogniser": load_recogniser, "text": load_text_encoder}
+# the stand-in of deepspeech is trained, and read by its own library: test_deepspeech*.py
+WITH_STAND_IN = [name for name in backbone_names() if name != "deepspeech"]
 
 
 def sha256(content):
@@ -248,23 +262,51 @@ def test_the_releases_of_every_backbone_are_well_formed(backbone):
     assert len(releases(backbone)) == len(backbone_module(backbone).RELEASES)
 
 
-@pytest.mark.parametrize("backbone", backbone_names())
+def load(backbone, path):
+    return LOADERS[backbone_kind(backbone)](backbone, path)
+
+
+@pytest.mark.parametrize("backbone", WITH_STAND_IN)
 def test_the_stand_in_of_every_backbone_is_recorded_loaded_and_the_same_each_time(backbone, tmp_path):
     weights = read_weights(prepare(tmp_path / "one", "stand-in", backbone))
     assert weights.synthetic
     assert (weights.source, weights.release) == ("stand-in", "stand-in")
     assert weights.bytes < 8e6
     assert read_weights(prepare(tmp_path / "two", "stand-in", backbone)).digest == weights.digest
-    network = load_backbone(backbone, tmp_path.__class__(weights.path))
+    network = load(backbone, tmp_path.__class__(weights.path))
+    assert json.dumps(dict(network.description))
+    if isinstance(network, TextEncoder):
+        assert [values.shape[1] for values in network.encode(["some words", ""])] == [network.dim] * 2
+        return
     waveform = np.random.default_rng(0).standard_normal(network.sample_rate).astype(np.float32) / 10
+    if isinstance(network, Recogniser):
+        (transcript,) = network.transcribe([waveform])
+        assert transcript.text == " ".join(transcript.text.lower().split())
+        assert np.isfinite(transcript.confidence)
+        assert network.description["confidence"]
+        return
     for name, output in network.outputs.items():
         (result,) = network([waveform], name)
         assert result.shape[1] == output.dim
         assert (output.hop_s is None) == (output.kind == "vector")
-    assert json.dumps(dict(network.description))
 
 
-@pytest.mark.parametrize("backbone", backbone_names())
+def test_a_network_of_another_kind_is_refused_with_those_of_the_kind(tmp_path):
+    path = tmp_path.__class__(read_weights(prepare(tmp_path, "stand-in", "wav2vec2_ctc")).path)
+    assert not isinstance(load_recogniser("wav2vec2_ctc", path), TextEncoder)
+    with pytest.raises(ConfigError, match=r"'wav2vec2_ctc' is of the kind recogniser, not audio; of that kind: .*ge2e"):
+        load_backbone("wav2vec2_ctc", path)
+    with pytest.raises(
+        ConfigError, match=r"'wav2vec2' is of the kind audio, not recogniser; of that kind: .*wav2vec2_ctc"
+    ):
+        load_recogniser("wav2vec2", path)
+    with pytest.raises(ConfigError, match="'wav2vec2_ctc' is of the kind recogniser, not text; of that kind: bert"):
+        load_text_encoder("wav2vec2_ctc", path)
+    assert backbone_names("text") == ["bert"]
+    assert not set(backbone_names("audio")) & {"bert", "wav2vec2_ctc", "deepspeech"}
+
+
+@pytest.mark.parametrize("backbone", WITH_STAND_IN)
 @pytest.mark.parametrize("damage", ["truncated", "html", "empty"])
 def test_damaged_weights_of_every_backbone_are_named(backbone, damage, tmp_path):
     weights = read_weights(prepare(tmp_path, "stand-in", backbone))
@@ -275,7 +317,7 @@ def test_damaged_weights_of_every_backbone_are_named(backbone, damage, tmp_path)
     content = largest.read_bytes()
     largest.write_bytes({"truncated": content[: len(content) // 2], "html": b"<html></html>", "empty": b""}[damage])
     with pytest.raises(WeightsError, match=rf"backbones\.{backbone}\.weights"):
-        load_backbone(backbone, path)
+        load(backbone, path)
 
 
 def test_the_ledger_has_a_row_for_every_release(tmp_path, repository):

@@ -13,7 +13,7 @@ sys.path.insert(0, str(SRC))
 
 from serflow.backbones.base import backbone_names
 from serflow.backbones.weights import state_of
-from serflow.config import CLEAN, SYNTHETIC, check_config, wants_gpu
+from serflow.config import CLEAN, SYNTHETIC, TEXT_FEATURE, check_config, wants_gpu
 from serflow.errors import ConfigError, SerflowError
 from serflow.files import require_writable, sha256_file
 from serflow.fingerprint import fingerprint
@@ -64,6 +64,7 @@ wildcard_constraints:
     method=r"[a-z][a-z0-9_]*",
     optimizer="adadelta|adam",
     protocol="dialogue|speaker",
+    recogniser="deepspeech|wav2vec2|reference",
     shard=r"\d{4}",
 
 
@@ -126,6 +127,13 @@ def corpus_options(wildcards):
 # Noise
 
 
+def plan_split(wildcards):
+    """With `noise.clips: by_fold` the clips follow the split."""
+    if CONFIG.noise.clips == "shared":
+        return []
+    return f"results/splits/{wildcards.corpus}/{CONFIG.dlc.split}.parquet"
+
+
 def esc50_manifest(wildcards):
     if CONFIG.noise.esc50.root == SYNTHETIC:
         return "resources/synthetic/esc50.json"
@@ -161,13 +169,13 @@ def network_options(wildcards, input):
     backbone = CONFIG.backbone(wildcards.feature)
     if backbone is None:
         return ""
-    settings = CONFIG.backbones[backbone]
-    options = {
-        "name": backbone,
-        "device": settings.device,
-        "precision": settings.precision,
-    }
+    options = {"name": backbone, **backbone_options(backbone)}
     return f"--backbone {shlex.quote(as_json(options))} --weights {input.weights}"
+
+
+def backbone_options(backbone):
+    settings = CONFIG.backbones[backbone]
+    return {"device": settings.device, "precision": settings.precision}
 
 
 def rounding_options(wildcards):
@@ -208,6 +216,64 @@ def feature_shards(wildcards):
     return store_shards(wildcards.feature, wildcards.corpus, wildcards.condition)
 
 
+# Transcripts
+
+
+def recogniser_inputs(wildcards):
+    """The record of a recogniser's weights, and DeepSpeech's engine."""
+    backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
+    inputs = {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
+    if wildcards.recogniser == "deepspeech":
+        inputs["engine"] = "resources/deepspeech/libdeepspeech.so"
+    return inputs
+
+
+def recogniser_options(wildcards, input):
+    backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
+    if backbone is None:
+        return ""
+    options = {"backbone": backbone, **backbone_options(backbone)}
+    if wildcards.recogniser == "deepspeech":
+        options |= {
+            "engine": input.engine,
+            **CONFIG.transcripts.deepspeech.model_dump(),
+        }
+    return f"--options {shlex.quote(as_json(options))} --weights {input.weights}"
+
+
+def recogniser_modules(recogniser):
+    """The modules that are loaded by name when a recogniser is."""
+    backbone = CONFIG.recogniser_backbone(recogniser)
+    return [f"backbones.{backbone}"] if backbone else []
+
+
+def recogniser_gpus(wildcards):
+    """DeepSpeech's engine knows the CPU alone."""
+    backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
+    return int(
+        backbone == "wav2vec2_ctc" and wants_gpu(CONFIG.backbones[backbone].device)
+    )
+
+
+def transcript_shards(recogniser, corpus, condition):
+    return expand(
+        "results/transcripts/{recogniser}/{corpus}/{condition}/{shard}.parquet",
+        recogniser=recogniser,
+        corpus=corpus,
+        condition=condition,
+        shard=shards(corpus),
+    )
+
+
+def wer_shards(wildcards):
+    return [
+        shard
+        for corpus in CONFIG.dlc_multimodal_corpora()
+        for condition in (CLEAN, *CONFIG.dlc.profiles)
+        for shard in transcript_shards(wildcards.recogniser, corpus, condition)
+    ]
+
+
 # Weights
 
 
@@ -239,14 +305,22 @@ DLC_CELL = "results/runs/dlc/{experiment}/{method}/{corpus}/{profile}"
 
 def dlc_gate(wildcards):
     """Methods with experts are routed at test time by the noise classifier of the same cell."""
-    if not method_info(wildcards.method).needs_gate:
+    if not method_info(wildcards.method).routes:
         return []
     cell = DLC_CELL.format(**{**wildcards, "method": "noise_classifier"})
     return f"{cell}/predictions.parquet"
 
 
+def dlc_text(wildcards):
+    """Multimodal methods read what was recognised in the noisy audio."""
+    if method_info(wildcards.method).modality == "uni":
+        return {}
+    packed = f"results/packed/{TEXT_FEATURE}{CONFIG.dlc.asr}/{wildcards.corpus}/{wildcards.profile}"
+    return {"text": f"{packed}.parquet", "text_array": f"{packed}.npy"}
+
+
 def dlc_cells(methods, name):
-    """One file of every cell of these methods."""
+    """One file of every cell of these methods, on the corpora that they are trained on."""
     return [
         f"{cell}/{name}"
         for method in methods
@@ -254,10 +328,42 @@ def dlc_cells(methods, name):
             DLC_CELL,
             method=method,
             experiment=method_info(method).experiments,
-            corpus=CONFIG.dlc.corpora,
+            corpus=CONFIG.dlc_method_corpora(method),
             profile=CONFIG.dlc.profiles,
         )
     ]
+
+
+def dlc_transcripts():
+    """The recogniser's error rates are made beside Table I where a method of it reads."""
+    asr = CONFIG.dlc.asr
+    return (
+        f"results/transcripts/{asr}/wer.csv" if CONFIG.dlc_multimodal_corpora() else []
+    )
+
+
+def dlc_without_turns():
+    """Corpora that multimodal methods cannot be trained on."""
+    return [corpus for corpus in CONFIG.dlc.corpora if not CONFIG.has_turns(corpus)]
+
+
+def dlc_modules():
+    """Method modules, which tables ask for titles."""
+    return [f"studies.dlc.methods.{method}" for method in CONFIG.dlc_methods()]
+
+
+def dlc_settings():
+    """What the protocol card says of the whole study."""
+    training = CONFIG.dlc.training
+    return {
+        "selection metric": f"best validation UA, patience {training.patience} epochs",
+        "optimiser": f"{training.optimizer}, learning rate {training.learning_rate:g}",
+        "split by": CONFIG.dlc.split,
+        "mixing": CONFIG.noise.mixing,
+        "noise clips": CONFIG.noise.clips,
+        "transcripts": CONFIG.dlc.asr,
+        "HFFN": CONFIG.dlc.hffn,
+    }
 
 
 def dlc_gpus(wildcards):

@@ -143,9 +143,10 @@ rule split_utterances:
         runtime=minutes(15),
     params:
         seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
+        one_split=flag("one-split", CONFIG.noise.clips == "by_fold"),
         code=code("stages.split_utterances"),
     message:
         "Split {wildcards.corpus} by {wildcards.protocol}, seeds {params.seeds}"
     shell:
         "python -m serflow.stages.split_utterances --utterances {input.utterances}"
-        " --protocol {wildcards.protocol} --seeds {params.seeds} --split {output.split} --log {log}"
+        " --protocol {wildcards.protocol} --seeds {params.seeds} {params.one_split} --split {output.split} --log {log}"

@@ -4,6 +4,7 @@
 rule train_dlc:
     """Train and test one method on one corpus in one noise profile: all seeds, all held-out conditions."""
     input:
+        unpack(dlc_text),
         utterances="results/corpora/{corpus}/utterances.parquet",
         split=f"results/splits/{{corpus}}/{CONFIG.dlc.split}.parquet",
         plan="results/noise/{corpus}/{profile}.parquet",
@@ -34,6 +35,9 @@ rule train_dlc:
         seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
         options=lambda wildcards: as_json(CONFIG.dlc_options(wildcards.corpus)),
         gate=lambda wildcards, input: f"--gate {input.gate}" if input.gate else "",
+        text=lambda wildcards, input: (
+            f"--text {input.text}" if "text" in input.keys() else ""
+        ),
         code=lambda wildcards: code(
             "stages.train_dlc", f"studies.dlc.methods.{wildcards.method}"
         ),
@@ -42,7 +46,7 @@ rule train_dlc:
     shell:
         "python -m serflow.stages.train_dlc --experiment {wildcards.experiment} --method {wildcards.method}"
         " --corpus {wildcards.corpus} --profile {wildcards.profile} --utterances {input.utterances}"
-        " --split {input.split} --plan {input.plan} --clean {input.clean} --noisy {input.noisy} {params.gate}"
+        " --split {input.split} --plan {input.plan} --clean {input.clean} --noisy {input.noisy} {params.gate} {params.text}"
         " --seeds {params.seeds} --options {params.options:q} --code {params.code}"
         " --predictions {output.predictions} --history {output.history} --metrics {output.metrics}"
         " --model {output.model} --log {log}"
@@ -62,7 +66,7 @@ use rule train_dlc as train_noise_classifier with:
 rule tabulate_dlc:
     """Table I in the paper's shape, beside the paper's own numbers, and the noise classifier's accuracy."""
     input:
-        cells=dlc_cells(CONFIG.dlc.methods, "metrics.json"),
+        cells=dlc_cells(CONFIG.dlc_methods(), "metrics.json"),
         noise_cells=dlc_cells(["noise_classifier"], "metrics.json"),
         utterances=expand(
             "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
@@ -99,22 +103,28 @@ rule tabulate_dlc:
     params:
         corpora=as_json(dlc_corpora()),
         profiles=CONFIG.dlc.profiles,
-        methods=CONFIG.dlc.methods,
+        methods=CONFIG.dlc_methods(),
+        without_turns=" ".join(dlc_without_turns()),
+        controls=lambda wildcards: (
+            f"--controls {' '.join(CONFIG.dlc.controls)}"
+            if CONFIG.dlc.controls
+            else ""
+        ),
         published=dlc_published(),
-        code=code("stages.tabulate_dlc"),
+        code=code("stages.tabulate_dlc", *dlc_modules()),
     message:
         "Make Table I of the DLC paper and its comparison"
     shell:
         "python -m serflow.stages.tabulate_dlc --cells {input.cells} --noise-cells {input.noise_cells}"
         " --utterances {input.utterances} --clips {input.clips} --corpora {params.corpora:q} --profiles {params.profiles}"
-        " --methods {params.methods} --code {params.code} --table {output.table}"
+        " --methods {params.methods} {params.controls} --without-turns {params.without_turns} --code {params.code} --table {output.table}"
         " --comparison {output.comparison} --noise {output.noise} --log {log}"
 
 
 rule plot_dlc_curves:
     """Training curves of every cell of Table I."""
     input:
-        histories=dlc_cells(CONFIG.dlc.methods, "history.parquet"),
+        histories=dlc_cells(CONFIG.dlc_methods(), "history.parquet"),
     output:
         figure=report(
             "results/dlc/curves.svg",
@@ -141,6 +151,125 @@ rule plot_dlc_curves:
         " --figure {output.figure} --log {log}"
 
 
+rule tabulate_dlc_intervals:
+    """Table I with confidence intervals clustered by dialogue, and paired differences to the baselines."""
+    input:
+        predictions=dlc_cells(CONFIG.dlc_methods(), "predictions.parquet"),
+        utterances=expand(
+            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+        ),
+    output:
+        intervals=report(
+            "results/dlc/table1_intervals.csv",
+            caption="../report/intervals.rst",
+            category="DLC",
+            labels={"what": "Confidence intervals", "beside the paper": "no"},
+        ),
+    log:
+        "results/logs/tabulate_dlc_intervals.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    params:
+        split=CONFIG.dlc.split,
+        code=code("stages.tabulate_dlc_intervals", *dlc_modules()),
+    message:
+        "Compute confidence intervals of Table I, clustered by {params.split}"
+    shell:
+        "python -m serflow.stages.tabulate_dlc_intervals --predictions {input.predictions}"
+        " --utterances {input.utterances} --split {params.split} --code {params.code}"
+        " --intervals {output.intervals} --log {log}"
+
+
+rule plot_dlc_figure4:
+    """Figure 4: gains over the baselines, mean and standard deviation over noise profiles."""
+    input:
+        cells=dlc_cells(CONFIG.dlc_methods(), "metrics.json"),
+        utterances=expand(
+            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+        ),
+        clips="results/noise/clips.parquet",
+    output:
+        figure=report(
+            "results/dlc/figure4.svg",
+            caption="../report/figure4.rst",
+            category="DLC",
+            labels={"what": "Figure 4", "beside the paper": "yes"},
+        ),
+        csv="results/dlc/figure4.csv",
+    log:
+        "results/logs/plot_dlc_figure4.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        corpora=as_json(dlc_corpora()),
+        profiles=CONFIG.dlc.profiles,
+        methods=CONFIG.dlc_methods(),
+        published=dlc_published(),
+        code=code("stages.plot_dlc_figure4", *dlc_modules()),
+    message:
+        "Draw Figure 4 of the DLC paper"
+    shell:
+        "python -m serflow.stages.plot_dlc_figure4 --cells {input.cells} --utterances {input.utterances}"
+        " --clips {input.clips} --corpora {params.corpora:q} --profiles {params.profiles}"
+        " --methods {params.methods} --code {params.code} --figure {output.figure} --csv {output.csv} --log {log}"
+
+
+rule describe_dlc_protocol:
+    """The protocol card: classes, splits, and what training and test share."""
+    input:
+        utterances=expand(
+            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+        ),
+        splits=expand(
+            "results/splits/{corpus}/{protocol}.parquet",
+            corpus=CONFIG.dlc.corpora,
+            protocol=CONFIG.dlc.split,
+        ),
+        plans=expand(
+            "results/noise/{corpus}/{profile}.parquet",
+            corpus=CONFIG.dlc.corpora,
+            profile=CONFIG.dlc.profiles,
+        ),
+        clips="results/noise/clips.parquet",
+    output:
+        table="results/dlc/protocol.csv",
+        card=report(
+            "results/dlc/protocol.md",
+            caption="../report/protocol.rst",
+            category="DLC",
+            labels={"what": "Protocol", "beside the paper": "no"},
+        ),
+    log:
+        "results/logs/describe_dlc_protocol.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        corpora=as_json(dlc_corpora()),
+        labels=CONFIG.dlc.iemocap_labels,
+        settings=as_json(dlc_settings()),
+        code=code("stages.describe_dlc_protocol"),
+    message:
+        "Write the protocol card of Table I"
+    shell:
+        "python -m serflow.stages.describe_dlc_protocol --utterances {input.utterances} --splits {input.splits}"
+        " --plans {input.plans} --clips {input.clips} --corpora {params.corpora:q} --labels {params.labels}"
+        " --settings {params.settings:q} --code {params.code} --table {output.table} --card {output.card} --log {log}"
+
+
 rule make_table1:
     """The headline target: a copy of the DLC paper's Table I, once its comparison and curves are there too."""
     input:
@@ -148,6 +277,10 @@ rule make_table1:
         comparison="results/dlc/table1_vs_paper.csv",
         noise="results/dlc/noise_classifier.csv",
         curves="results/dlc/curves.svg",
+        intervals="results/dlc/table1_intervals.csv",
+        figure4="results/dlc/figure4.svg",
+        protocol="results/dlc/protocol.md",
+        wer=dlc_transcripts(),
     output:
         table=report(
             "results/table1.csv",

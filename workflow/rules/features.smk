@@ -93,6 +93,8 @@ rule pack_features:
         index="results/packed/{feature}/{corpus}/{condition}.parquet",
     log:
         "results/logs/pack_features/{feature}/{corpus}/{condition}.log",
+    wildcard_constraints:
+        feature=f"{'|'.join(CONFIG.features)}|{TEXT_FEATURE}(deepspeech|wav2vec2|reference)",
     conda:
         "../../envs/serflow.yaml"
     threads: 1

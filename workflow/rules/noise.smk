@@ -57,6 +57,7 @@ rule plan_noise:
         utterances="results/corpora/{corpus}/utterances.parquet",
         audio=audio_shards,
         clips="results/noise/clips.parquet",
+        split=plan_split,
     output:
         plan="results/noise/{corpus}/{profile}.parquet",
     log:
@@ -73,13 +74,14 @@ rule plan_noise:
         ),
         mixing=CONFIG.noise.mixing,
         seed=CONFIG.noise.seed,
+        split=lambda wildcards, input: f"--split {input.split}" if input.split else "",
         code=code("stages.plan_noise"),
     message:
         "Plan the noise of {wildcards.corpus} in profile {wildcards.profile}, mixing {params.mixing}"
     shell:
         "python -m serflow.stages.plan_noise --utterances {input.utterances} --audio {input.audio}"
         " --clips {input.clips} --profile {wildcards.profile} --snrs {params.snrs:q}"
-        " --mixing {params.mixing} --seed {params.seed} --plan {output.plan} --log {log}"
+        " --mixing {params.mixing} --seed {params.seed} {params.split} --plan {output.plan} --log {log}"
 
 
 rule render_noisy:

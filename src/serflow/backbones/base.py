@@ -1,6 +1,7 @@
-"""What a pretrained network is to the rest: waveforms in, frames or a vector out; dimension and hop declared.
+"""What a pretrained network is to the rest, and how one is found and loaded by name.
 
-Every module of this package but ``base``, ``weights`` and those whose names start with ``_`` is a backbone, and
+Most take waveforms and give frames or a vector (`Backbone`); a recogniser takes waveforms and gives words
+(`Recogniser`); a text encoder takes words and gives a row a token (`TextEncoder`). Every module of this package but ``base``, ``weights`` and those whose names start with ``_`` is a backbone, and
 its file name is its name in ``config.yaml``. It has
 
 ``RELEASES``
@@ -8,7 +9,11 @@ its file name is its name in ``config.yaml``. It has
 ``write_stand_in(folder, seed)``
     writes a small network with random weights, in the released file's own format, and returns its path;
 ``load(path, device, precision)``
-    reads such a file or folder, released or stand-in alike, and returns a `Backbone`.
+    reads such a file or folder, released or stand-in alike, and returns a `Backbone`, or what ``KIND`` says;
+``KIND``
+    ``recogniser`` or ``text``, in modules that give no `Backbone`;
+``STAND_IN_TRAINED_ON``
+    what the stand-in was trained on, where that is not nothing.
 """
 
 import importlib
@@ -16,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -99,9 +104,70 @@ class Backbone(Protocol):
         ...
 
 
-def backbone_names() -> list[str]:
-    """Return the names of the backbones that this package loads."""
-    return [name for name in plugin_names("serflow.backbones") if name != "weights"]
+class Transcript(NamedTuple):
+    """Words in small letters with single blanks between them, none at all for speech that was not recognised.
+
+    ``confidence`` is the recogniser's own measure, in the units that its ``description`` names.
+    """
+
+    text: str
+    confidence: float
+
+
+@runtime_checkable
+class Recogniser(Protocol):
+    """A speech recogniser with its weights loaded.
+
+    ``sample_rate`` (Hz) is that of the waveforms it takes. ``description`` (JSON-serialisable) holds at least
+    ``confidence``, the units of a transcript's confidence in words.
+    """
+
+    sample_rate: int
+    description: Mapping[str, Any]
+
+    def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]:
+        """Recognise several utterances; each result is that of the utterance alone.
+
+        Parameters
+        ----------
+        waveforms
+            Samples ``(n_samples,)`` each, float32 in -1..1, at ``sample_rate``; of any length above 0.
+
+        Raises
+        ------
+        AudioError
+            If a waveform is not one channel of finite float32, or is empty.
+        WeightsError
+            If the network itself failed.
+        """
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """A network from text to a row of ``dim`` values a token, ``max_tokens`` at most, special tokens included."""
+
+    dim: int
+    max_tokens: int
+    description: Mapping[str, Any]
+
+    def encode(self, texts: Sequence[str]) -> list[FloatArray]:
+        """Return ``(n_tokens, dim)`` float32 for each text; an empty text has the special tokens alone."""
+        ...
+
+
+KINDS: dict[str, type[Any]] = {"audio": Backbone, "recogniser": Recogniser, "text": TextEncoder}
+
+
+def backbone_names(*kinds: str) -> list[str]:
+    """Return the names of the networks that this package loads: all, or those of some ``KINDS``."""
+    names = [name for name in plugin_names("serflow.backbones") if name != "weights"]
+    return [name for name in names if not kinds or backbone_kind(name) in kinds]
+
+
+def backbone_kind(name: str) -> str:
+    """Return which of ``KINDS`` a network is."""
+    return str(getattr(importlib.import_module(f"serflow.backbones.{name}"), "KIND", "audio"))
 
 
 def backbone_module(name: str) -> ModuleType:
@@ -123,7 +189,7 @@ def releases(name: str) -> dict[str, Release]:
 
 
 def load_backbone(name: str, path: Path, device: str = "cpu", precision: str = "fp32") -> Backbone:
-    """Load a backbone's weights.
+    """Load the weights of a network that takes waveforms and gives frames or a vector.
 
     Parameters
     ----------
@@ -139,10 +205,32 @@ def load_backbone(name: str, path: Path, device: str = "cpu", precision: str = "
     Raises
     ------
     ConfigError
-        If there is no such backbone, or no such device.
+        If there is no such backbone, it is of another kind, or there is no such device.
     WeightsError
         If the file is not what the loader reads.
     """
-    backbone = backbone_module(name).load(path, device, precision)
-    assert isinstance(backbone, Backbone)
-    return backbone
+    loaded = _load(name, "audio", path, device, precision)
+    assert isinstance(loaded, Backbone)
+    return loaded
+
+
+def load_recogniser(name: str, path: Path, device: str = "cpu", precision: str = "fp32", **options: Any) -> Recogniser:
+    """Load a recogniser; ``options`` are its own, else as `load_backbone`."""
+    loaded = _load(name, "recogniser", path, device, precision, **options)
+    assert isinstance(loaded, Recogniser)
+    return loaded
+
+
+def load_text_encoder(name: str, path: Path, device: str = "cpu", precision: str = "fp32") -> TextEncoder:
+    """Load a text encoder; see `load_backbone`."""
+    loaded = _load(name, "text", path, device, precision)
+    assert isinstance(loaded, TextEncoder)
+    return loaded
+
+
+def _load(name: str, kind: str, path: Path, device: str, precision: str, **options: Any) -> Any:
+    module = backbone_module(name)
+    if backbone_kind(name) != kind:
+        known = ", ".join(backbone_names(kind))
+        raise ConfigError(f"backbone {name!r} is of the kind {backbone_kind(name)}, not {kind}; of that kind: {known}")
+    return module.load(path, device, precision, **options)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from serflow.backbones.base import Release, backbone_names, releases
+from serflow.backbones.base import Release, backbone_module, backbone_names, releases
 from serflow.errors import WeightsError
 from serflow.files import read_json, sha256_file
 
@@ -98,6 +98,10 @@ def known_release(backbone: str, path: Path) -> Release | None:
     return None
 
 
+def _stand_in_trained_on(backbone: str) -> str:
+    return str(getattr(backbone_module(backbone), "STAND_IN_TRAINED_ON", "nothing: random numbers"))
+
+
 def describe_files(backbone: str, source: str, release: Release | None, path: Path) -> Weights:
     """Return the record of weights that lie at ``path``.
 
@@ -122,7 +126,7 @@ def describe_files(backbone: str, source: str, release: Release | None, path: Pa
         files={name: sha256_file(file) for name, file in files.items()},
         bytes=sum(file.stat().st_size for file in files.values()),
         licence="none needed" if stand_in else release.licence if release else UNKNOWN,
-        trained_on="nothing: random numbers" if stand_in else release.trained_on if release else UNKNOWN,
+        trained_on=_stand_in_trained_on(backbone) if stand_in else release.trained_on if release else UNKNOWN,
         address="" if stand_in or release is None else release.address,
         synthetic=stand_in,
     )

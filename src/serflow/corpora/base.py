@@ -100,7 +100,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class CorpusInfo:
-    """Facts of a corpus that need no data: for headings, messages and the size of the DAG."""
+    """Facts of a corpus that need no data: for headings, messages and the size of the DAG.
+
+    ``turns`` says whether its utterances have an order in dialogues.
+    """
 
     title: str
     n_utterances: int | None
@@ -108,6 +111,7 @@ class CorpusInfo:
     licence: str
     address: str
     published: tuple[Count, ...] = ()
+    turns: bool = False
 
 
 @runtime_checkable

@@ -121,6 +121,7 @@ class Iemocap:
         language="en",
         licence="signed agreement",
         address="https://sail.usc.edu/iemocap/",
+        turns=True,
         published=(
             Count("session", {"1": 1085, "2": 1023, "3": 1151, "4": 1031, "5": 1241}, among=_FOUR_CLASSES),
             Count(

@@ -218,6 +218,7 @@ class Mosei:
         language="en",
         licence="CMU-MOSEI's own, research only",
         address="http://immortal.multicomp.cs.cmu.edu",
+        turns=True,
     )
 
     def list(self, root: Path, options: Mapping[str, Any]) -> Listing:

@@ -149,6 +149,7 @@ class MspImprov:
         language="en",
         licence="signed agreement",
         address="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Improv.html",
+        turns=True,
         published=(
             Count("session", {"5": 1505, "6": 1622}, complete=False),
             Count("style", {"target": 652, "read": 620, "improvised": 4381, "natural": 2785}),

@@ -20,6 +20,8 @@ from serflow.stores.features import STORE_KINDS, FeatureStore
 from serflow.stores.frames import PACKED_KIND
 from serflow.stores.parquet import METADATA_KEY, iterate_batches, read_metadata, read_table
 from serflow.stores.vectors import VECTORS_KIND
+from serflow.transcripts.scoring import Errors, count_errors
+from serflow.transcripts.store import TRANSCRIPTS_KIND, TranscriptRow, iterate_transcripts
 
 FEATURE_KINDS = (*STORE_KINDS, PACKED_KIND)
 STAND_IN_MARKS = {"corpus": "synthetic corpus", "noise": "synthetic noise", "weights": "STAND-IN weights"}
@@ -43,7 +45,7 @@ def describe(path: Path, utterance: str | None = None) -> Description:
     path
         File, or folder of shards or of a run.
     utterance
-        Describe this utterance of a feature store alone.
+        Describe this utterance of a feature store or of transcripts alone.
 
     Raises
     ------
@@ -53,8 +55,10 @@ def describe(path: Path, utterance: str | None = None) -> Description:
     require_path(path)
     kind = kind_of(path)
     if utterance is not None:
+        if kind == TRANSCRIPTS_KIND:
+            return _describe_transcript(path, utterance)
         if kind not in FEATURE_KINDS:
-            raise StoreError(f"{path}: holds {kind}; --utterance goes with a store of features")
+            raise StoreError(f"{path}: holds {kind}; --utterance goes with a store of features or with transcripts")
         return _describe_utterance(path, utterance)
     if kind in FEATURE_KINDS:
         return _describe_features(path)
@@ -120,25 +124,33 @@ def _about_store(store: FeatureStore, what: str) -> Description:
     about = Description(store.path, what, " · ".join(map(str, names)))
     for key in ("feature", "corpus", "condition"):
         about.add(key, given.get(key))
-    weights: Mapping[str, Any] = given.get("weights") or {}
     about.warnings += [_STAND_IN_WARNINGS[what] for what in given.get("synthetic", ())]
     if given.get("extractor") not in (None, given.get("feature")):
         about.add("extractor", given["extractor"])
-    if given.get("backbone"):
-        backbone = dict(given["backbone"])
-        about.add("backbone", given["backbone"], f"{backbone.pop('name', '?')} ({_as_text(backbone)})")
-    if weights:
-        told = ("release", "source", "licence", "trained_on", "digest")
-        about.add("weights", dict(weights), _as_text({key: weights[key] for key in told if key in weights}))
+    _add_network(about, given)
     about.add("parameters", given.get("parameters"), _as_text(given.get("parameters") or {}))
     rate, hop = given.get("sample_rate"), store.hop_s
-    about.add("sample rate", rate, f"{rate} Hz" if rate else "not recorded")
-    about.add("hop", hop, f"{1000 * hop:g} ms" if hop else "one vector an utterance")
+    if "recogniser" in given:
+        about.add("text by", given["recogniser"])
+    else:
+        about.add("sample rate", rate, f"{rate} Hz" if rate else "not recorded")
+    without_hop = "one vector an utterance" if store.kind == VECTORS_KIND else "one row a token"
+    about.add("hop", hop, f"{1000 * hop:g} ms" if hop else without_hop)
     about.add("units", given.get("units"))
     bits = given.get("mantissa_bits")
     about.add("precision", bits, f"float32, mantissa rounded to {bits} bits" if bits else "float32")
     about.add("code", given.get("code"))
     return about
+
+
+def _add_network(about: Description, given: Mapping[str, Any]) -> None:
+    """Say which network was used, with which weights."""
+    if given.get("backbone"):
+        backbone = dict(given["backbone"])
+        about.add("backbone", given["backbone"], f"{backbone.pop('name', '?')} ({_as_text(backbone)})")
+    if weights := given.get("weights"):
+        told = ("release", "source", "licence", "trained_on", "digest")
+        about.add("weights", dict(weights), _as_text({key: weights[key] for key in told if key in weights}))
 
 
 def _as_text(entries: Mapping[str, Any]) -> str:
@@ -399,6 +411,89 @@ def _describe_clips(files: list[Path], metadata: dict[str, Any]) -> Description:
     return about
 
 
+# Transcripts
+
+_TRANSCRIPT_HEADINGS = ("utterance", "reference", "transcript", "WER %", "confidence")
+
+
+def _start_transcripts(files: list[Path], metadata: Mapping[str, Any]) -> Description:
+    """Say how transcripts were made."""
+    names = (metadata.get(key) or "?" for key in ("recogniser", "corpus", "condition"))
+    about = _start(files, metadata, " · ".join(["transcripts", *map(str, names)]))
+    about.warnings += [_STAND_IN_WARNINGS[what] for what in metadata.get("synthetic", ())]
+    for key in ("recogniser", "corpus", "condition", "language"):
+        about.add(key, metadata.get(key))
+    _add_network(about, metadata)
+    if metadata.get("parameters"):
+        about.add("parameters", metadata["parameters"], _as_text(metadata["parameters"]))
+    about.add("code", metadata.get("code"))
+    return about
+
+
+def _transcript_cells(row: TranscriptRow) -> list[Any]:
+    """Return an utterance as a line of a table."""
+    wer = None if row.wer is None else round(100 * row.wer, 1)
+    confidence = None if row.confidence is None else round(row.confidence, 3)
+    return [row.utterance, row.reference, row.text, wer, confidence]
+
+
+def _describe_transcripts(files: list[Path], metadata: dict[str, Any]) -> Description:
+    about = _start_transcripts(files, metadata)
+    about.add("shards", len(files), f"{len(files)} of {metadata.get('n_shards')}")
+    errors, scored, empty = Errors(), 0, 0
+    seconds: list[float] = []
+    confidences: list[float] = []
+    shown: list[TranscriptRow] = []
+    for row in (row for file in files for row in iterate_transcripts(file)):
+        seconds.append(row.duration_s)
+        empty += not row.text
+        if row.confidence is not None:
+            confidences.append(row.confidence)
+        if row.reference is not None:
+            scored += 1
+            errors = errors.plus(count_errors(row.reference, row.text))
+        if len(shown) < _SHOWN_ROWS:
+            shown.append(row)
+    _durations(about, seconds)
+    about.add("without words", empty, f"{empty:,} of {len(seconds):,}")
+    about.add("with reference", scored, f"{scored:,} of {len(seconds):,}")
+    for label, rate, length, unit in (
+        ("WER", errors.wer, errors.words, "words"),
+        ("CER", errors.cer, errors.characters, "characters"),
+    ):
+        about.add(label, rate if scored else None, f"{100 * rate:.1f} % of {length:,} {unit}" if scored else "-")
+    if confidences:
+        span = {"min": min(confidences), "mean": statistics.fmean(confidences), "max": max(confidences)}
+        about.add("confidence", span, f"{span['min']:.3g} to {span['max']:.3g}, mean {span['mean']:.3g}")
+    rejected = {key: value for file in files for key, value in read_metadata(file).get("rejected", {}).items()}
+    about.add("rejected", len(rejected))
+    first = f", the first {len(shown)} of {len(seconds):,}" if len(seconds) > len(shown) else ""
+    about.add_table(f"Transcripts{first}", _TRANSCRIPT_HEADINGS, map(_transcript_cells, shown))
+    about.add_table("Rejected", ["utterance", "reason"], sorted(rejected.items())[:_SHOWN_ROWS])
+    return about
+
+
+def _describe_transcript(path: Path, utterance: str) -> Description:
+    """Describe one utterance: what was said and what was understood."""
+    files = _parquet_files(path) if path.is_dir() else [path]
+    for file in files:
+        for row in iterate_transcripts(file):
+            if row.utterance == utterance:
+                metadata = read_metadata(file)
+                about = _start_transcripts([file], metadata)
+                about.heading = f"{utterance} · {about.heading}"
+                about.add("duration", row.duration_s, show_seconds(row.duration_s))
+                about.add("reference", row.reference)
+                about.add("transcript", row.text, row.text or "(no words)")
+                for label, rate in (("WER", row.wer), ("CER", row.cer)):
+                    about.add(label, rate, "-" if rate is None else f"{100 * rate:.1f} %")
+                about.add("confidence", row.confidence)
+                return about
+        if reason := read_metadata(file).get("rejected", {}).get(utterance):
+            raise StoreError(f"{file}: {utterance} has no transcript: {reason}")
+    raise StoreError(f"{path}: holds no utterance {utterance!r}; `serflow inspect {path}` shows some of its names")
+
+
 # Runs
 
 
@@ -564,4 +659,5 @@ _DESCRIBERS: dict[str, Describer] = {
     "audio": _describe_audio,
     "noise_plan": _describe_plan,
     "clips": _describe_clips,
+    TRANSCRIPTS_KIND: _describe_transcripts,
 }

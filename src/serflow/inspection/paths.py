@@ -5,7 +5,7 @@ from pathlib import Path
 
 from serflow.errors import StoreError
 
-_TARGETS = ("audio", "corpora", "dlc", "features", "noise", "packed", "runs", "splits")
+_TARGETS = ("audio", "corpora", "dlc", "features", "noise", "packed", "runs", "splits", "transcripts")
 """Folders of results/ whose files Snakemake can be asked for by name."""
 
 _FOLDER_TARGETS = {"features": "", "corpora": "utterances.parquet", "runs": "metrics.json"}

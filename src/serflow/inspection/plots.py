@@ -162,7 +162,8 @@ def _draw_frames(store: FeatureStore, panels: Mapping[str, FloatArray]) -> Figur
     metadata = store.metadata
     bits = f", mantissa {metadata['mantissa_bits']} bits" if metadata.get("mantissa_bits") else ""
     columns_text = "one column" if store.dim == 1 else f"{store.dim} columns"
-    subtitle = f"{columns_text} every {1000 * (store.hop_s or 0):g} ms, {metadata.get('units')}{bits}"
+    rate = f"every {1000 * store.hop_s:g} ms" if store.hop_s else "a token"
+    subtitle = f"{columns_text} {rate}, {metadata.get('units')}{bits}"
     figure = _figure(
         9.5 if large else max(3.3 * columns + 1.2, 6.6),
         4.6 if large else 1.9 * rows + 2.1,
@@ -194,7 +195,7 @@ def _draw_frames(store: FeatureStore, panels: Mapping[str, FloatArray]) -> Figur
         axis.set_ylabel(str(metadata.get("units")) if as_lines else _row_label(metadata), color=FAINT)
     for position in range(columns):
         lowest = axes[(len(panels) - 1 - position) // columns, position]
-        lowest.set_xlabel("time (s)", color=FAINT)
+        lowest.set_xlabel("time (s)" if store.hop_s else "token", color=FAINT)
         lowest.tick_params(labelbottom=True)
     if image is not None:
         width, height = figure.get_size_inches()

@@ -1,7 +1,7 @@
 """Mixing noise into speech as a plan says. Noisy copies are never stored: readers mix when they read."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -86,12 +86,21 @@ class ClipBank:
         Clip by name, ``(n_samples,)`` int16 at 16 kHz without leading and trailing zeros.
     by_condition
         Sorted names of the clips of each condition.
+    fold_of
+        ESC-50's own fold of each clip, where it is known.
     synthetic
         Whether the clips are stand-ins.
     """
 
-    def __init__(self, clips: Mapping[str, PcmArray], groups: Mapping[str, str], synthetic: bool = False) -> None:
+    def __init__(
+        self,
+        clips: Mapping[str, PcmArray],
+        groups: Mapping[str, str],
+        synthetic: bool = False,
+        folds: Mapping[str, int] | None = None,
+    ) -> None:
         self.clips = dict(clips)
+        self.fold_of = dict(folds or {})
         self.synthetic = synthetic
         self.by_condition: dict[str, list[str]] = {}
         for name in sorted(groups):
@@ -108,11 +117,20 @@ class ClipBank:
         """
         clips: dict[str, PcmArray] = {}
         groups: dict[str, str] = {}
-        for table in iterate_batches(path, kind=CLIPS_KIND, columns=["clip", "group", "pcm16"]):
+        folds: dict[str, int] = {}
+        for table in iterate_batches(path, kind=CLIPS_KIND, columns=["clip", "group", "fold", "pcm16"]):
             for row in table.to_pylist():
                 clips[row["clip"]] = np.frombuffer(row["pcm16"], dtype="<i2")
                 groups[row["clip"]] = row["group"]
-        return cls(clips, groups, bool(read_metadata(path)["synthetic"]))
+                folds[row["clip"]] = row["fold"]
+        return cls(clips, groups, bool(read_metadata(path)["synthetic"]), folds)
+
+    def of_folds(self, folds: Collection[int]) -> dict[str, list[str]]:
+        """Return the names of the clips of each condition that are in some of ESC-50's folds."""
+        return {
+            condition: [name for name in names if self.fold_of.get(name) in folds]
+            for condition, names in self.by_condition.items()
+        }
 
     def __getitem__(self, name: str) -> PcmArray:
         try:

@@ -20,6 +20,8 @@ from serflow.noise.mixing import ClipBank, PlanRow, amplified, noise_segment, po
 
 CONDITIONS = ("natural", "human", "interior")
 MIXINGS = ("snr", "authors_gain")
+# `noise.clips: by_fold`: the folds of ESC-50 whose clips each part of the utterances is mixed with
+FOLDS_OF_ROLE = {"train": (1, 2, 3), "val": (4,), "test": (5,)}
 # The authors' mixer (abwilf/noise, noise_adder.py) amplifies a clip by -SNR - 22 dB whatever the speech's level.
 AUTHORS_GAIN_DB = -22.0
 PEAK = 0.999
@@ -100,6 +102,35 @@ def draw_clips(
         utterance: Draw(CONDITIONS[i], clips[CONDITIONS[i]][k], key)
         for utterance, i, k, key in zip(utterances, conditions.tolist(), chosen.tolist(), keys.tolist(), strict=True)
     }
+
+
+def draw_clips_by_fold(role_of: Mapping[str, str], bank: ClipBank, profile: str, seed: int) -> dict[str, Draw]:
+    """Draw as `draw_clips` does, but so that training, validation and test hear different clips.
+
+    Parameters
+    ----------
+    role_of
+        ``train``, ``val`` or ``test`` of each utterance; `FOLDS_OF_ROLE` says whose clips it draws from.
+    bank
+        The clips.
+    profile, seed
+        What else the draw depends on.
+
+    Raises
+    ------
+    NoiseError
+        If a condition has no clip in the folds of a role.
+    """
+    draws: dict[str, Draw] = {}
+    for role, folds in FOLDS_OF_ROLE.items():
+        utterances = [utterance for utterance, given in role_of.items() if given == role]
+        try:
+            draws |= draw_clips(utterances, bank.of_folds(folds), profile, seed)
+        except NoiseError as error:
+            raise NoiseError(
+                f"noise.clips is by_fold, and among the clips of fold {', '.join(map(str, folds))} ({role}): {error}"
+            ) from error
+    return draws
 
 
 def draw_offset(key: int, clip: PcmArray, n_samples: int) -> int:

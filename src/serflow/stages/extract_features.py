@@ -5,39 +5,28 @@ listed with its reason in the metadata of the shard (``rejected``), and in the l
 """
 
 import argparse
-import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from serflow.audio.prepared import PreparedUtterance, iterate_prepared
+from serflow.audio.prepared import iterate_prepared
 from serflow.backbones.base import load_backbone
 from serflow.backbones.weights import read_weights
 from serflow.errors import AudioError, ConfigError
 from serflow.features.base import BatchFeature, Feature, FloatArray, load_feature
-from serflow.noise.mixing import ClipBank, planned, read_plan
 from serflow.progress import progress
 from serflow.stage import json_option, run_stage, stage_parser
+from serflow.stages._noisy import grouped, stand_ins, waveform_reader
 from serflow.stores.frames import FrameRow, write_frames
 from serflow.stores.parquet import read_metadata
 from serflow.stores.vectors import write_vectors
 
 log = logging.getLogger(__name__)
-CLEAN = "clean"
 _GROUP = 64
 """Utterances given to a feature at once; it batches them as it likes."""
-
-
-def _waveform_reader(arguments: argparse.Namespace) -> Callable[[PreparedUtterance], FloatArray]:
-    """Return what gives an utterance's waveform in the condition that was asked for."""
-    if arguments.condition == CLEAN:
-        return lambda item: item.waveform
-    plan = read_plan(arguments.plan, expect={"corpus": arguments.corpus, "profile": arguments.condition})
-    bank = ClipBank.read(arguments.clips)
-    return lambda item: bank.mix(item.waveform, planned(plan, item.utterance, arguments.plan))
 
 
 def _load(arguments: argparse.Namespace) -> tuple[Feature, dict[str, Any]]:
@@ -76,39 +65,19 @@ def _compute(feature: Feature, waveforms: Sequence[FloatArray]) -> list[FloatArr
     return [_attempt(feature, waveform) for waveform in waveforms]
 
 
-def _grouped(items: Iterable[PreparedUtterance], size: int) -> Iterator[list[PreparedUtterance]]:
-    iterator = iter(items)
-    while group := list(itertools.islice(iterator, size)):
-        yield group
-
-
 def main(arguments: argparse.Namespace) -> None:
     """Write ``--feature`` of the utterances of ``--audio`` to ``--frames``."""
-    noise = {"plan": arguments.plan, "clips": arguments.clips}
-    if any((path is None) != (arguments.condition == CLEAN) for path in noise.values()):
-        raise ConfigError(
-            f"--condition {arguments.condition}: give --plan and --clips with a noise profile, and neither with {CLEAN}"
-        )
+    waveform_of = waveform_reader(arguments.condition, arguments.corpus, arguments.plan, arguments.clips)
     feature, network = _load(arguments)
-    files = {"audio": arguments.audio, **{name: path for name, path in noise.items() if path is not None}}
-    described = {name: read_metadata(path) for name, path in files.items()}
-    waveform_of = _waveform_reader(arguments)
-    stand_ins = [
-        what
-        for what, synthetic in (
-            ("corpus", described["audio"]["synthetic"]),
-            ("noise", "clips" in described and described["clips"]["synthetic"]),
-            ("weights", bool(network) and network["weights"]["synthetic"]),
-        )
-        if synthetic
-    ]
+    files = {"audio": arguments.audio, "plan": arguments.plan, "clips": arguments.clips}
+    described = {name: read_metadata(path) for name, path in files.items() if path is not None}
     rejected: dict[str, str] = {}
     group_size = _GROUP if isinstance(feature, BatchFeature) else 1
 
     def rows() -> Iterator[FrameRow]:
         n_utterances = pq.read_metadata(arguments.audio).num_rows
         shard = iterate_prepared(arguments.audio, expect={"corpus": arguments.corpus})
-        for group in _grouped(progress(shard, n_utterances, arguments.feature), group_size):
+        for group in grouped(progress(shard, n_utterances, arguments.feature), group_size):
             computed = _compute(feature, [waveform_of(item) for item in group])
             for item, result in zip(group, computed, strict=True):
                 if isinstance(result, AudioError):
@@ -128,7 +97,7 @@ def main(arguments: argparse.Namespace) -> None:
             **network,
             "corpus": arguments.corpus,
             "condition": arguments.condition,
-            "synthetic": stand_ins,
+            "synthetic": stand_ins(described, network),
             "code": arguments.code,
             "shard": described["audio"]["shard"],
             "n_shards": described["audio"]["n_shards"],

@@ -8,7 +8,7 @@ from pathlib import Path
 from serflow.audio.prepared import PreparedUtterance, iterate_prepared
 from serflow.errors import NoiseError
 from serflow.noise.mixing import ClipBank, write_plan
-from serflow.noise.plan import MIXINGS, check_profile, draw_clips, make_plan
+from serflow.noise.plan import MIXINGS, Draw, check_profile, draw_clips, draw_clips_by_fold, make_plan
 from serflow.progress import progress
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stores.parquet import read_metadata, read_table
@@ -21,13 +21,27 @@ def _all_audio(shards: Sequence[Path], corpus: str) -> Iterator[PreparedUtteranc
         yield from iterate_prepared(shard, expect={"corpus": corpus})
 
 
+def _draws(arguments: argparse.Namespace, utterances: Sequence[str], bank: ClipBank) -> dict[str, Draw]:
+    if arguments.split is None:
+        return draw_clips(utterances, bank.by_condition, arguments.profile, arguments.seed)
+    table = read_table(arguments.split, kind="split").to_pylist()
+    roles: dict[str, str] = {}
+    for row in table:
+        if roles.setdefault(row["utterance"], row["role"]) != row["role"]:
+            raise NoiseError(
+                f"{arguments.split}: {row['utterance']} has another role in fold {row['fold']}; with noise.clips "
+                "by_fold all folds have the same roles: delete it and run the same command again"
+            )
+    return draw_clips_by_fold({name: roles[name] for name in utterances}, bank, arguments.profile, arguments.seed)
+
+
 def main(arguments: argparse.Namespace) -> None:
     """Draw condition, clip and offset of each utterance, and set the level."""
     snrs = check_profile(arguments.snrs, arguments.mixing)
     corpus = read_metadata(arguments.utterances)["corpus"]
     utterances = read_table(arguments.utterances, kind="utterances", columns=["id"]).column("id").to_pylist()
     bank = ClipBank.read(arguments.clips)
-    draws = draw_clips(utterances, bank.by_condition, arguments.profile, arguments.seed)
+    draws = _draws(arguments, utterances, bank)
     audio = progress(_all_audio(arguments.audio, corpus), len(utterances), "planning noise")
     rows = {row.utterance: row for row in make_plan(audio, draws, bank, snrs, arguments.mixing)}
     missing = [utterance for utterance in utterances if utterance not in rows]
@@ -42,6 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
         "profile_snrs": snrs,
         "mixing": arguments.mixing,
         "seed": arguments.seed,
+        "clips": "shared" if arguments.split is None else "by_fold",
         "synthetic_clips": bank.synthetic,
     }
     write_plan(arguments.plan, [rows[utterance] for utterance in utterances], metadata)
@@ -54,6 +69,7 @@ if __name__ == "__main__":
     parser.add_argument("--utterances", type=Path, required=True, help="the corpus's utterances.parquet")
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="all shards of prepared audio")
     parser.add_argument("--clips", type=Path, required=True, help="noise clips (clips.parquet)")
+    parser.add_argument("--split", type=Path, help="split whose roles draw clips of folds of their own (by_fold)")
     parser.add_argument("--profile", required=True, help="name of the profile, part of the draw")
     parser.add_argument("--snrs", type=json_option, required=True, help="JSON: SNR in dB of natural, interior, human")
     parser.add_argument("--mixing", choices=MIXINGS, default="snr", help="how the level is set")

@@ -23,12 +23,19 @@ def main(arguments: argparse.Namespace) -> None:
     write_batches(
         arguments.split,
         SPLIT_SCHEMA,
-        (pa.table([names, [seed] * len(names), roles(units, seed)], schema=SPLIT_SCHEMA) for seed in seeds),
+        (
+            pa.table(
+                [names, [seed] * len(names), roles(units, seeds[0] if arguments.one_split else seed)],
+                schema=SPLIT_SCHEMA,
+            )
+            for seed in seeds
+        ),
         kind=SPLIT_KIND,
         metadata={
             "corpus": read_metadata(arguments.utterances)["corpus"],
             "protocol": arguments.protocol,
             "seeds": seeds,
+            "one_split": arguments.one_split,
             "units": len(set(units)),
             "cuts": [TRAIN_END, VAL_END],
         },
@@ -40,5 +47,6 @@ if __name__ == "__main__":
     parser.add_argument("--utterances", type=Path, required=True, help="Parquet of accepted utterances")
     parser.add_argument("--protocol", choices=PROTOCOLS, required=True, help="what is never split")
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="a fold each")
+    parser.add_argument("--one-split", action="store_true", help="all folds have the roles of the first seed")
     parser.add_argument("--split", type=Path, required=True, help="output: Parquet of utterance, fold, role")
     run_stage(parser, main)

@@ -9,8 +9,16 @@ import pandas as pd
 from serflow.files import write_text
 from serflow.report.corpora import read_corpora, read_noise
 from serflow.stage import json_option, run_stage, stage_parser
+from serflow.studies.dlc.catalog import method_info
 from serflow.studies.dlc.comparison import compare_noise_classifier, compare_table1
-from serflow.studies.dlc.results import check_complete, seed_scores, summarise, with_overall
+from serflow.studies.dlc.results import (
+    CONTROLS,
+    check_complete,
+    control_scores,
+    seed_scores,
+    summarise,
+    with_overall,
+)
 from serflow.studies.dlc.tables import table1
 
 
@@ -28,7 +36,10 @@ def main(arguments: argparse.Namespace) -> None:
     profiles, methods = arguments.profiles, arguments.methods
 
     scores = seed_scores(arguments.cells)
-    check_complete(scores, methods, list(facts), profiles)
+    multimodal = [method for method in methods if method_info(method).modality == "multi"]
+    check_complete(scores, methods, list(facts), profiles, dict.fromkeys(multimodal, arguments.without_turns))
+    controls = [name for name in arguments.controls if name in CONTROLS]
+    scores = pd.concat([scores, control_scores(arguments.cells, controls)], ignore_index=True)
     summary = summarise(with_overall(scores))
     _write_csv(arguments.table, table1(summary, facts, profiles, methods))
     _write_csv(arguments.comparison, compare_table1(scores, summary, facts, profiles, methods, noise))
@@ -52,6 +63,8 @@ if __name__ == "__main__":
     )
     parser.add_argument("--profiles", nargs="+", required=True, help="noise profiles, in order")
     parser.add_argument("--methods", nargs="+", required=True, help="methods, in order; the paper's come first anyway")
+    parser.add_argument("--without-turns", nargs="*", default=[], help="corpora that multimodal methods cannot have")
+    parser.add_argument("--controls", nargs="*", default=[], help="rows to add: oracle_gate, chance, majority")
     parser.add_argument("--code", required=True, help="fingerprint of the code; kept in the log")
     parser.add_argument("--table", type=Path, required=True, help="output: CSV in the shape of Table I")
     parser.add_argument("--comparison", type=Path, required=True, help="output: CSV, a line per cell with the paper's")

@@ -25,10 +25,14 @@ def main(arguments: argparse.Namespace) -> None:
     options = parse_options(arguments.options)
     if cell.experiment not in info.experiments:
         raise ConfigError(f"--experiment: {cell.method} is not part of {cell.experiment}")
-    if info.needs_gate and arguments.gate is None:
+    if info.routes and arguments.gate is None:
         raise ConfigError(f"--gate: {cell.method} needs the predictions of noise_classifier in the same cell")
+    if (info.modality == "multi") != (arguments.text is not None):
+        raise ConfigError(f"--text: {cell.method} is {info.modality}modal; give text to multimodal methods alone")
 
-    files = CellFiles(arguments.utterances, arguments.split, arguments.plan, arguments.clean, arguments.noisy)
+    files = CellFiles(
+        arguments.utterances, arguments.split, arguments.plan, arguments.clean, arguments.noisy, arguments.text
+    )
     data = load_cell(files, cell.corpus, cell.profile, arguments.seeds, predicts=info.predicts, labels=options.labels)
     states = arguments.predictions.parent / "fits"
     with reproducible():
@@ -39,7 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
             seeds=arguments.seeds,
             states=states,
             depends_on=[arguments.code, *files.digests()],
-            gate=read_gate(arguments.gate, cell) if info.needs_gate else None,
+            gate=read_gate(arguments.gate, cell) if info.routes else None,
         )
 
     metadata = {"study": "dlc", **cell._asdict(), "code": arguments.code}
@@ -63,6 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", type=Path, required=True, help="noise plan of the profile")
     parser.add_argument("--clean", type=Path, required=True, help="index of packed clean features")
     parser.add_argument("--noisy", type=Path, required=True, help="index of packed features of the profile")
+    parser.add_argument("--text", type=Path, help="index of packed token embeddings, for multimodal methods")
     parser.add_argument("--gate", type=Path, help="predictions of noise_classifier, for methods with experts")
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="folds of the split")
     parser.add_argument("--options", type=json_option, required=True, help='{"labels", "model": {}, "training": {}}')

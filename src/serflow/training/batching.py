@@ -65,6 +65,62 @@ def homogeneous_batches(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
+def balanced_batches(
+    lengths: IntArray,
+    groups: IntArray,
+    batch_size: int,
+    generator: np.random.Generator,
+    pool_batches: int = POOL_BATCHES,
+) -> list[IntArray]:
+    """Deal utterances to batches that hold about as many of each group, in shuffled order.
+
+    Each group is dealt to batches of its share by itself (see `bucketed_batches`), and batches of similar length are
+    joined. A group with fewer batches than the largest gives some of them twice.
+    """
+    names = np.unique(groups)
+    share = max(1, batch_size // len(names))
+    dealt = []
+    for group in names:
+        rows = np.flatnonzero(groups == group)
+        batches = [rows[batch] for batch in bucketed_batches(lengths[rows], share, generator, pool_batches)]
+        dealt.append(sorted(batches, key=lambda batch: float(lengths[batch].mean())))
+    n_batches = max(len(batches) for batches in dealt)
+    joined = [
+        np.concatenate([batches[place * len(batches) // n_batches] for batches in dealt]) for place in range(n_batches)
+    ]
+    return [joined[i] for i in generator.permutation(n_batches)]
+
+
+def dialogue_batches(
+    dialogues: Sequence[str], turns: IntArray, batch_size: int, generator: np.random.Generator | None = None
+) -> list[IntArray]:
+    """Deal whole dialogues to batches of at least ``batch_size`` utterances; turns stay in order.
+
+    Parameters
+    ----------
+    dialogues
+        The dialogue of each utterance.
+    turns
+        Its place in the dialogue, ``(n,)``.
+    batch_size
+        Utterances after which a batch is full; the last may hold fewer.
+    generator
+        Shuffles the dialogues; without it they come in the order of the utterances.
+    """
+    rows_of: dict[str, list[int]] = {}
+    for row in np.argsort(turns, kind="stable").tolist():
+        rows_of.setdefault(dialogues[row], []).append(row)
+    names = list(dict.fromkeys(dialogues))
+    if generator is not None:
+        names = [names[i] for i in generator.permutation(len(names))]
+    batches: list[list[int]] = [[]]
+    for name in names:
+        if len(batches[-1]) >= batch_size:
+            batches.append([])
+        batches[-1] += rows_of[name]
+    return [np.array(batch, dtype=np.int64) for batch in batches]
+
+
 def ordered_batches(lengths: IntArray, batch_size: int) -> list[IntArray]:
     """Cut utterances, shortest first, into batches: for evaluation, where order does not matter."""
     return _sorted(np.arange(len(lengths)), lengths, batch_size)

@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -38,6 +38,19 @@ class TargetBatch(Protocol):
 BatchT = TypeVar("BatchT", bound=TargetBatch)
 
 
+class Critic(NamedTuple, Generic[BatchT]):
+    """A part of the network that learns by itself at the start of each epoch, and is frozen in the rest of it.
+
+    ``batches`` gives those of an epoch by its number, ``loss`` what the critic minimises, ``after_step`` puts its
+    weights back within their bounds. The optimizer of `fit` must not hold its parameters.
+    """
+
+    optimizer: Optimizer
+    loss: Callable[[BatchT], Tensor]
+    batches: Callable[[int], Iterable[BatchT]]
+    after_step: Callable[[], None]
+
+
 class Fitted(NamedTuple):
     """The weights of the best epoch, which that was (from 0), and a row of values for each epoch."""
 
@@ -59,6 +72,8 @@ def fit(
     patience: int,
     checkpoint: Checkpoint,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    start_epoch: Callable[[int], None] = lambda epoch: None,
+    critic: Critic[BatchT] | None = None,
 ) -> Fitted:
     """Train until validation UA has not risen for ``patience`` epochs; end with the weights of the best epoch.
 
@@ -87,6 +102,10 @@ def fit(
         Where the state goes.
     autocast
         Makes the context in which losses are computed, e.g. :class:`torch.autocast` for bfloat16.
+    start_epoch
+        Called with the number of an epoch before it starts.
+    critic
+        What learns by itself before each epoch.
 
     Raises
     ------
@@ -102,6 +121,8 @@ def fit(
     if state is not None:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
+        if critic is not None:
+            critic.optimizer.load_state_dict(state["critic"])
         history, best, best_epoch = state["history"], state["best"], state["best_epoch"]
         log.info("%s: goes on after epoch %d", name, len(history) - 1)
 
@@ -111,7 +132,9 @@ def fit(
         while len(history) < max_epochs and len(history) - 1 - best_epoch < patience:
             epoch = len(history)
             seed_torch("epoch", seed, epoch)
+            start_epoch(epoch)
             network.train()
+            apart = {} if critic is None else {"critic_loss": _teach_critic(critic, epoch, name, autocast)}
             trained = _epoch(losses, train_batches(epoch), f"{name}, epoch {epoch}, training", autocast, optimizer)
             network.eval()
             with torch.no_grad():
@@ -120,6 +143,7 @@ def fit(
                 {
                     "epoch": epoch,
                     **{key: value for key, value in trained.items() if key != "ua"},
+                    **apart,
                     "train_ua": trained["ua"],
                     "val_loss": validated["loss"],
                     "val_ua": validated["ua"],
@@ -132,6 +156,7 @@ def fit(
                 {
                     "network": network.state_dict(),
                     "optimizer": optimizer.state_dict(),
+                    "critic": None if critic is None else critic.optimizer.state_dict(),
                     "history": history,
                     "best": best,
                     "best_epoch": best_epoch,
@@ -147,6 +172,25 @@ def fit(
     network.load_state_dict(best)
     network.eval()
     return Fitted({key: value.cpu() for key, value in best.items()}, best_epoch, history)
+
+
+def _teach_critic(
+    critic: Critic[BatchT], epoch: int, name: str, autocast: Callable[[], AbstractContextManager[Any]]
+) -> float:
+    """Let the critic learn its batches of an epoch; return its mean loss."""
+    losses = []
+    for batch in critic.batches(epoch):
+        with autocast():
+            loss = critic.loss(batch)
+        critic.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        critic.optimizer.step()
+        critic.after_step()
+        losses.append(loss.detach())
+    mean = float(torch.stack(losses).double().mean())
+    if not np.isfinite(mean):
+        raise TrainingError(f"{name}, epoch {epoch}: the critic's loss is not finite; lower training.learning_rate")
+    return mean
 
 
 def _epoch(

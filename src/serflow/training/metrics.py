@@ -51,3 +51,19 @@ def unweighted_accuracy(targets: FloatArray, predictions: IntArray) -> float:
 def weighted_accuracy(targets: FloatArray, predictions: IntArray) -> float:
     """Return WA, the share of correct predictions; parameters as `unweighted_accuracy`."""
     return float(np.mean(_correct(targets, predictions)))
+
+
+def chance_accuracy(targets: FloatArray, n_classes: int) -> float:
+    """Return the UA that a uniform guess among ``n_classes`` is expected to reach; 1 / n_classes but for ties.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to score.
+    """
+    if not len(targets):
+        raise ValueError("no utterances to score")
+    hit = (targets == targets.max(axis=1, keepdims=True)).sum(axis=1) / n_classes
+    reference = reference_classes(targets)
+    counts = np.bincount(reference)
+    return float(np.mean(np.bincount(reference, weights=hit)[counts > 0] / counts[counts > 0]))

@@ -1,4 +1,4 @@
-"""Adam and Adadelta, as the papers use them.
+"""Adam, Adadelta and RMSprop, as the papers use them.
 
 The update rules are those of :mod:`torch.optim` (a test compares them step by step). That package imports
 torch's compiler as soon as an optimizer is made, which takes longer than a small fit.
@@ -93,4 +93,23 @@ class Adadelta(Optimizer):
         parameter.add_(move, alpha=-self.learning_rate)
 
 
-OPTIMIZERS: dict[str, type[Adam] | type[Adadelta]] = {"adam": Adam, "adadelta": Adadelta}
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton, 2012) with the defaults of Keras."""
+
+    def __init__(
+        self, parameters: Iterable[Tensor], learning_rate: float = 1e-3, rho: float = 0.9, eps: float = 1e-7
+    ) -> None:
+        super().__init__(parameters, learning_rate)
+        self.rho = rho
+        self.eps = eps
+
+    def _update(self, parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int) -> None:
+        first.mul_(self.rho).addcmul_(gradient, gradient, value=1 - self.rho)
+        parameter.addcdiv_(gradient, first.sqrt().add_(self.eps), value=-self.learning_rate)
+
+
+OPTIMIZERS: dict[str, type[Adam] | type[Adadelta] | type[RMSprop]] = {
+    "adam": Adam,
+    "adadelta": Adadelta,
+    "rmsprop": RMSprop,
+}

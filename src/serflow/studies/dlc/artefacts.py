@@ -22,6 +22,7 @@ PREDICTIONS_SCHEMA = pa.schema(
         ("target", pa.list_(pa.float64())),
         ("label", pa.string()),
         ("prediction", pa.string()),
+        ("oracle_prediction", pa.string()),
         ("probabilities", pa.list_(pa.float64())),
     ]
 )
@@ -29,10 +30,14 @@ HISTORY_SCHEMA = pa.schema(
     [
         ("seed", pa.int32()),
         ("held_out", pa.string()),
+        ("stage", pa.string()),
         ("epoch", pa.int32()),
         ("loss", pa.float64()),
         ("task_loss", pa.float64()),
         ("reconstruction_loss", pa.float64()),
+        ("similarity_loss", pa.float64()),
+        ("difference_loss", pa.float64()),
+        ("critic_loss", pa.float64()),
         ("train_ua", pa.float64()),
         ("val_ua", pa.float64()),
         ("val_loss", pa.float64()),
@@ -53,6 +58,9 @@ def _predictions(data: CellData, result: FitResult) -> pa.Table:
             targets.tolist(),
             [data.classes[index] for index in targets.argmax(1)],
             [data.classes[index] for index in result.probabilities.argmax(1)],
+            pa.nulls(n, pa.string())
+            if result.oracle is None
+            else [data.classes[index] for index in result.oracle.argmax(1)],
             result.probabilities.tolist(),
         ],
         schema=PREDICTIONS_SCHEMA,
@@ -93,6 +101,9 @@ def write_metrics(
                 "held_out": result.held_out,
                 "ua": result.ua,
                 "wa": result.wa,
+                "oracle_ua": result.oracle_ua,
+                "majority_ua": result.majority_ua,
+                "chance_ua": result.chance_ua,
                 "n_train": result.n_train,
                 "n_val": result.n_val,
                 "n_test": result.n_test,

@@ -24,20 +24,24 @@ class MethodInfo(NamedTuple):
         Those that the method is part of.
     modality
         ``uni`` (acoustic) or ``multi`` (acoustic and lexical).
-    needs_gate
-        At test time it routes by the predictions of ``noise_classifier``.
-    homogeneous_batches
-        Training batches hold one noise condition each.
+    routes
+        It has an encoder for each noise condition: at test time it routes by the predictions of ``noise_classifier``.
+    batches
+        Of training: ``mixed``, ``homogeneous`` (one noise condition each), ``balanced`` (evenly of all conditions) or
+        ``dialogues`` (whole ones, in order).
     predicts
         ``emotion`` or ``condition``.
+    shuffles_labels
+        Labels of training and validation are dealt anew at random.
     """
 
     title: str
     experiments: tuple[str, ...] = ("exp1", "exp2")
     modality: str = "uni"
-    needs_gate: bool = False
-    homogeneous_batches: bool = False
+    routes: bool = False
+    batches: str = "mixed"
     predicts: str = "emotion"
+    shuffles_labels: bool = False
 
 
 def method_names() -> list[str]:

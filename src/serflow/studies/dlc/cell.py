@@ -1,22 +1,26 @@
 """Train and test one method on one corpus in one noise profile: all seeds and held-out conditions."""
 
+import functools
+import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from serflow.devices import autocast, resolve_device
 from serflow.errors import StoreError, TrainingError
+from serflow.nn.parameters import count_parameters
 from serflow.stores.parquet import read_table
 from serflow.studies.dlc.catalog import MethodInfo, load_method
 from serflow.studies.dlc.data import (
     CONDITIONS,
     HELD_OUT,
+    NOT_HELD_OUT,
     Batch,
     CellData,
     FloatArray,
@@ -29,14 +33,25 @@ from serflow.studies.dlc.data import (
 from serflow.studies.dlc.losses import class_weights
 from serflow.studies.dlc.models import Network, Sizes, initialise
 from serflow.studies.dlc.options import Options
-from serflow.training.batching import bucketed_batches, homogeneous_batches, ordered_batches
+from serflow.training.batching import (
+    balanced_batches,
+    bucketed_batches,
+    dialogue_batches,
+    homogeneous_batches,
+    ordered_batches,
+)
 from serflow.training.checkpoints import Checkpoint, key_of
-from serflow.training.fit import fit
-from serflow.training.metrics import unweighted_accuracy, weighted_accuracy
+from serflow.training.fit import Critic, Fitted, Losses, fit
+from serflow.training.metrics import chance_accuracy, unweighted_accuracy, weighted_accuracy
 from serflow.training.optimizers import OPTIMIZERS
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
 
 log = logging.getLogger(__name__)
+
+# How the authors' code trains HFFN's fusion, where it is trained in stages: RMSprop, and ten dialogues a batch, which
+# is about 320 utterances of the paper's corpora.
+FUSION_RATE = 1e-3
+FUSION_BATCH = 320
 
 
 class CellName(NamedTuple):
@@ -51,23 +66,28 @@ class CellName(NamedTuple):
 class FitResult(NamedTuple):
     """One fit: its scores, and what it says of each test utterance.
 
-    ``rows`` are the rows of `CellData`, ``probabilities`` ``(n_test, classes)``, ``gates`` the condition whose
-    encoder was used, or ``None``.
+    ``rows`` are the rows of `CellData`, ``probabilities`` ``(n_test, classes)``, ``gates`` the condition whose encoder
+    was used, or ``None``; ``oracle`` are the probabilities with the encoder of the true condition, where there is one.
+    ``majority_ua`` and ``chance_ua`` are what the most frequent training class and a uniform guess would score.
     """
 
     seed: int
     held_out: str
     ua: float
     wa: float
+    oracle_ua: float | None
+    majority_ua: float
+    chance_ua: float
     n_train: int
     n_val: int
     n_test: int
     best_epoch: int
     n_parameters: int
-    history: list[dict[str, float]]
+    history: list[dict[str, Any]]
     weights: dict[str, Tensor]
     rows: IntArray
     probabilities: FloatArray
+    oracle: FloatArray | None
     gates: list[str] | None
 
 
@@ -118,18 +138,16 @@ def predict(
     network: Network,
     make_batch: Callable[[IntArray], Batch],
     rows: IntArray,
-    lengths: IntArray,
-    batch_size: int,
+    batches: Sequence[IntArray],
     autocast: Callable[[], AbstractContextManager[Any]],
 ) -> FloatArray:
-    """Return class probabilities ``(len(rows), classes)``, in the order of ``rows``."""
+    """Return class probabilities ``(len(rows), classes)``, in the order of ``rows``; ``batches`` are places in it."""
     found: list[tuple[IntArray, FloatArray]] = []
     network.eval()
     with torch.no_grad():
-        for places in ordered_batches(lengths[rows], batch_size):
-            batch = make_batch(rows[places])
+        for places in batches:
             with autocast():
-                logits = network(batch.noisy, batch.lengths, batch.conditions).logits
+                logits = network.classify(make_batch(rows[places]))
             found.append((places, torch.softmax(logits.double(), dim=1).cpu().numpy()))
     probabilities = np.empty((len(rows), found[0][1].shape[1]))
     for places, values in found:
@@ -152,10 +170,125 @@ def _class_weights(targets: FloatArray, classes: Sequence[str], where: str, weig
 
 def _build(method: str, sizes: Sizes, options: Options, names: Sequence[str | int], device: torch.device) -> Network:
     seed_torch("weights", *names)
-    network = load_method(method).build(sizes, options.model)
+    network = load_method(method).build(sizes, options)
     assert isinstance(network, Network)
     initialise(network)
     return network.to(device)
+
+
+class _Batches(NamedTuple):
+    """Deals the utterances of a fit to batches, as its method asks for."""
+
+    kind: str
+    data: CellData
+    experts: IntArray
+    size: int
+
+    def train(self, rows: IntArray, generator: np.random.Generator) -> list[IntArray]:
+        """Return training batches: arrays of rows of the data."""
+        lengths, groups = self.data.lengths[rows], self.experts[rows]
+        if self.kind == "homogeneous":
+            found = homogeneous_batches(lengths, groups, self.size, generator)
+        elif self.kind == "balanced":
+            found = balanced_batches(lengths, groups, self.size, generator)
+        elif self.kind == "dialogues":
+            found = dialogue_batches(*self._turns(rows), self.size, generator)
+        else:
+            found = bucketed_batches(lengths, self.size, generator)
+        return [rows[places] for places in found]
+
+    def test(self, rows: IntArray) -> list[IntArray]:
+        """Return batches to validate or test on: places in ``rows``."""
+        if self.kind == "dialogues":
+            return dialogue_batches(*self._turns(rows), self.size)
+        return ordered_batches(self.data.lengths[rows], self.size)
+
+    def _turns(self, rows: IntArray) -> tuple[list[str], IntArray]:
+        assert self.data.text is not None
+        return [self.data.text.dialogues[row] for row in rows], self.data.text.turns[rows]
+
+
+def _shuffled(targets: FloatArray, fold: Fold, names: Sequence[str | int]) -> FloatArray:
+    """Deal the targets of training and validation anew, each part among its own utterances."""
+    targets = targets.copy()
+    for role, rows in (("train", fold.train), ("val", fold.val)):
+        targets[rows] = targets[numpy_generator("shuffled labels", role, *names).permutation(rows)]
+    return targets
+
+
+def _train(
+    network: Network,
+    fold: Fold,
+    batches: _Batches,
+    make_batch: Callable[[IntArray], Batch],
+    class_weights: Tensor,
+    options: Options,
+    checkpoint: Checkpoint,
+    names: Sequence[str | int],
+    where: str,
+) -> tuple[Fitted, list[dict[str, Any]]]:
+    """Train all stages of a network in turn; return the last one's result, and the histories of all."""
+    training = options.training
+    history: list[dict[str, Any]] = []
+    for stage in network.stages:
+        fused = stage == "fusion"
+        parts = batches._replace(size=FUSION_BATCH if fused else batches.size)
+        optimizer, rate = ("rmsprop", FUSION_RATE) if fused else (training.optimizer, training.learning_rate)
+        seeded = names if stage == "all" else (*names, stage)
+
+        def shuffled(
+            epoch: int, purpose: str = "batches", parts: _Batches = parts, seeded: Sequence[str | int] = seeded
+        ) -> Iterator[Batch]:
+            generator = numpy_generator(purpose, *seeded, epoch)
+            return (make_batch(rows) for rows in parts.train(fold.train, generator))
+
+        fitted = fit(
+            network,
+            OPTIMIZERS[optimizer](network.parameters_of(stage), rate),
+            functools.partial(_losses, network, class_weights, stage),
+            shuffled,
+            lambda: (make_batch(fold.val[places]) for places in batches.test(fold.val)),
+            name=where if stage == "all" else f"{where}, {stage}",
+            seed=seed_from(*seeded),
+            max_epochs=training.max_epochs,
+            patience=training.patience,
+            checkpoint=checkpoint
+            if stage == "all"
+            else Checkpoint(checkpoint.path.with_suffix(f".{stage}.pt"), key_of(checkpoint.key, stage)),
+            autocast=autocast(class_weights.device, training.precision),
+            start_epoch=functools.partial(_start_epoch, network, stage),
+            critic=_critic(network, options, shuffled),
+        )
+        history += [{"stage": stage, **row} for row in fitted.history]
+    return fitted, history
+
+
+def _losses(network: Network, class_weights: Tensor, stage: str, batch: Batch) -> Losses:
+    return network.losses(batch, class_weights, stage)
+
+
+def _start_epoch(network: Network, stage: str, epoch: int) -> None:
+    network.start_epoch(epoch, stage)
+
+
+def _critic(
+    network: Network, options: Options, shuffled: Callable[[int, str], Iterator[Batch]]
+) -> Critic[Batch] | None:
+    """Return the part of the network that is trained apart, with its batches; None where there is none."""
+    acoustic = network.acoustic
+    part = acoustic.trained_apart()
+    if part is None:
+        return None
+    return Critic(
+        OPTIMIZERS[options.training.optimizer](part.parameters(), options.training.learning_rate),
+        acoustic.critic_loss,
+        lambda epoch: itertools.islice(
+            # a small corpus has fewer batches than the critic wants
+            itertools.chain.from_iterable(shuffled(epoch, f"critic {turn}") for turn in itertools.count()),
+            options.maddog.critic_batches,
+        ),
+        acoustic.after_critic_step,
+    )
 
 
 def train_fit(
@@ -175,76 +308,72 @@ def train_fit(
     names = (*cell, seed, held_out)
     fold = select_fold(data, seed, held_out, predicts=info.predicts)
     targets, columns = _targets_of_fit(data, fold, info)
+    if info.shuffles_labels:
+        targets = _shuffled(targets, fold, names)
     classes = [data.classes[column] for column in columns]
     device = resolve_device(training.device, "dlc.training.device")
     statistics = frame_statistics(data.noisy, data.noisy_rows[fold.train])
     weights = _class_weights(targets[fold.train], classes, where, training.class_weights).to(device)
-    network = _build(cell.method, Sizes(len(statistics.mean), len(classes), len(fold.seen)), options, names, device)
     experts = fold.expert_of(data.conditions)
-    make_batch = batch_maker(data, statistics, targets, experts, device)
-    casting = autocast(device, training.precision)
-    lengths = data.lengths
-
-    def train_batches(epoch: int) -> list[IntArray]:
-        generator = numpy_generator("batches", *names, epoch)
-        if info.homogeneous_batches:
-            return homogeneous_batches(lengths[fold.train], experts[fold.train], training.batch_size, generator)
-        return bucketed_batches(lengths[fold.train], training.batch_size, generator)
-
-    fitted = fit(
-        network,
-        OPTIMIZERS[training.optimizer](network.parameters(), training.learning_rate),
-        lambda batch: network.losses(batch, weights, training.reconstruction_weight),
-        lambda epoch: (make_batch(fold.train[batch]) for batch in train_batches(epoch)),
-        lambda: (make_batch(fold.val[batch]) for batch in ordered_batches(lengths[fold.val], training.batch_size)),
-        name=where,
-        seed=seed_from(*names),
-        max_epochs=training.max_epochs,
-        patience=training.patience,
-        checkpoint=checkpoint,
-        autocast=casting,
+    sizes = Sizes(
+        n_bands=len(statistics.mean),
+        n_classes=len(classes),
+        condition_counts=tuple(np.bincount(experts[fold.train], minlength=len(fold.seen)).tolist()),
+        text_dim=0 if data.text is None else data.text.tokens.array.shape[1],
     )
+    network = _build(cell.method, sizes, options, names, device)
+    batches = _Batches(info.batches, data, experts, training.batch_size)
+    make_batch = batch_maker(data, statistics, targets, experts, device)
+    fitted, history = _train(network, fold, batches, make_batch, weights, options, checkpoint, names, where)
 
-    gates = None
-    if info.needs_gate:
+    def tested(routing: IntArray) -> FloatArray:
+        routed = experts.copy()
+        routed[fold.test] = routing
+        make = batch_maker(data, statistics, targets, routed, device)
+        probabilities = np.zeros((len(fold.test), len(data.classes)))
+        probabilities[:, columns] = predict(
+            network, make, fold.test, batches.test(fold.test), autocast(device, training.precision)
+        )
+        return probabilities
+
+    gates, routing = None, experts[fold.test]
+    if info.routes:
         assert gate is not None
         gates = gate.conditions(seed, held_out, [data.utterances[row] for row in fold.test])
-        predicted = fold.expert_of(np.array([CONDITIONS.index(name) for name in gates]))
-        if (predicted < 0).any():
+        routing = fold.expert_of(np.array([CONDITIONS.index(name) for name in gates]))
+        if (routing < 0).any():
             raise StoreError(f"{gate.path}: routes to {held_out} noise, which is held out; delete it and run again")
-        experts = experts.copy()
-        experts[fold.test] = predicted
-        make_batch = batch_maker(data, statistics, targets, experts, device)
-    probabilities = np.zeros((len(fold.test), len(data.classes)))
-    probabilities[:, columns] = predict(network, make_batch, fold.test, lengths, training.batch_size, casting)
+    probabilities = tested(routing)
+    # the condition that is held out has no encoder of its own
+    oracle = tested(experts[fold.test]) if info.routes and held_out == NOT_HELD_OUT else None
 
     scored = np.isin(data.conditions[fold.test], fold.seen) | (info.predicts == "emotion")
     if not scored.any():
         raise TrainingError(f"{where}: no test utterance has a condition of training; use more utterances")
     reference, predictions = data.targets[fold.test][scored], probabilities[scored].argmax(1)
+    majority = np.full(len(reference), data.targets[fold.train].sum(0).argmax())
     result = FitResult(
         seed=seed,
         held_out=held_out,
         ua=unweighted_accuracy(reference, predictions),
         wa=weighted_accuracy(reference, predictions),
+        oracle_ua=None if oracle is None else unweighted_accuracy(reference, oracle[scored].argmax(1)),
+        majority_ua=unweighted_accuracy(reference, majority),
+        chance_ua=chance_accuracy(reference, len(classes)),
         n_train=len(fold.train),
         n_val=len(fold.val),
         n_test=int(scored.sum()),
         best_epoch=fitted.best_epoch,
         n_parameters=count_parameters(network),
-        history=fitted.history,
+        history=history,
         weights=fitted.weights,
         rows=fold.test,
         probabilities=probabilities,
+        oracle=oracle,
         gates=gates,
     )
     log.info("%s: test UA %.3f, WA %.3f, best epoch %d", where, result.ua, result.wa, result.best_epoch)
     return result
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Return the number of weights that training changes."""
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def train_cell(

@@ -78,7 +78,7 @@ def compare_table1(
     methods: Sequence[str],
     noise: NoiseFacts,
 ) -> pd.DataFrame:
-    """Return a line per cell of our Table I.
+    """Return a line per cell of our Table I; cells that say ``n/a`` there have none.
 
     Parameters
     ----------
@@ -106,6 +106,8 @@ def compare_table1(
         title = paper.method_title(method)
         in_paper = (experiment, title) in published.index.droplevel(["corpus", "profile"])
         for corpus, profile in table_columns(facts, profiles):
+            if (experiment, method, corpus, profile) not in ours.index:
+                continue
             mean, std, n_seeds = ours.loc[(experiment, method, corpus, profile)]
             reasons = [] if in_paper else ["not a row of the paper"]
             reasons += _profile_reasons(profile, profiles) + _data_reasons(corpus, facts, noise)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,9 @@ class Batch(NamedTuple):
 
     ``noisy`` and ``clean`` are ``(batch, frames, bands)``, normalised, zero on padded frames; ``lengths`` and
     ``conditions`` (indices of the conditions of training) are ``(batch,)``; ``targets`` are
-    ``(batch, classes)``.
+    ``(batch, classes)``. For multimodal methods, rows are whole dialogues in the order of their turns: ``tokens`` are
+    embeddings ``(batch, tokens, dim)``, zero on padded tokens, ``n_tokens`` ``(batch,)``, and ``dialogues`` numbers
+    the dialogues of the batch, ``(batch,)``.
     """
 
     noisy: Tensor
@@ -42,22 +44,38 @@ class Batch(NamedTuple):
     lengths: Tensor
     targets: Tensor
     conditions: Tensor
+    tokens: Tensor | None = None
+    n_tokens: Tensor | None = None
+    dialogues: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class CellFiles:
-    """The files that a cell reads; ``clean`` and ``noisy`` are indices of packed frames."""
+    """The files that a cell reads; ``clean``, ``noisy`` and, for multimodal methods, ``text`` are packed indices."""
 
     utterances: Path
     split: Path
     plan: Path
     clean: Path
     noisy: Path
+    text: Path | None = None
 
     def digests(self) -> list[str]:
         """Return the SHA-256 of the data of each file, and of the frames that the indices point to."""
         tables = [read_metadata(path)["data_sha256"] for path in (self.utterances, self.split, self.plan)]
-        return tables + [read_metadata(path)["array_sha256"] for path in (self.clean, self.noisy)]
+        indices = [path for path in (self.clean, self.noisy, self.text) if path is not None]
+        return tables + [read_metadata(path)["array_sha256"] for path in indices]
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Token embeddings of a cell's utterances, and where these stand in their dialogues; a row for each utterance."""
+
+    tokens: PackedFrames
+    rows: IntArray
+    dialogues: list[str]
+    turns: IntArray
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,7 @@ class CellData:
     clean_rows: IntArray
     noisy_rows: IntArray
     excluded: int
+    text: TextData | None = None
 
     @property
     def lengths(self) -> IntArray:
@@ -134,6 +153,26 @@ def _check_lengths(data: CellData, clean: Path, noisy: Path) -> None:
                 f"{clean}: {data.utterances[rows[0]]} has {what} ({len(rows)} such utterances); "
                 "delete both and run again"
             )
+
+
+def _read_text(path: Path, utterances: Path, corpus: str, profile: str, names: Sequence[str]) -> TextData:
+    """Read token embeddings, and the dialogue and turn of each utterance."""
+    table = read_table(utterances, kind="utterances", columns=["id", "dialogue", "turn"])
+    placed = {row["id"]: row for row in table.to_pylist()}
+    without = [name for name in names if placed[name]["dialogue"] is None or placed[name]["turn"] is None]
+    if without:
+        raise TrainingError(
+            f"{utterances}: {len(without)} of {len(names)} utterances have no turn in a dialogue, the first is "
+            f"{without[0]}; multimodal methods look across turns, take them out of dlc.methods for this corpus"
+        )
+    tokens = PackedFrames.open(path, expect={"corpus": corpus, "condition": profile})
+    return TextData(
+        tokens,
+        _look_up(names, tokens.row_of, path),
+        [placed[name]["dialogue"] for name in names],
+        np.array([placed[name]["turn"] for name in names], dtype=np.int64),
+        tokens.metadata,
+    )
 
 
 def load_cell(
@@ -194,6 +233,7 @@ def load_cell(
         clean_rows=_look_up(utterances, clean.row_of, files.clean),
         noisy_rows=_look_up(utterances, noisy.row_of, files.noisy),
         excluded=found.excluded,
+        text=None if files.text is None else _read_text(files.text, files.utterances, corpus, profile, utterances),
     )
     _check_lengths(data, files.clean, files.noisy)
     return data
@@ -279,6 +319,16 @@ def batch_maker(
     mean = torch.from_numpy(statistics.mean).to(device)
     std = torch.from_numpy(statistics.std).to(device)
     lengths = torch.from_numpy(data.lengths.astype(np.int64))
+    text = data.text
+
+    def lexical(rows: IntArray) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        if text is None:
+            return None, None, None
+        tokens = torch.from_numpy(pad_frames(text.tokens, text.rows[rows], multiple=PAD_TO))
+        n_tokens = torch.from_numpy(text.tokens.lengths[text.rows[rows]].astype(np.int64))
+        numbers: dict[str, int] = {}
+        dialogues = [numbers.setdefault(text.dialogues[row], len(numbers)) for row in rows]
+        return tokens.to(device), n_tokens.to(device), torch.tensor(dialogues, device=device)
 
     def normalised(packed: PackedFrames, rows: IntArray, mask: Tensor) -> Tensor:
         frames = torch.from_numpy(pad_frames(packed, rows, multiple=PAD_TO)).to(device)
@@ -293,6 +343,7 @@ def batch_maker(
             length,
             torch.from_numpy(targets[rows]).to(device, torch.float32),
             torch.from_numpy(experts[rows]).to(device),
+            *lexical(rows),
         )
 
     return make

@@ -31,7 +31,10 @@ def read_history(path: Path, measure: str) -> pd.DataFrame:
     StoreError
         If the file is absent, damaged, or has no value in some epoch.
     """
-    table = parquet.read_table(path, kind="history", columns=["seed", "held_out", "epoch", measure]).to_pandas()
+    columns = ["seed", "held_out", "stage", "epoch", measure]
+    table = parquet.read_table(path, kind="history", columns=columns).to_pandas()
+    # of a network that is trained in stages, the last
+    table = table[table["stage"].isin(["all", "fusion"])]
     if table.empty or table[measure].isna().any():
         raise StoreError(f"{path}: no {measure} in some epoch; delete it and run the same command again")
     fit = f"{path}/" + table["seed"].astype(str) + "/" + table["held_out"]

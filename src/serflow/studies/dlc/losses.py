@@ -1,5 +1,6 @@
-"""Losses of the study (section V): class-weighted cross-entropy of soft targets, and masked reconstruction."""
+"""Losses of the study (section V) and of the domain adaptation methods (section IV-A.3 to 5)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,6 +18,15 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     return -(F.log_softmax(logits, dim=1) * targets * weights).sum(1).mean()
 
 
+def negative_cosine(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return minus the weighted mean cosine of softmax and target, HFFN's own loss for its fusion (Mai et al., 2019).
+
+    An utterance weighs as much as its target: ``sum_c weights_c * targets_c``. Shapes as in `cross_entropy`.
+    """
+    cosine = F.cosine_similarity(torch.softmax(logits, dim=1), targets, dim=1)
+    return -(cosine * (targets * weights).sum(1)).mean()
+
+
 def reconstruction(output: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     """Return the mean squared error over the frames of utterances; padding does not count.
 
@@ -24,3 +34,50 @@ def reconstruction(output: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     """
     squared = (output - clean).square() * mask
     return squared.sum() / (mask.sum() * clean.shape[2])
+
+
+def difference(private: Tensor, shared: Tensor, conditions: Tensor) -> Tensor:
+    """Return how much private and shared codes have in common, 0 if orthogonal (Bousmalis et al., 2016, eq. 5).
+
+    For each condition of the batch, both codes are centred over its utterances and scaled to unit norm; the loss is
+    the mean of the squared entries of ``private^T shared``. Conditions count alike; one that is absent does not.
+
+    Parameters
+    ----------
+    private, shared
+        Codes pooled over frames, ``(batch, dim)``.
+    conditions
+        Noise condition of each utterance, ``(batch,)``.
+    """
+    losses = []
+    for condition in torch.unique(conditions):
+        rows = conditions == condition
+        centred = [code[rows] - code[rows].mean(0) for code in (private, shared)]
+        one, other = (F.normalize(code, dim=1) for code in centred)
+        losses.append((one.T @ other).square().mean())
+    return torch.stack(losses).mean()
+
+
+def critic_loss(outputs: Tensor, conditions: Tensor, counts: Tensor) -> Tensor:
+    """Return what MADDoG's critic minimises: outputs of wrong conditions low, of the right one high.
+
+    ``(sum of all outputs - sum_i correct_i - sum_i w_i correct_i) / (batch * conditions)`` with
+    ``w = (n - n_d) / n_d``, which balances the conditions (Gideon et al., 2019, as their code has it).
+
+    Parameters
+    ----------
+    outputs
+        Of the critic, ``(batch, conditions)``.
+    conditions
+        True condition of each utterance, ``(batch,)``.
+    counts
+        Training utterances ``n_d`` of each condition, ``(conditions,)``.
+    """
+    correct = outputs.gather(1, conditions[:, None]).squeeze(1)
+    weights = ((counts.sum() - counts) / counts)[conditions]
+    return (outputs.sum() - correct.sum() - (weights * correct).sum()) / outputs.numel()
+
+
+def true_condition_output(outputs: Tensor, conditions: Tensor) -> Tensor:
+    """Return the critic's mean output at the true condition, which the encoder lowers; shapes as in `critic_loss`."""
+    return outputs.gather(1, conditions[:, None]).mean()

@@ -6,32 +6,44 @@ zero), since the paper's networks were built with it.
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from serflow.nn.adversarial import reversal_ramp, set_reversal_strength
 from serflow.nn.convolution import Convolution, MaskedInstanceNorm, TransposedConvolution
 from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.losses import cross_entropy, reconstruction
-from serflow.studies.dlc.options import DECODER_STRIDES, ModelOptions
+from serflow.studies.dlc.options import DECODER_STRIDES, ModelOptions, Options
 from serflow.training.fit import Losses
 
 DECODER_KERNEL = 3
 
 
 class Sizes(NamedTuple):
-    """Sizes that the data give a network."""
+    """Sizes that the data give a network.
+
+    ``condition_counts`` are the training utterances of each condition of training; ``text_dim`` is the size of a
+    token's embedding, 0 where there is no text.
+    """
 
     n_bands: int
     n_classes: int
-    n_conditions: int
+    condition_counts: tuple[int, ...]
+    text_dim: int = 0
+
+    @property
+    def n_conditions(self) -> int:
+        """Conditions of training."""
+        return len(self.condition_counts)
 
 
-class Output(NamedTuple):
-    """Logits ``(batch, classes)``, and clean features as the decoder sees them ``(batch, frames, bands)``."""
+class Term(NamedTuple):
+    """A loss besides the task's, and how much it weighs."""
 
-    logits: Tensor
-    reconstruction: Tensor | None
+    weight: float
+    value: Tensor
 
 
 class Encoder(nn.Module):
@@ -113,39 +125,121 @@ class Classifier(nn.Module):
         return logits
 
 
-class Network(nn.Module):
-    """What every network of the study does; ``forward`` is the method's own."""
+class AcousticModel(nn.Module):
+    """From noisy features to the code that the emotion is read from, with what else training asks of the code.
 
-    def forward(self, frames: Tensor, lengths: Tensor, conditions: Tensor) -> Output:
-        """Run on noisy features.
+    One subclass a way of making the code; unimodal and multimodal networks share them (section IV-C).
+    """
 
-        Parameters
-        ----------
-        frames
-            Noisy features, ``(batch, frames, bands)``, zero on padded frames.
-        lengths
-            Frames of each utterance, ``(batch,)``.
-        conditions
-            Noise condition of each utterance, ``(batch,)``: known in training, predicted at test time.
-        """
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the code, ``(batch, ceil(frames / pool), maps)``."""
         raise NotImplementedError
 
-    def losses(self, batch: Batch, class_weights: Tensor, reconstruction_weight: float) -> Losses:
-        """Return the cross-entropy, plus the weighted reconstruction error where there is a decoder."""
-        output = self(batch.noisy, batch.lengths, batch.conditions)
-        task = cross_entropy(output.logits, batch.targets, class_weights)
-        if output.reconstruction is None:
-            return Losses(task, {"task_loss": task}, output.logits)
-        mask = frame_mask(batch.lengths, batch.clean.shape[1])
-        error = reconstruction(output.reconstruction, batch.clean, mask)
-        total = task + reconstruction_weight * error
-        return Losses(total, {"task_loss": task, "reconstruction_loss": error}, output.logits)
+    def learn(self, batch: Batch) -> tuple[Tensor, dict[str, Term]]:
+        """Return the code, and the losses that train it besides the task's."""
+        return self.encode(batch), {}
+
+    def trained_apart(self) -> nn.Module | None:
+        """Return the critic, which is trained by itself at the start of each epoch and frozen in the rest of it."""
+        return None
+
+    def critic_loss(self, batch: Batch) -> Tensor:
+        """Return what the critic minimises."""
+        raise NotImplementedError
+
+    def after_critic_step(self) -> None:
+        """Put the critic's weights back within their bounds."""
+
+
+def denoising(decoder: Decoder, code: Tensor, batch: Batch, weight: float) -> dict[str, Term]:
+    """Return the error of ``decoder`` on clean features, given the code of noisy ones (section V)."""
+    n_frames = batch.clean.shape[1]
+    decoded = decoder(code, batch.lengths, n_frames)
+    error = reconstruction(decoded, batch.clean, frame_mask(batch.lengths, n_frames))
+    return {"reconstruction_loss": Term(weight, error)}
+
+
+class Network(nn.Module):
+    """A network of the study: an acoustic model, and what reads the emotion from its code.
+
+    ``stages`` are the parts of its training, in order, each with its own parameters and losses; most have one.
+    """
+
+    stages: tuple[str, ...] = ("all",)
+
+    def __init__(self, acoustic: AcousticModel, options: Options) -> None:
+        super().__init__()
+        self.acoustic = acoustic
+        self.ramp_epochs = options.adversary.ramp_epochs
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Return logits ``(batch, classes)``; ``batch.conditions`` say which encoder to use where there are several."""
+        raise NotImplementedError
+
+    def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Losses:
+        """Return what a stage of training minimises, its terms, and logits."""
+        raise NotImplementedError
+
+    def parameters_of(self, stage: str) -> list[nn.Parameter]:
+        """Return what a stage of training changes: all but the critic."""
+        critic = self.acoustic.trained_apart()
+        apart = set() if critic is None else {id(parameter) for parameter in critic.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in apart]
+
+    def start_epoch(self, epoch: int, stage: str) -> None:
+        """Set the strength of gradient reversals for an epoch, from 0."""
+        set_reversal_strength(self, reversal_ramp(epoch / self.ramp_epochs))
+
+
+class AcousticClassifier(Network):
+    """A unimodal network: an acoustic model, and a classifier that reads its code."""
+
+    def __init__(self, acoustic: AcousticModel, n_classes: int, options: Options) -> None:
+        super().__init__(acoustic, options)
+        self.classifier = Classifier(n_classes, options.model)
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Return logits ``(batch, classes)``."""
+        logits: Tensor = self.classifier(self.acoustic.encode(batch), batch.lengths)
+        return logits
+
+    def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Losses:
+        """Return the cross-entropy plus the weighted losses of the acoustic model."""
+        code, terms = self.acoustic.learn(batch)
+        logits = self.classifier(code, batch.lengths)
+        return weighted_losses(cross_entropy(logits, batch.targets, class_weights), terms, logits)
+
+
+def weighted_losses(task: Tensor, terms: dict[str, Term], logits: Tensor) -> Losses:
+    """Return the task's loss plus the weighted others."""
+    total = task
+    for term in terms.values():
+        total = total + term.weight * term.value
+    return Losses(total, {"task_loss": task, **{name: term.value for name, term in terms.items()}}, logits)
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw Glorot-uniform weights and set biases to zero, in all convolutions and dense layers."""
+    """Draw Glorot-uniform weights and set biases to zero; recurrent weights are orthogonal, an LSTM's forget bias 1."""
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, TransposedConvolution, nn.Linear)):
             nn.init.xavier_uniform_(module.weight)
-            assert module.bias is not None
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.RNNBase):
+            _initialise_recurrent(module)
+
+
+def _initialise_recurrent(layer: nn.RNNBase) -> None:
+    for name, parameter in layer.named_parameters():
+        if name.startswith("bias"):
+            nn.init.zeros_(parameter)
+            if isinstance(layer, nn.LSTM) and name.startswith("bias_ih"):
+                with torch.no_grad():
+                    parameter[layer.hidden_size : 2 * layer.hidden_size] = 1.0
+            continue
+        # one matrix a gate, as Keras sees them
+        for gate in torch.split(parameter.data, layer.hidden_size):
+            if name.startswith("weight_hh"):
+                nn.init.orthogonal_(gate)
+            else:
+                nn.init.xavier_uniform_(gate)

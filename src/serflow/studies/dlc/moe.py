@@ -3,20 +3,26 @@
 from torch import Tensor
 
 from serflow.nn.routing import RoutedExperts
-from serflow.studies.dlc.models import Classifier, Decoder, Encoder, Network, Output, Sizes
-from serflow.studies.dlc.options import ModelOptions
+from serflow.studies.dlc.data import Batch
+from serflow.studies.dlc.models import AcousticModel, Decoder, Encoder, Sizes, Term, denoising
+from serflow.studies.dlc.options import Options
 
 
-class MixtureOfExperts(Network):
+class MixtureOfExperts(AcousticModel):
     """Routes each utterance to the encoder of its condition; MoE-SLC and MoE-DLC differ in their batches."""
 
-    def __init__(self, sizes: Sizes, options: ModelOptions) -> None:
+    def __init__(self, sizes: Sizes, options: Options) -> None:
         super().__init__()
-        self.encoders = RoutedExperts(Encoder(sizes.n_bands, options) for _ in range(sizes.n_conditions))
-        self.decoder = Decoder(sizes.n_bands, options)
-        self.classifier = Classifier(sizes.n_classes, options)
+        self.encoders = RoutedExperts(Encoder(sizes.n_bands, options.model) for _ in range(sizes.n_conditions))
+        self.decoder = Decoder(sizes.n_bands, options.model)
+        self.reconstruction_weight = options.training.reconstruction_weight
 
-    def forward(self, frames: Tensor, lengths: Tensor, conditions: Tensor) -> Output:
-        """Run on noisy features; see `Network`."""
-        code = self.encoders(conditions, frames, lengths)
-        return Output(self.classifier(code, lengths), self.decoder(code, lengths, frames.shape[1]))
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the code, ``(batch, ceil(frames / pool), maps)``, rows in the order of the batch."""
+        code: Tensor = self.encoders(batch.conditions, batch.noisy, batch.lengths)
+        return code
+
+    def learn(self, batch: Batch) -> tuple[Tensor, dict[str, Term]]:
+        """Return the code and the reconstruction error."""
+        code = self.encode(batch)
+        return code, denoising(self.decoder, code, batch, self.reconstruction_weight)

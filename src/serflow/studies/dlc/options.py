@@ -1,13 +1,14 @@
 """Options of the study as they come from ``config.yaml``: checked, with the paper's values as defaults."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from serflow.errors import ConfigError
 
 # strides of the decoder's two transposed convolutions that undo the encoder's pooling
 DECODER_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2)}
+HFFN_TRAINING = ("end_to_end", "staged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +40,68 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class AdversaryOptions:
+    """The adversary behind a gradient reversal, in DANN and DSN: its weight in DANN, and the epochs of the ramp."""
+
+    weight: float = 1.0
+    ramp_epochs: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class MaddogOptions:
+    """MADDoG's critic: its weight for the encoder, batches it learns at the start of an epoch, bound of its weights."""
+
+    weight: float = 0.1
+    critic_batches: int = 5
+    clip: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class DsnOptions:
+    """Weights of DSN's losses (the paper's alpha, gamma, delta), and the code that the emotion is read from.
+
+    ``task_code`` is ``shared`` (the paper) or ``combined``, the normalised sum of shared and private code (the code).
+    """
+
+    reconstruction: float = 0.01
+    similarity: float = 0.25
+    difference: float = 0.075
+    task_code: str = "shared"
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """All options of a cell."""
 
     labels: str = "merged"
+    hffn: str = "end_to_end"
     model: ModelOptions = field(default_factory=ModelOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
+    adversary: AdversaryOptions = field(default_factory=AdversaryOptions)
+    maddog: MaddogOptions = field(default_factory=MaddogOptions)
+    dsn: DsnOptions = field(default_factory=DsnOptions)
 
     def as_json(self) -> dict[str, Any]:
         """Return the options as plain values."""
         return asdict(self)
 
 
-_CHOICES = {
+_CHOICES: dict[str, tuple[Any, ...]] = {
     "labels": ("merged", "hap_only"),
+    "hffn": HFFN_TRAINING,
     "model.pool": tuple(DECODER_STRIDES),
     "training.optimizer": ("adam", "adadelta"),
     "training.device": ("auto", "cpu", "cuda"),
     "training.precision": ("fp32", "bf16"),
+    "dsn.task_code": ("shared", "combined"),
 }
 _POSITIVE = (
     "model.maps", "model.kernel", "model.pool", "model.hidden", "training.learning_rate", "training.batch_size",
-    "training.max_epochs", "training.patience",
+    "training.max_epochs", "training.patience", "adversary.ramp_epochs", "maddog.critic_batches", "maddog.clip",
+)  # fmt: skip
+_NOT_NEGATIVE = (
+    "training.reconstruction_weight", "adversary.weight", "maddog.weight", "dsn.reconstruction", "dsn.similarity",
+    "dsn.difference",
 )  # fmt: skip
 
 
@@ -79,24 +120,29 @@ def _check(key: str, value: Any, default: Any) -> Any:
         raise ConfigError(f"{key}: one of {', '.join(map(str, _CHOICES[key]))} is needed; got {value!r}")
     if key in _POSITIVE and not value > 0:
         raise ConfigError(f"{key}: a value above 0 is needed; got {value!r}")
-    if key == "training.reconstruction_weight" and not value >= 0:
+    if key in _NOT_NEGATIVE and not value >= 0:
         raise ConfigError(f"{key}: a value of at least 0 is needed; got {value!r}")
     if key == "model.dropout" and not 0 <= value < 1:
         raise ConfigError(f"{key}: a value from 0 to below 1 is needed; got {value!r}")
     return value
 
 
-def _group(kind: type[Any], content: Any, prefix: str) -> dict[str, Any]:
+def _group(defaults: Any, content: Any, prefix: str = "") -> Any:
+    """Return ``content`` as an object like ``defaults``, groups within groups."""
     if not isinstance(content, Mapping):
         raise ConfigError(f"{prefix.rstrip('.') or 'options'}: a mapping is needed; got {content!r}")
-    defaults = {entry.name: getattr(kind(), entry.name) for entry in fields(kind)}
-    unknown = sorted(set(content) - set(defaults))
+    known = {entry.name: getattr(defaults, entry.name) for entry in fields(defaults)}
+    unknown = sorted(set(content) - set(known))
     if unknown:
-        raise ConfigError(f"no option {prefix}{unknown[0]}; known: {', '.join(prefix + name for name in defaults)}")
-    return {
-        name: value if name in ("model", "training") else _check(prefix + name, value, defaults[name])
-        for name, value in content.items()
-    }
+        raise ConfigError(f"no option {prefix}{unknown[0]}; known: {', '.join(prefix + name for name in known)}")
+    return type(defaults)(
+        **{
+            name: _group(known[name], value, f"{prefix}{name}.")
+            if is_dataclass(known[name])
+            else _check(prefix + name, value, known[name])
+            for name, value in content.items()
+        }
+    )
 
 
 def parse_options(content: Any) -> Options:
@@ -107,11 +153,6 @@ def parse_options(content: Any) -> Options:
     ConfigError
         If an option is unknown or its value cannot be used; names the option.
     """
-    found = _group(Options, content, "")
-    return Options(
-        **{
-            **found,
-            "model": ModelOptions(**_group(ModelOptions, found.get("model", {}), "model.")),
-            "training": TrainingOptions(**_group(TrainingOptions, found.get("training", {}), "training.")),
-        }
-    )
+    options = _group(Options(), content)
+    assert isinstance(options, Options)
+    return options

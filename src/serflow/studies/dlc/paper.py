@@ -7,6 +7,9 @@ from importlib import resources
 
 import pandas as pd
 
+from serflow.studies.dlc.catalog import method_info, method_names
+
+CONTROL_TITLES = {"chance": "Chance", "majority": "Majority class"}
 CORPORA = ("msp_improv", "iemocap", "mosei")
 OVERALL = "overall"
 
@@ -38,5 +41,9 @@ def method_titles() -> dict[str, str]:
 
 
 def method_title(method: str) -> str:
-    """Return the paper's title of ``method``, or ``method`` itself where the paper has none."""
-    return method_titles().get(method, method)
+    """Return the paper's title of ``method``, else its own, else ``method`` itself."""
+    own = {**CONTROL_TITLES, method: method_info(method).title} if method in method_names() else CONTROL_TITLES
+    routed, _, control = method.rpartition("_oracle")
+    if routed and not control:
+        return f"{method_title(routed)} (oracle gate)"
+    return method_titles().get(method, own.get(method, method))

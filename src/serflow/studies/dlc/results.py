@@ -5,7 +5,7 @@ mean over the held-out noise conditions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ def _check_fits(path: Path, experiment: str, fits: pd.DataFrame, measure: str) -
     again = f"{path}: {{}}; delete it and run the same command again"
     if fits.duplicated(["seed", "held_out"]).any():
         raise StoreError(again.format("a seed and held-out condition occur twice"))
-    if not all(isinstance(score, int | float) and 0.0 <= score <= 1.0 for score in fits[measure]):
+    scores = fits.get(measure, [])
+    if not len(scores) or not all(isinstance(score, int | float) and 0.0 <= score <= 1.0 for score in scores):
         raise StoreError(again.format(f"a fit has no {measure} between 0 and 1"))
     conditions = set(fits["held_out"])
     if (conditions == {NOT_HELD_OUT}) != (experiment == "exp1") or len(fits) != len(conditions) * fits[
@@ -54,7 +55,7 @@ def seed_scores(paths: Sequence[Path], measure: str = "ua") -> pd.DataFrame:
     paths
         ``metrics.json`` files, one per cell.
     measure
-        ``"ua"`` or ``"wa"``.
+        ``"ua"``, ``"wa"``, or a control's: ``"oracle_ua"``, ``"chance_ua"``, ``"majority_ua"``.
 
     Returns
     -------
@@ -89,10 +90,45 @@ def seed_scores(paths: Sequence[Path], measure: str = "ua") -> pd.DataFrame:
     return scores
 
 
+CONTROLS = {"oracle_gate": "oracle_ua", "chance": "chance_ua", "majority": "majority_ua"}
+"""Rows of the table that come with the training of others, by the measure that holds them."""
+
+
+def control_scores(paths: Sequence[Path], controls: Sequence[str]) -> pd.DataFrame:
+    """Return rows as `seed_scores` does for the controls that need no training of their own.
+
+    ``oracle_gate`` gives a row ``{method}_oracle`` for every method that was routed by the true condition too
+    (experiment 1); ``chance`` and ``majority`` are read from the cells of Single.
+
+    Parameters
+    ----------
+    paths
+        ``metrics.json`` files, one per cell.
+    controls
+        Keys of ``CONTROLS``.
+    """
+    parts = []
+    for control in controls:
+        if control == "oracle_gate":
+            routed = [path for path in paths if _read_cell(path)["fits"][0].get("oracle_ua") is not None]
+            rows = seed_scores(routed, CONTROLS[control])
+            parts.append(rows.assign(method=rows["method"] + "_oracle"))
+        else:
+            single = [path for path in paths if _read_cell(path)["method"] == "single"]
+            parts.append(seed_scores(single, CONTROLS[control]).assign(method=control))
+    return pd.concat(parts, ignore_index=True) if parts else seed_scores([])
+
+
 def check_complete(
-    scores: pd.DataFrame, methods: Sequence[str], corpora: Sequence[str], profiles: Sequence[str]
+    scores: pd.DataFrame,
+    methods: Sequence[str],
+    corpora: Sequence[str],
+    profiles: Sequence[str],
+    without: Mapping[str, Collection[str]] | None = None,
 ) -> None:
     """Refuse rows with holes, cells that nobody asked for, methods without a row, and seeds that differ.
+
+    ``without`` names the corpora that a method cannot have: a multimodal one where there are no turns.
 
     Raises
     ------
@@ -105,13 +141,20 @@ def check_complete(
             raise StoreError(
                 f"a cell of {column} {extra[0]!r} is given, but the table was asked for {', '.join(asked)}"
             )
-    unbuilt = [method for method in methods if method not in set(scores["method"])]
+    without = without or {}
+    unbuilt = [
+        method
+        for method in methods
+        if method not in set(scores["method"]) and set(corpora) - set(without.get(method, ()))
+    ]
     if unbuilt:
         raise StoreError(f"no cell of method {unbuilt[0]!r} is given; build its runs or take it out of the table")
     seeds_of = scores.groupby(CELL)["seed"].agg(lambda seeds: tuple(sorted(seeds))).to_dict()
     first: tuple[int, ...] | None = None
     for experiment, method in scores[["experiment", "method"]].drop_duplicates().itertuples(index=False):
         for corpus in corpora:
+            if corpus in without.get(method, ()):
+                continue
             for profile in profiles:
                 cell = "/".join((experiment, method, corpus, profile))
                 seeds = seeds_of.get((experiment, method, corpus, profile))
@@ -123,9 +166,13 @@ def check_complete(
 
 
 def with_overall(scores: pd.DataFrame) -> pd.DataFrame:
-    """Add, for every seed, the mean over corpora per profile, and the mean of those over profiles (Table I)."""
+    """Add, for every seed, the mean over corpora per profile, and the mean of those over profiles (Table I).
+
+    A row that lacks a corpus has no such means: they could not be held against the other rows'.
+    """
     row = ["experiment", "method"]
-    by_profile = scores.groupby([*row, "profile", "seed"], sort=False)["percent"].mean().reset_index()
+    added_to = scores[scores.groupby(row)["corpus"].transform("nunique") == scores["corpus"].nunique()]
+    by_profile = added_to.groupby([*row, "profile", "seed"], sort=False)["percent"].mean().reset_index()
     over_all = by_profile.groupby([*row, "seed"], sort=False)["percent"].mean().reset_index()
     added = [by_profile.assign(corpus=OVERALL), over_all.assign(corpus=OVERALL, profile=OVERALL)]
     return pd.concat([scores[[*CELL, "seed", "percent"]], *added], ignore_index=True)

@@ -9,6 +9,7 @@ from serflow.studies.dlc import paper
 from serflow.studies.dlc.paper import OVERALL
 from serflow.studies.dlc.results import CELL
 
+NOT_APPLICABLE = "n/a"
 _EXPERIMENT_TITLES = {"exp1": "1", "exp2": "2"}
 
 
@@ -25,6 +26,8 @@ def ordered_rows(summary: pd.DataFrame, methods: Sequence[str]) -> list[tuple[st
     ranks = list(paper.method_titles())
     ranks += [method for method in methods if method not in ranks]
     built = {(str(row.experiment), str(row.method)) for row in summary.itertuples(index=False)}
+    # controls that come with the training of others are named by nobody and stand last
+    ranks += sorted({method for _, method in built} - set(ranks))
     return sorted(built, key=lambda row: (row[0], ranks.index(row[1])))
 
 
@@ -47,6 +50,8 @@ def table1(
 ) -> pd.DataFrame:
     """Return Table I: a row per experiment and method, a column per corpus and profile, UA in percent.
 
+    A cell that its corpus cannot have says ``n/a``: a multimodal method where utterances have no turns.
+
     Parameters
     ----------
     summary
@@ -61,6 +66,7 @@ def table1(
     for experiment, method in ordered_rows(summary, methods):
         line = {"Experiment": _EXPERIMENT_TITLES.get(experiment, experiment), "Method": paper.method_title(method)}
         for corpus, profile in table_columns(facts, profiles):
-            line[_heading(corpus, profile, facts)] = f"{means[experiment, method, corpus, profile]:.2f}"
+            mean = means.get((experiment, method, corpus, profile))
+            line[_heading(corpus, profile, facts)] = NOT_APPLICABLE if mean is None else f"{mean:.2f}"
         lines.append(line)
     return pd.DataFrame(lines)

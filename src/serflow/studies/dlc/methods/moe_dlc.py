@@ -6,13 +6,14 @@ from serflow.studies.dlc.catalog import MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
-    from serflow.studies.dlc.options import ModelOptions
+    from serflow.studies.dlc.options import Options
 
-METHOD = MethodInfo(title="MoE-DLC", needs_gate=True)
+METHOD = MethodInfo(title="MoE-DLC", routes=True)
 
 
-def build(sizes: "Sizes", options: "ModelOptions") -> "Network":
+def build(sizes: "Sizes", options: "Options") -> "Network":
     """Return the network."""
+    from serflow.studies.dlc.models import AcousticClassifier
     from serflow.studies.dlc.moe import MixtureOfExperts
 
-    return MixtureOfExperts(sizes, options)
+    return AcousticClassifier(MixtureOfExperts(sizes, options), sizes.n_classes, options)

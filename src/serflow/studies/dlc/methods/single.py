@@ -6,13 +6,14 @@ from serflow.studies.dlc.catalog import MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
-    from serflow.studies.dlc.options import ModelOptions
+    from serflow.studies.dlc.options import Options
 
 METHOD = MethodInfo(title="Single")
 
 
-def build(sizes: "Sizes", options: "ModelOptions") -> "Network":
+def build(sizes: "Sizes", options: "Options") -> "Network":
     """Return the network."""
+    from serflow.studies.dlc.models import AcousticClassifier
     from serflow.studies.dlc.single import SingleEncoder
 
-    return SingleEncoder(sizes, options)
+    return AcousticClassifier(SingleEncoder(sizes, options), sizes.n_classes, options)

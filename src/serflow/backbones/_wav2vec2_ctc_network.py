@@ -1,0 +1,97 @@
+"""wav2vec 2.0 with a CTC head through transformers, and greedy decoding of what it says."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from serflow.audio.waveform import FloatArray, check_waveform
+from serflow.backbones._batches import run_by_length
+from serflow.backbones._checkpoint import weights_error
+from serflow.backbones._hub import read_entries, read_pretrained, require_files
+from serflow.backbones._wav2vec2_network import Wav2Vec2Backbone
+from serflow.backbones.base import Transcript
+from serflow.errors import AudioError
+
+_NAME = "wav2vec2_ctc"
+_BATCH = 8
+
+
+def read_model(folder: Path) -> tuple[Any, dict[str, Any], list[str]]:
+    """Read a model's folder; return network, preprocessor and what each symbol adds to a transcript.
+
+    Special symbols (``<s>``, the blank) add nothing, the end of a word adds a blank.
+
+    Raises
+    ------
+    WeightsError
+        If a file is missing or damaged, or the model is not wav2vec 2.0 with a CTC head.
+    """
+    from transformers import Wav2Vec2ForCTC
+
+    require_files(folder, _NAME, "config.json", "preprocessor_config.json", "vocab.json")
+    preprocessor = read_entries(folder / "preprocessor_config.json", _NAME)
+    vocabulary = read_entries(folder / "vocab.json", _NAME)
+    # the embedding of masked frames is used in training alone
+    model = read_pretrained(folder, _NAME, Wav2Vec2ForCTC, spared=("wav2vec2.masked_spec_embed",))
+    options = folder / "tokenizer_config.json"
+    delimiter = (read_entries(options, _NAME) if options.is_file() else {}).get("word_delimiter_token", "|")
+    n_symbols, blank = model.config.vocab_size, model.config.pad_token_id
+    if sorted(map(str, vocabulary.values())) != sorted(map(str, range(n_symbols))) or blank not in range(n_symbols):
+        raise weights_error(
+            folder / "vocab.json", _NAME, f"does not number the network's {n_symbols} symbols, blank {blank} among them"
+        )
+    if delimiter not in vocabulary:
+        raise weights_error(folder / "vocab.json", _NAME, f"has no end of a word ({delimiter})")
+    symbols = [""] * len(vocabulary)
+    for symbol, place in vocabulary.items():
+        special = len(symbol) > 2 and symbol[0] in "<[" and symbol[-1] in ">]"
+        symbols[place] = " " if symbol == delimiter else "" if special else symbol.lower()
+    symbols[blank] = ""
+    return model, preprocessor, symbols
+
+
+class Wav2Vec2Recogniser(Wav2Vec2Backbone):
+    """wav2vec 2.0 with a CTC head over utterances; see `Recogniser`.
+
+    No language model: the best symbol of each frame, repetitions and blanks left out (Graves et al., ICML 2006).
+    As the network normalises over time, only utterances of one length share a batch.
+    """
+
+    def __init__(
+        self, model: Any, preprocessor: dict[str, Any], symbols: Sequence[str], device: torch.device, precision: str
+    ) -> None:
+        super().__init__(model.wav2vec2, preprocessor, device, precision)
+        self.head = model.to(device)
+        self.symbols = list(symbols)
+        self.description = {
+            **self.description,
+            "network": "wav2vec 2.0 with CTC",
+            "symbols": len(symbols),
+            "decoding": "greedy, no language model",
+            "confidence": "mean over frames of ln P(best symbol), 0 at most",
+        }
+
+    def transcribe(self, waveforms: Sequence[FloatArray]) -> list[Transcript]:
+        """Return the words of each; what is shorter than 25 ms is continued by zeros."""
+        for waveform in waveforms:
+            check_waveform(waveform)
+            if not np.isfinite(waveform).all():
+                raise AudioError("a waveform has samples that are NaN or infinite; read audio through the shards")
+        scores = run_by_length([self._prepare(each) for each in waveforms], _BATCH, self._log_probabilities)
+        return [self._decode(each) for each in scores]
+
+    @torch.inference_mode()
+    def _log_probabilities(self, waveforms: Tensor) -> Tensor:
+        with self._autocast():
+            logits: Tensor = self.head(waveforms.to(self.device)).logits
+        return torch.log_softmax(logits.float(), dim=2)
+
+    def _decode(self, scores: FloatArray) -> Transcript:
+        best = scores.argmax(axis=1)
+        text = "".join(self.symbols[symbol] for symbol, _ in groupby(best.tolist()))
+        return Transcript(" ".join(text.split()), float(scores.max(axis=1).mean(dtype=np.float64)))

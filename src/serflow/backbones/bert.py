@@ -1,0 +1,79 @@
+"""Small BERT (Devlin et al., NAACL 2019; Turc et al., arXiv 1908.08962): text to a row a token, in the hub's format."""
+
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serflow.backbones.base import Release
+
+if TYPE_CHECKING:
+    from serflow.backbones._bert_network import BertEncoder
+
+KIND = "text"
+
+
+def _release(layers: int) -> Release:
+    name = f"google/bert_uncased_L-{layers}_H-512_A-8"
+    return Release(
+        name=name.partition("/")[2],
+        address=f"https://huggingface.co/{name}",
+        digest=None,
+        size=None,
+        licence="Apache-2.0",
+        trained_on="English Wikipedia, BookCorpus",
+        # the revision could not be looked up where this was written; the record keeps the digest of what came
+        hub=(name, "main"),
+    )
+
+
+RELEASES = (_release(4), _release(8))
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def write_stand_in(folder: Path, seed: int) -> Path:
+    """Write one layer of 512 columns with random weights in the hub's format.
+
+    Its vocabulary is the words of the stand-in corpora and all letters, so that any English text can be written.
+    """
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from serflow.backbones._hub import silence_transformers
+    from serflow.synthetic.scripts import CREMA_D, ENGLISH, RAVDESS
+
+    silence_transformers()
+    sentences = (*ENGLISH, *RAVDESS.values(), *CREMA_D.values())
+    letters = string.ascii_lowercase + string.digits
+    words = sorted({word.lower() for sentence in sentences for word in sentence.split()} - set(letters))
+    pieces = (*_SPECIAL, *string.punctuation, *letters, *(f"##{letter}" for letter in letters), *words)
+    config = BertConfig(
+        vocab_size=len(pieces),
+        hidden_size=512,
+        num_hidden_layers=1,
+        num_attention_heads=8,
+        intermediate_size=256,
+        max_position_embeddings=128,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+    return folder
+
+
+def load(path: Path, device: str, precision: str) -> "BertEncoder":
+    """Load the folder of a model; see `serflow.backbones.base.load_text_encoder`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device.
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._bert_network import BertEncoder, read_model
+    from serflow.devices import resolve_device
+
+    model, tokenizer = read_model(path)
+    return BertEncoder(model, tokenizer, resolve_device(device, "backbones.bert.device"), precision)

@@ -1,0 +1,86 @@
+"""wav2vec 2.0 with a CTC head (Baevski et al., NeurIPS 2020): a recogniser of English, in the hub's format."""
+
+import json
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serflow.backbones.base import Release
+
+if TYPE_CHECKING:
+    from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Recogniser
+
+KIND = "recogniser"
+
+RELEASES = (
+    Release(
+        name="wav2vec2-base-960h",
+        address="https://huggingface.co/facebook/wav2vec2-base-960h",
+        digest=None,
+        size=None,
+        licence="Apache-2.0",
+        trained_on="LibriSpeech 960 h",
+        # the revision could not be looked up where this was written; the record keeps the digest of what came
+        hub=("facebook/wav2vec2-base-960h", "main"),
+    ),
+)
+
+# the release's symbols: blank, three that never stand in a transcript, the end of a word, then letters
+_SYMBOLS = ("<pad>", "<s>", "</s>", "<unk>", "|", *string.ascii_uppercase, "'")
+
+
+def write_stand_in(folder: Path, seed: int) -> Path:
+    """Write a narrow network of two layers with random weights in the hub's format; it says letters at random."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+
+    from serflow.backbones._hub import silence_transformers
+
+    silence_transformers()
+    config = Wav2Vec2Config(
+        vocab_size=len(_SYMBOLS),
+        pad_token_id=0,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=128,
+        conv_dim=(32,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Wav2Vec2ForCTC(config)
+        # as it is drawn, the head hardly tells one frame from another
+        model.lm_head.weight.data.normal_(0, 1)
+        model.save_pretrained(folder)
+    preprocessor = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": 16_000,
+        "padding_value": 0.0,
+        "do_normalize": True,
+        "return_attention_mask": False,
+    }
+    vocabulary = {symbol: place for place, symbol in enumerate(_SYMBOLS)}
+    for name, content in (("preprocessor_config", preprocessor), ("vocab", vocabulary)):
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return folder
+
+
+def load(path: Path, device: str, precision: str) -> "Wav2Vec2Recogniser":
+    """Load the folder of a model; see `serflow.backbones.base.load_recogniser`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device.
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Recogniser, read_model
+    from serflow.devices import resolve_device
+
+    model, preprocessor, symbols = read_model(path)
+    device_found = resolve_device(device, "backbones.wav2vec2_ctc.device")
+    return Wav2Vec2Recogniser(model, preprocessor, symbols, device_found, precision)

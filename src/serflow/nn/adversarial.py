@@ -1,0 +1,50 @@
+"""Adversarial training: gradient reversal with its ramp (Ganin et al., 2016), and clipping of a critic's weights."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, strength: float) -> Tensor:
+        ctx.strength = strength
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.strength * gradients[0], None
+
+
+class GradientReversal(nn.Module):
+    """Identity whose gradient is ``-strength`` times what comes back; ``strength`` is set by the training."""
+
+    def __init__(self, strength: float = 1.0) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return ``values``, of any shape."""
+        reversed_: Tensor = _Reverse.apply(values, self.strength)  # type: ignore[no-untyped-call]
+        return reversed_
+
+
+def reversal_ramp(progress: float) -> float:
+    """Return ``2 / (1 + exp(-10 p)) - 1`` of the progress, 0 to 1 (Ganin et al., 2016, section 5.2.2)."""
+    return 2.0 / (1.0 + math.exp(-10.0 * min(progress, 1.0))) - 1.0
+
+
+def set_reversal_strength(network: nn.Module, strength: float) -> None:
+    """Set the strength of every `GradientReversal` of a network."""
+    for module in network.modules():
+        if isinstance(module, GradientReversal):
+            module.strength = strength
+
+
+@torch.no_grad()
+def clip_weights(module: nn.Module, limit: float) -> None:
+    """Clip all weights of a module to ``-limit .. limit`` in place (Arjovsky et al., 2017, algorithm 1)."""
+    for parameter in module.parameters():
+        parameter.clamp_(-limit, limit)

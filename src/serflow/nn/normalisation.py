@@ -1,0 +1,44 @@
+"""Batch normalisation over the frames of utterances; padding does not count."""
+
+import torch
+from torch import Tensor, nn
+
+
+class MaskedBatchNorm(nn.Module):
+    """Normalise each map over all frames of a batch, with a learnt scale and shift; running statistics at test time.
+
+    Parameters
+    ----------
+    dim
+        Number of maps.
+    momentum
+        Share of a batch in the running statistics.
+    eps
+        Added to variances.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, dim: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("variance", torch.ones(dim))
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Normalise ``frames`` ``(batch, frames, dim)`` where ``mask`` ``(batch, frames, 1)`` is 1, else zero."""
+        mask = mask.to(frames.dtype)
+        if self.training:
+            count = mask.sum()
+            mean = (frames * mask).sum((0, 1)) / count
+            variance = ((frames - mean).square() * mask).sum((0, 1)) / count
+            with torch.no_grad():
+                self.mean.lerp_(mean.to(self.mean.dtype), self.momentum)
+                self.variance.lerp_(variance.to(self.variance.dtype), self.momentum)
+        else:
+            mean, variance = self.mean, self.variance
+        return ((frames - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias) * mask

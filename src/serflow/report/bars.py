@@ -1,0 +1,154 @@
+"""Bars around zero: panels below each other, groups side by side, one bar a series, with a reference beside each."""
+
+import math
+import textwrap
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from serflow.report.style import COLOURS, FAINT, INK
+
+_SLOT, _GROUP_GAP, _PANEL_HEIGHT = 0.26, 1.4, 2.1
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP_HEIGHT = 0.8, 0.25, 0.98, 0.75, 0.95
+_LEGEND_ENTRY, _LEGEND_LINE, _NOTE_CHARACTER, _NOTE_LINE = 1.6, 0.2, 0.062, 0.16
+_MIN_WIDTH, _MIN_PITCH = 6.4, 1.1
+_BAR = 0.82
+# with a reference in the slot the bar is narrower and stands to its left
+_BAR_BESIDE, _BAR_SHIFT, _MARKER_SHIFT = 0.62, -0.13, 0.36
+_BAND = "#f6f6f6"
+_TICK_STEPS = [1, 2, 5, 10]
+_MARKER: dict[str, Any] = {
+    "linestyle": "none", "marker": "D", "markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": INK,
+    "markeredgewidth": 1.0,
+}  # fmt: skip
+
+
+class Series(NamedTuple):
+    """How the bars of a series look: legend entry, place of the colour in the palette, and whether they are striped."""
+
+    label: str
+    colour: int
+    striped: bool = False
+
+
+def _fill(series: Series) -> dict[str, Any]:
+    """Return the fill of a series; once the palette is used up, bars are open."""
+    cycle, place = divmod(series.colour, len(COLOURS))
+    colour = COLOURS[place]
+    face, ink = ("white", colour) if cycle % 2 else (colour, "white")
+    hatch = {"hatch": "/////"} if series.striped else {}
+    return {"facecolor": face, "edgecolor": ink, "linewidth": 1.2 if cycle % 2 else 0.0, **hatch}
+
+
+def _signed(value: float, _: int) -> str:
+    return "0" if abs(value) < 1e-9 else f"{value:+g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _draw_group(axes: Axes, group: pd.DataFrame, first: float, shown: Mapping[str, Series], beside: bool) -> None:
+    found = {row.series: row for row in group.itertuples(index=False)}
+    for place, (name, series) in enumerate(shown.items()):
+        row = found.get(name)
+        if row is None:
+            axes.annotate(
+                "n/a", (first + place, 0.0), xytext=(0, 2), textcoords="offset points",
+                fontsize=6.5, color=FAINT, ha="center", va="bottom",
+            )  # fmt: skip
+            continue
+        x = first + place + (_BAR_SHIFT if beside else 0.0)
+        axes.bar(x, row.value, _BAR_BESIDE if beside else _BAR, zorder=2, **_fill(series))
+        if not math.isnan(row.spread):
+            axes.errorbar(x, row.value, row.spread, color=INK, elinewidth=1.0, capsize=2.2, capthick=1.0, zorder=4)
+        if not math.isnan(row.reference):
+            axes.plot(first + place + _MARKER_SHIFT, row.reference, zorder=5, **_MARKER)
+
+
+def _draw_panel(
+    axes: Axes, panel: pd.DataFrame, groups: Mapping[str, str], series: Mapping[str, Series], pitch: float, beside: bool
+) -> None:
+    """Draw the groups of a panel, their middles ``pitch`` slots apart."""
+    present = set(panel["series"])
+    shown = {name: look for name, look in series.items() if name in present}
+    centres = [number * pitch for number in range(len(groups))]
+    for centre in centres[1::2]:
+        axes.axvspan(centre - pitch / 2, centre + pitch / 2, color=_BAND, linewidth=0, zorder=0)
+    for centre, group in zip(centres, groups, strict=True):
+        _draw_group(axes, panel[panel["group"] == group], centre - (len(shown) - 1) / 2, shown, beside)
+    axes.axhline(0.0, color=INK, linewidth=1.0, zorder=3)
+    axes.set_xticks(centres, list(groups.values()), color=INK, fontsize=9)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-pitch / 2, (len(groups) - 0.5) * pitch)
+    axes.spines["bottom"].set_visible(False)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_TICK_STEPS))
+    axes.yaxis.set_major_formatter(FuncFormatter(_signed))
+
+
+def draw_bars(
+    bars: pd.DataFrame,
+    *,
+    panels: Mapping[str, str],
+    groups: Mapping[str, str],
+    series: Mapping[str, Series],
+    title: str,
+    quantity: str,
+    note: str,
+    reference: str,
+) -> Figure:
+    """Draw grouped bars; a series that a group lacks is marked ``n/a`` there.
+
+    Parameters
+    ----------
+    bars
+        Columns panel, group, series, value, spread (half the length of the error bar; NaN: none), reference (of
+        another's value, drawn as a mark beside the bar; NaN: none).
+    panels, groups
+        Headings of the panels and labels of the groups, by their names in ``bars``, in order.
+    series
+        Legend entries and looks by name, in order. A panel leaves room for the series that it has.
+    title, quantity, note, reference
+        Heading of the figure, label of the vertical axis, small print below, and legend entry of the marks.
+    """
+    span = max((bars.loc[bars["panel"] == panel, "series"].nunique() for panel in panels), default=1) or 1
+    beside = bool(bars["reference"].notna().any())
+    pitch = max((span + _GROUP_GAP) * _SLOT, _MIN_PITCH)
+    width = max(_LEFT + len(groups) * pitch + _RIGHT, _MIN_WIDTH)
+    inner = width - _LEFT - _RIGHT
+    pitch = inner / len(groups) / _SLOT
+    handles: list[Any] = [Patch(label=look.label, **_fill(look)) for look in series.values()]
+    handles += [Line2D([], [], label=reference, **_MARKER)] if beside else []
+    legend_columns = max(1, min(len(handles), int(inner / _LEGEND_ENTRY)))
+    small_print = textwrap.wrap(note, int(inner / _NOTE_CHARACTER), break_on_hyphens=False)
+    top = _TOP + _LEGEND_LINE * math.ceil(len(handles) / legend_columns)
+    bottom = _BOTTOM + _NOTE_LINE * len(small_print)
+    height = top + len(panels) * (_PANEL_HEIGHT + _GAP_HEIGHT) - _GAP_HEIGHT + bottom
+    figure = Figure(figsize=(width, height))
+    column = figure.subplots(
+        len(panels),
+        1,
+        sharey=True,
+        squeeze=False,
+        gridspec_kw={
+            "left": _LEFT / width,
+            "right": 1 - _RIGHT / width,
+            "top": 1 - top / height,
+            "bottom": bottom / height,
+            "hspace": _GAP_HEIGHT / _PANEL_HEIGHT,
+        },
+    )[:, 0]
+    for axes, (panel, heading) in zip(column, panels.items(), strict=True):
+        _draw_panel(axes, bars[bars["panel"] == panel], groups, series, pitch, beside)
+        axes.set_title(heading, pad=8)
+        axes.set_ylabel(quantity, color=FAINT, labelpad=6)
+    left = _LEFT / width
+    figure.text(left, 1 - 0.22 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="top")
+    figure.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(left, 1 - 0.52 / height), ncols=legend_columns,
+        handlelength=1.6, columnspacing=1.6, borderpad=0, borderaxespad=0, labelspacing=0.45,
+    )  # fmt: skip
+    figure.text(left, 0.14 / height, "\n".join(small_print), fontsize=7.5, color=FAINT, va="bottom", linespacing=1.4)
+    return figure

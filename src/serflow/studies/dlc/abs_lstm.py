@@ -1,0 +1,167 @@
+"""The attentive skip-connected LSTM of HFFN (Mai, Hu and Xing, ACL 2019, section 3.3), as their code has it.
+
+A step is a handful of operations on a few values, so that their number is what takes time: state and cell are kept side
+by side, both attentions are one matrix product, and gradients are computed by hand, step by step backwards, without
+recording each operation (`benchmarks/training_step.py`). A test compares them with numerical ones.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+UNITS = 3
+CELL_ATTENTION = 5
+OUTPUT_ATTENTION = 5
+"""Width of the attention over outputs; neither the paper nor the description of the code gives it."""
+MEMORY = 3
+"""States that a step looks back on."""
+
+
+def hard_sigmoid(values: Tensor) -> Tensor:
+    """Return ``0.2 x + 0.5`` within 0 and 1: Keras's, whose slope is not torch's."""
+    return (0.2 * values + 0.5).clamp(0.0, 1.0)
+
+
+class _Recurrence(torch.autograd.Function):
+    """All steps of one direction.
+
+    ``seen`` ``(batch, steps, 2 * width + 4 * units)`` holds what the inputs add to the attentions and to the gates,
+    these as 0.2 of the sum plus 0.5; ``on_kept`` ``(2 * units, 2 * width)`` and ``on_state`` ``(units, 4 * units)`` are
+    what the kept states and cells, and the attended state, are multiplied by.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, seen: Tensor, on_kept: Tensor, on_state: Tensor) -> Tensor:
+        batch, n_steps, _ = seen.shape
+        units, width = on_state.shape[0], on_kept.shape[1] // 2
+        kept = seen.new_zeros(batch, MEMORY + n_steps, 2 * units)
+        attention_shares, gate_shares = torch.split(seen, [2 * width, 4 * units], 2)
+        saved: list[list[Tensor]] = [[] for _ in range(4)]
+        for step, (share, gate_share) in enumerate(
+            zip(attention_shares.unsqueeze(2).unbind(1), gate_shares.unbind(1), strict=True)
+        ):
+            last = kept[:, step : step + MEMORY]
+            hidden = torch.tanh(last @ on_kept + share)
+            norms = torch.linalg.vector_norm(hidden.view(batch, MEMORY, 2, width), dim=3, keepdim=True)
+            attention = torch.softmax(norms, dim=1)
+            attended = (attention * last.view(batch, MEMORY, 2, units)).sum(1)
+            state, cell = attended.relu().unbind(1)
+            gates = torch.addmm(gate_share, state, on_state)
+            i, f, o, candidate = torch.split(gates.clamp(0.0, 1.0), units, 1)
+            cell = torch.addcmul(f * cell, i, candidate)
+            torch.mul(o, torch.tanh(cell), out=kept[:, step + MEMORY, :units])
+            kept[:, step + MEMORY, units:] = cell
+            for values, value in zip(saved, (hidden, attention, attended, gates), strict=True):
+                values.append(value)
+        ctx.save_for_backward(kept, on_kept, on_state, *(torch.stack(values) for values in saved))
+        return kept[:, MEMORY:, :units].contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        kept, on_kept, on_state, hidden, attention, attended, gates = ctx.saved_tensors
+        n_steps, batch, _, doubled = hidden.shape
+        units, width = on_state.shape[0], doubled // 2
+        # of all steps at once: what does not depend on the gradients
+        last = kept.unfold(1, MEMORY, 1)[:, :n_steps].permute(1, 0, 3, 2).reshape(n_steps, batch, MEMORY, 2, units)
+        before = attended.relu()
+        open_gates = gates.clamp(0.0, 1.0)
+        passing = ((gates >= 0.0) & (gates <= 1.0)).to(gates.dtype)
+        squashed = torch.tanh(kept[:, MEMORY:, units:]).transpose(0, 1)
+        norms = torch.linalg.vector_norm(hidden.view(n_steps, batch, MEMORY, 2, width), dim=4, keepdim=True)
+        # zero where the norm is: its gradient there is none
+        direction = hidden.view(n_steps, batch, MEMORY, 2, width) / norms.clamp(min=torch.finfo(norms.dtype).tiny)
+        direction = direction * (1.0 - hidden.square()).view_as(direction)
+        positive = (attended > 0.0).to(attended.dtype)
+        i, f, o, candidate = (part.unbind(0) for part in torch.split(open_gates, units, 2))
+        through_cell = (torch.stack(o) * (1.0 - squashed.square())).unbind(0)
+
+        on_all = torch.zeros_like(kept)
+        on_all[:, MEMORY:, :units] = gradients[0]
+        on_gates, on_attention = torch.empty_like(gates), torch.empty_like(hidden)
+        for step in reversed(range(n_steps)):
+            on_h, on_cell = torch.split(on_all[:, step + MEMORY], units, 1)
+            on_cell = torch.addcmul(on_cell, on_h, through_cell[step])
+            parts = (
+                on_cell * candidate[step], on_cell * before[step, :, 1], on_h * squashed[step], on_cell * i[step],
+            )  # fmt: skip
+            torch.mul(torch.cat(parts, 1), passing[step], out=on_gates[step])
+            on_before = torch.stack([on_gates[step] @ on_state.T, on_cell * f[step]], 1) * positive[step]
+            spread = on_before.unsqueeze(1)
+            weighed = attention[step] * (last[step] * spread).sum(3, keepdim=True)
+            on_norms = weighed - attention[step] * weighed.sum(1, keepdim=True)
+            torch.mul(on_norms, direction[step], out=on_attention[step].view(batch, MEMORY, 2, width))
+            on_last = (attention[step] * spread).view(batch, MEMORY, 2 * units)
+            on_all[:, step : step + MEMORY] += on_last + on_attention[step] @ on_kept.T
+        on_seen = torch.cat([on_attention.sum(2), on_gates], dim=2).transpose(0, 1)
+        return (
+            on_seen,
+            last.reshape(-1, 2 * units).T @ on_attention.reshape(-1, doubled),
+            before[:, :, 0].reshape(-1, units).T @ on_gates.reshape(-1, 4 * units),
+        )
+
+
+class AbsLstm(nn.Module):
+    """Bidirectional LSTM whose steps attend to their last three states.
+
+    With ``a = softmax_j ||tanh([h_j; x] A_h)||`` over the last three, the state before a step is
+    ``ReLU(sum_j a_j h_j)``; cells likewise, with ``A_c``. Gates and candidate are ``hard_sigmoid(x W + h U)``, without
+    bias. An output is ``elu(s h)`` with the score ``s = hard_sigmoid([h; x] A_1 + b_1) A_2``. Both directions share all
+    weights. States before the first step are zero.
+
+    Parameters
+    ----------
+    in_dim
+        Values of an input.
+    units
+        Units a direction.
+    """
+
+    def __init__(self, in_dim: int, units: int = UNITS) -> None:
+        super().__init__()
+        self.units = units
+        self.state_attention = nn.Parameter(torch.empty(units + in_dim, units))
+        self.cell_attention = nn.Parameter(torch.empty(units + in_dim, CELL_ATTENTION))
+        self.input_weights = nn.Parameter(torch.empty(in_dim, 4 * units))
+        self.state_weights = nn.Parameter(torch.empty(units, 4 * units))
+        self.output_attention = nn.Parameter(torch.empty(units + in_dim, OUTPUT_ATTENTION))
+        self.output_bias = nn.Parameter(torch.zeros(OUTPUT_ATTENTION))
+        self.output_score = nn.Parameter(torch.empty(OUTPUT_ATTENTION, 1))
+        for parameter in self.parameters():
+            if parameter.dim() == 2:
+                nn.init.xavier_uniform_(parameter)
+
+    def _attentions(self, part: slice) -> tuple[Tensor, Tensor]:
+        """Return rows of both attentions, of one width: the narrower is filled up with zeros."""
+        width = max(self.units, CELL_ATTENTION)
+        one, other = (
+            F.pad(weights[part], (0, width - weights.shape[1]))
+            for weights in (self.state_attention, self.cell_attention)
+        )
+        return one, other
+
+    def run(self, inputs: Tensor) -> Tensor:
+        """Return the states of one direction, ``(batch, steps, units)``, of inputs ``(batch, steps, in_dim)``."""
+        width = max(self.units, CELL_ATTENTION)
+        state_share, cell_share = self._attentions(slice(self.units, None))
+        on_input = torch.cat([state_share, cell_share, 0.2 * self.input_weights], dim=1)
+        offset = F.pad(torch.full((4 * self.units,), 0.5, device=inputs.device), (2 * width, 0))
+        on_states, on_cells = self._attentions(slice(self.units))
+        on_kept = torch.cat([F.pad(on_states, (0, width)), F.pad(on_cells, (width, 0))])
+        # in full precision, whatever the caller computes in: the steps add up
+        with torch.autocast(inputs.device.type, enabled=False):
+            seen = inputs.to(on_input.dtype) @ on_input + offset.to(on_input.dtype)
+            states: Tensor = _Recurrence.apply(seen, on_kept, 0.2 * self.state_weights)  # type: ignore[no-untyped-call]
+        return states
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return ``(batch, steps, 2 * units)`` of inputs ``(batch, steps, in_dim)``."""
+        both = torch.cat([inputs, inputs.flip(1)])
+        states = self.run(both)
+        hidden = hard_sigmoid(
+            torch.cat([states, both.to(states.dtype)], dim=2) @ self.output_attention + self.output_bias
+        )
+        found = F.elu((hidden @ self.output_score) * states)
+        forwards, backwards = found.chunk(2)
+        return torch.cat([forwards, backwards.flip(1)], dim=2)

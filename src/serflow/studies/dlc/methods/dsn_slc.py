@@ -1,0 +1,19 @@
+"""DSN-SLC: a Domain Separation Network, each batch drawn evenly from the noise conditions (section VI-B.3)."""
+
+from typing import TYPE_CHECKING
+
+from serflow.studies.dlc.catalog import MethodInfo
+
+if TYPE_CHECKING:
+    from serflow.studies.dlc.models import Network, Sizes
+    from serflow.studies.dlc.options import Options
+
+METHOD = MethodInfo(title="DSN-SLC", experiments=("exp2",), routes=True, batches="balanced")
+
+
+def build(sizes: "Sizes", options: "Options") -> "Network":
+    """Return the network."""
+    from serflow.studies.dlc.dsn import DomainSeparation
+    from serflow.studies.dlc.models import AcousticClassifier
+
+    return AcousticClassifier(DomainSeparation(sizes, options), sizes.n_classes, options)

@@ -1,0 +1,132 @@
+# Transcripts: speech, clean or noisy -> words -> token embeddings. For the multimodal methods.
+
+
+rule fetch_deepspeech:
+    """Fetch DeepSpeech's engine, pinned by digest."""
+    output:
+        engine="resources/deepspeech/libdeepspeech.so",
+    log:
+        "results/logs/fetch_deepspeech.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=minutes(15),
+    params:
+        code=code("stages.fetch_deepspeech"),
+    message:
+        "Fetch the engine of DeepSpeech 0.9.3"
+    shell:
+        "python -m serflow.stages.fetch_deepspeech --engine {output.engine} --log {log}"
+
+
+rule transcribe:
+    """Recognise the words of one shard in one condition."""
+    input:
+        unpack(noise_inputs),
+        unpack(recogniser_inputs),
+        audio="results/audio/{corpus}/{shard}.parquet",
+        utterances="results/corpora/{corpus}/utterances.parquet",
+    output:
+        transcripts="results/transcripts/{recogniser}/{corpus}/{condition}/{shard}.parquet",
+    log:
+        "results/logs/transcribe/{recogniser}/{corpus}/{condition}/{shard}.log",
+    benchmark:
+        "results/benchmarks/transcribe/{recogniser}/{corpus}/{condition}/{shard}.tsv"
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(120),
+        gpu=recogniser_gpus,
+    params:
+        recogniser=recogniser_options,
+        noise=noise_options,
+        code=lambda wildcards: code(
+            "stages.transcribe", *recogniser_modules(wildcards.recogniser)
+        ),
+    message:
+        "Transcribe {wildcards.corpus} with {wildcards.recogniser}, {wildcards.condition}, shard {wildcards.shard}"
+    shell:
+        "python -m serflow.stages.transcribe --recogniser {wildcards.recogniser} {params.recogniser}"
+        " --corpus {wildcards.corpus} --condition {wildcards.condition} --audio {input.audio} {params.noise}"
+        " --utterances {input.utterances} --code {params.code} --transcripts {output.transcripts} --log {log}"
+
+
+rule embed_text:
+    """Embed the transcripts of one shard with BERT: a row a token."""
+    input:
+        transcripts="results/transcripts/{recogniser}/{corpus}/{condition}/{shard}.parquet",
+        weights="resources/weights/bert.json",
+    output:
+        frames=f"results/features/{TEXT_FEATURE}{{recogniser}}/{{corpus}}/{{condition}}/{{shard}}.parquet",
+    log:
+        "results/logs/embed_text/{recogniser}/{corpus}/{condition}/{shard}.log",
+    benchmark:
+        "results/benchmarks/embed_text/{recogniser}/{corpus}/{condition}/{shard}.tsv"
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
+        gpu=lambda wildcards: int(wants_gpu(CONFIG.backbones["bert"].device)),
+    params:
+        options=as_json(backbone_options("bert")),
+        code=code("stages.embed_text", "backbones.bert"),
+    message:
+        "Embed the words that {wildcards.recogniser} found in {wildcards.corpus}, {wildcards.condition}, shard {wildcards.shard}"
+    shell:
+        f"python -m serflow.stages.embed_text --feature {TEXT_FEATURE}{{wildcards.recogniser}}"
+        " --transcripts {input.transcripts} --weights {input.weights} --options {params.options:q}"
+        " --code {params.code} --frames {output.frames} --log {log}"
+
+
+rule tabulate_wer:
+    """Word and character error rates by corpus, condition, type of noise and SNR."""
+    input:
+        transcripts=wer_shards,
+        plans=expand(
+            "results/noise/{corpus}/{profile}.parquet",
+            corpus=CONFIG.dlc_multimodal_corpora(),
+            profile=CONFIG.dlc.profiles,
+        ),
+    output:
+        table=report(
+            "results/transcripts/{recogniser}/wer.csv",
+            caption="../report/wer.rst",
+            category="Transcripts",
+            labels={"what": "{recogniser}", "beside the paper": "no"},
+        ),
+    log:
+        "results/logs/tabulate_wer/{recogniser}.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        code=code("stages.tabulate_wer"),
+    message:
+        "Count the errors of {wildcards.recogniser}"
+    shell:
+        "python -m serflow.stages.tabulate_wer --transcripts {input.transcripts} --plans {input.plans}"
+        " --code {params.code} --table {output.table} --log {log}"
+
+
+# As with features, a store's folder is a target: `snakemake --cores 8 results/transcripts/deepspeech/iemocap/h1`.
+for corpus in CONFIG.dlc_multimodal_corpora():
+    for condition in CONFIG.conditions():
+
+        rule:
+            name:
+                f"results/transcripts/{CONFIG.dlc.asr}/{corpus}/{condition}"
+            input:
+                transcript_shards(CONFIG.dlc.asr, corpus, condition),
+            message:
+                f"The transcripts of {corpus}, {condition}, are there; look at them with `serflow inspect`"
