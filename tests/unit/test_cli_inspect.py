@@ -310,9 +310,9 @@ def test_weights_of_a_run_are_described(tmp_path):
 
 def test_any_other_kind_is_described_by_its_columns(tmp_path):
     table = pa.table({"utterance": ["a", "b", None], "score": [1.0, 2.0, None], "tokens": [[1], [2, 3], []]})
-    write_table(tmp_path / "x.parquet", table, kind="transcripts", metadata={"corpus": "emodb"})
+    write_table(tmp_path / "x.parquet", table, kind="gates", metadata={"corpus": "emodb"})
     found = as_json(tmp_path / "x.parquet")
-    assert found["kind"] == "transcripts"
+    assert found["kind"] == "gates"
     assert found["facts"]["corpus"] == "emodb"
     columns = {row[0]: row[1:] for row in found["tables"][0]["rows"]}
     assert columns["utterance"] == ["string", 1, "2 different: a (1), b (1)"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from deepspeech_parts import noise_bursts, random_model, shared_engine
+
 from serflow.backbones import _deepspeech_engine as engine_module
 from serflow.backbones._deepspeech_engine import Decoded, Model, open_engine
 from serflow.backbones._deepspeech_frontend import in_context, mfcc
@@ -249,7 +249,9 @@ def test_a_folder_has_one_model(engine, graph, tmp_path):
     (tmp_path / "other.pb").write_bytes(b"")
     with pytest.raises(WeightsError, match=r"2 files .pbmm or .pb"):
         load(tmp_path, "cpu", "fp32", engine=engine)
-    with pytest.raises(WeightsError, match=r"absent\.pbmm: no file or folder there; set backbones\.deepspeech\.weights"):
+    with pytest.raises(
+        WeightsError, match=r"absent\.pbmm: no file or folder there; set backbones\.deepspeech\.weights"
+    ):
         load(tmp_path / "absent.pbmm", "cpu", "fp32", engine=engine)
 
 

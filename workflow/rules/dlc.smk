@@ -260,7 +260,7 @@ rule describe_dlc_protocol:
     params:
         corpora=as_json(dlc_corpora()),
         labels=CONFIG.dlc.iemocap_labels,
-        settings=as_json(dlc_settings()),
+        settings=json.dumps(dlc_settings()),
         code=code("stages.describe_dlc_protocol"),
     message:
         "Write the protocol card of Table I"

@@ -213,7 +213,7 @@ def _fit(network: _Network, examples: Sequence[Sequence[_Example]], recipe: Reci
     n_batches = -(-len(examples) // _BATCH_SIZE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, recipe.epochs * n_batches)
     for epoch in progress(range(recipe.epochs), recipe.epochs, "training the stand-in recogniser", "epoch"):
-        chosen = [versions[rng.integers(len(versions))] for versions in examples]
+        chosen = [versions[int(rng.integers(len(versions)))] for versions in examples]
         for batch in _batches(chosen, rng):
             loss = _loss(network, batch, aligned=epoch < recipe.aligned_epochs)
             optimizer.zero_grad()

@@ -1,6 +1,5 @@
 """wav2vec 2.0 (Baevski et al., NeurIPS 2020) through transformers, from the folder of a model."""
 
-import importlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,26 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2Model
+from transformers import Wav2Vec2Model
 
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._batches import run_by_length
-from serflow.backbones._checkpoint import weights_error
+from serflow.backbones._hub import read_entries, read_pretrained, require_files
 from serflow.backbones.base import Output
 from serflow.devices import autocast
-from serflow.errors import SerflowError
-from serflow.files import read_json
 
 _BATCH = 8
 _EPSILON = 1e-7
 """Added to the variance of a waveform, as transformers' feature extractor does."""
-
-
-def silence_transformers() -> None:
-    """Keep transformers from writing to the terminal; what matters is raised."""
-    set_quiet: Any = importlib.import_module("transformers.utils.logging")
-    set_quiet.disable_progress_bar()
-    set_quiet.set_verbosity_error()
 
 
 def read_model(folder: Path) -> tuple[Any, dict[str, Any]]:
@@ -41,32 +31,10 @@ def read_model(folder: Path) -> tuple[Any, dict[str, Any]]:
     WeightsError
         If a file is missing or damaged, or the model is not wav2vec 2.0.
     """
-    if not folder.is_dir():
-        raise weights_error(
-            folder, "wav2vec2", "is no folder with config.json, model.safetensors and preprocessor_config.json"
-        )
-    try:
-        preprocessor = read_json(folder / "preprocessor_config.json")
-    except SerflowError as error:
-        raise weights_error(folder / "preprocessor_config.json", "wav2vec2", f"cannot be read ({error})") from error
-    silence_transformers()
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        if not isinstance(config, Wav2Vec2Config):
-            raise weights_error(folder / "config.json", "wav2vec2", f"is for {config.model_type}, not wav2vec2")
-        loaded: Any = Wav2Vec2Model.from_pretrained(
-            folder, config=config, local_files_only=True, output_loading_info=True
-        )
-    except SerflowError:
-        raise
-    except Exception as error:  # transformers and safetensors raise many kinds for files that they cannot read
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise weights_error(folder, "wav2vec2", f"cannot be loaded ({reason})") from error
-    model, loading = loaded
+    require_files(folder, "wav2vec2", "config.json", "preprocessor_config.json")
+    preprocessor = read_entries(folder / "preprocessor_config.json", "wav2vec2")
     # the embedding of masked frames is used in training alone
-    if missing := sorted(set(loading["missing_keys"]) - {"masked_spec_embed"}):
-        raise weights_error(folder, "wav2vec2", f"lacks {missing[0]} and {len(missing) - 1} more tensors")
-    return model.eval().requires_grad_(False), preprocessor
+    return read_pretrained(folder, "wav2vec2", Wav2Vec2Model, {"masked_spec_embed"}), preprocessor
 
 
 class Wav2Vec2Backbone:

@@ -28,7 +28,7 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     import torch
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-    from serflow.backbones._wav2vec2_network import silence_transformers
+    from serflow.backbones._hub import silence_transformers
 
     silence_transformers()
     config = Wav2Vec2Config(

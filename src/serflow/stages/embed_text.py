@@ -24,7 +24,7 @@ from serflow.transcripts.store import TRANSCRIPTS_KIND, iterate_transcripts
 log = logging.getLogger(__name__)
 _GROUP = 256
 """Texts given to the network at once; it batches those of about the same length."""
-_OF_THE_TRANSCRIPTS = ("recogniser", "language", "corpus", "condition", "shard", "n_shards", "rejected", "sources")
+_OF_THE_TRANSCRIPTS = ("recogniser", "language", "corpus", "condition", "shard", "n_shards", "rejected")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -47,6 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
         "transcripts": recognised_by,
         "synthetic": [*given["synthetic"], *(["weights"] if weights.synthetic else [])],
         "code": arguments.code,
+        "sources": {"transcripts": given["data_sha256"]},
         **{key: given[key] for key in _OF_THE_TRANSCRIPTS},
     }
     metadata["synthetic"] = list(dict.fromkeys(metadata["synthetic"]))

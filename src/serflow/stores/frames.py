@@ -42,6 +42,7 @@ FRAMES_SCHEMA = pa.schema(
 )
 ROW_GROUP = 64
 
+_SHARDS_OF_SOURCES = ("audio", "transcripts")
 _PER_SHARD = ("data_sha256", "shard", "sources", "rejected")
 
 
@@ -127,8 +128,12 @@ def iterate_frames(path: str | os.PathLike[str], expect: Mapping[str, Any] | Non
 
 
 def _comparable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what shards of one store have in common: parameters, code, weights, noise, but not the audio."""
-    sources = {f"source {key}": value for key, value in (metadata.get("sources") or {}).items() if key != "audio"}
+    """Return what shards of one store have in common: parameters, code, weights, noise, but not audio or transcripts."""
+    sources = {
+        f"source {key}": value
+        for key, value in (metadata.get("sources") or {}).items()
+        if key not in _SHARDS_OF_SOURCES
+    }
     return {**{key: value for key, value in metadata.items() if key not in _PER_SHARD}, **sources}
 
 

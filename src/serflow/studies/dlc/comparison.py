@@ -22,7 +22,7 @@ def _percent(value: float) -> str:
     return "" if pd.isna(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
-def _data_reasons(corpus: str, facts: Mapping[str, CorpusFacts], noise: NoiseFacts) -> list[str]:
+def data_reasons(corpus: str, facts: Mapping[str, CorpusFacts], noise: NoiseFacts) -> list[str]:
     """Say why results on a corpus, or on all of them, have no counterpart in the paper; empty if they have."""
     reasons = []
     if corpus == OVERALL:
@@ -44,7 +44,8 @@ def _data_reasons(corpus: str, facts: Mapping[str, CorpusFacts], noise: NoiseFac
     return reasons
 
 
-def _profile_reasons(profile: str, profiles: Sequence[str]) -> list[str]:
+def profile_reasons(profile: str, profiles: Sequence[str]) -> list[str]:
+    """Say why results in a profile, or in all of them, have no counterpart in the paper; empty if they have."""
     if profile == OVERALL:
         return [] if set(profiles) == set(_PAPER_PROFILES) else ["not the paper's three profiles"]
     return [] if profile in _PAPER_PROFILES else ["not a profile of the paper"]
@@ -110,7 +111,7 @@ def compare_table1(
                 continue
             mean, std, n_seeds = ours.loc[(experiment, method, corpus, profile)]
             reasons = [] if in_paper else ["not a row of the paper"]
-            reasons += _profile_reasons(profile, profiles) + _data_reasons(corpus, facts, noise)
+            reasons += profile_reasons(profile, profiles) + data_reasons(corpus, facts, noise)
             value = float("nan") if reasons else float(published[experiment, title, corpus, profile])
             lines.append(
                 {
@@ -152,7 +153,7 @@ def compare_noise_classifier(
             mean, std, n_seeds = ours.loc[(experiment, corpus, profile)]
             printed = (experiment, corpus, profile) in published.index
             reasons = ["not printed in the paper"] if not printed else []
-            reasons += _profile_reasons(profile, profiles) + _data_reasons(corpus, facts, noise)
+            reasons += profile_reasons(profile, profiles) + data_reasons(corpus, facts, noise)
             remarks = notes.get((experiment, "noise_classifier", corpus, profile), [])
             lines.append(
                 {

@@ -16,7 +16,7 @@ from serflow.report.bars import Series, draw_bars
 from serflow.report.corpora import CorpusFacts, NoiseFacts
 from serflow.studies.dlc import paper
 from serflow.studies.dlc.baselines import baseline, modality
-from serflow.studies.dlc.comparison import _data_reasons, _profile_reasons
+from serflow.studies.dlc.comparison import data_reasons, profile_reasons
 from serflow.studies.dlc.paper import OVERALL
 from serflow.studies.dlc.results import summarise
 from serflow.studies.dlc.tables import ordered_rows
@@ -127,7 +127,7 @@ def figure4_table(
             _check_seeds(scores, (experiment, method, corpus), against)
             key = (experiment, paper.method_title(method), corpus)
             built = list(gains.index)
-            reasons = _profile_reasons(OVERALL, built) + _data_reasons(corpus, facts, noise)
+            reasons = profile_reasons(OVERALL, built) + data_reasons(corpus, facts, noise)
             if not reasons and key not in published.index:
                 reasons.append("not a bar of the paper")
             without = [profile for profile in profiles if profile not in built]
