@@ -1,9 +1,9 @@
 """DeepSpeech through our recogniser against a bare call of its library, and a narrow beam against the published one.
 
-``python benchmarks/deepspeech.py --engine resources/deepspeech/libdeepspeech.so [--weights FILE] [--data DIR]``: without
-weights a model of random numbers, ``--hidden`` wide (the published one has 2048); DIR holds EmoDB (DIR/emodb), without it
-speech-like noise. Audio-seconds per second of processor time over all threads, all contenders in one run by turns. One
-JSON line a comparison; ``ratio`` is ours over the peer's, so above 1 ours is faster.
+``python benchmarks/deepspeech.py [--engine FILE] [--weights FILE] [--data DIR]``: the library is fetched if it is not
+there; without weights a model of random numbers, ``--hidden`` wide (the published one has 2048); DIR holds EmoDB
+(DIR/emodb), without it speech-like noise. Audio-seconds per second of processor time over all threads, all contenders
+in one run by turns. One JSON line a comparison; ``ratio`` is ours over the peer's, so above 1 ours is faster.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from serflow.backbones._deepspeech_frontend import N_INPUTS
 from serflow.backbones._deepspeech_graph import BLANK, AcousticModel, Affine, map_pb, write_pb
 from serflow.backbones.deepspeech import load
 from serflow.features.base import FloatArray
+from serflow.stages.fetch_deepspeech import main as fetch
 
 UNIT = "audio-s/core-s"
 REPEATS = 3
@@ -38,9 +39,14 @@ def random_model(n_hidden: int) -> AcousticModel:
         weights = rng.normal(0.0, scale * np.sqrt(2 / (n_in + n_out)), (n_in, n_out))
         return Affine(weights.astype(np.float32), np.zeros(n_out, np.float32))
 
-    dense = [layer(N_INPUTS, n_hidden), *(layer(n_hidden, n_hidden) for _ in range(3))]
-    lstm, output = layer(2 * n_hidden, 4 * n_hidden), layer(n_hidden, BLANK + 1, scale=30.0)
-    return AcousticModel(*dense[:3], lstm, dense[3], output)
+    return AcousticModel(
+        dense1=layer(N_INPUTS, n_hidden),
+        dense2=layer(n_hidden, n_hidden),
+        dense3=layer(n_hidden, n_hidden),
+        lstm=layer(2 * n_hidden, 4 * n_hidden),
+        dense5=layer(n_hidden, n_hidden),
+        output=layer(n_hidden, BLANK + 1, scale=30.0),
+    )
 
 
 def bare_call(engine: Path, graph: Path, beam_width: int) -> Callable[[npt.NDArray[np.int16]], str]:
@@ -112,7 +118,11 @@ def main() -> None:
         graph = arguments.weights or Path(folder) / "random.pbmm"
         if arguments.weights is None:
             graph.write_bytes(map_pb(write_pb(random_model(arguments.hidden), 32)))
-        compare(arguments.engine, graph, audio)
+        engine = arguments.engine
+        if not engine.exists():
+            engine = Path(folder) / engine.name
+            fetch(argparse.Namespace(engine=engine, wheel=None))
+        compare(engine, graph, audio)
 
 
 if __name__ == "__main__":

@@ -302,14 +302,30 @@ def test_what_the_library_prints_goes_to_the_log(engine, graph, capfd, caplog):
     assert capfd.readouterr().err == "standard error is as it was\n"
 
 
-def test_threads_of_the_library_may_use_all_processors_but_are_made_for_one(engine, graph):
-    allowed = os.sched_getaffinity(0)
-    before = {int(entry.name) for entry in Path("/proc/self/task").iterdir()}
-    with Model(engine, graph) as model:
-        model.decode(noise_bursts(16_000))
-        threads = {int(entry.name) for entry in Path("/proc/self/task").iterdir()}
-        assert all(os.sched_getaffinity(thread) == allowed for thread in threads)
-        assert len(threads - before) <= 3
+def test_threads_of_the_library_are_made_for_one_processor_and_may_use_all(engine, graph):
+    # in processes of their own: the library makes some threads only once
+    script = """
+        import os, sys
+        from pathlib import Path
+        import numpy as np
+        from serflow.backbones._deepspeech_engine import Model
+
+        engine, graph, n_processors = *map(Path, sys.argv[1:3]), int(sys.argv[3])
+        os.sched_setaffinity(0, range(os.cpu_count()))  # whatever this process was left with by other tests
+        allowed = set(sorted(os.sched_getaffinity(0))[:n_processors])
+        os.sched_setaffinity(0, allowed)
+        with Model(engine, graph) as model:
+            model.decode(np.ones(16_000, np.int16))
+            threads = [int(entry.name) for entry in Path("/proc/self/task").iterdir()]
+            assert all(os.sched_getaffinity(thread) == allowed for thread in threads)
+        print(len(threads))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(engine), str(graph)]
+    on_one, on_all = (
+        subprocess.run([*command, str(n)], check=True, timeout=60, capture_output=True, text=True).stdout
+        for n in (1, os.cpu_count())
+    )
+    assert on_one == on_all
 
 
 def _decode_in_child(connection, model, engine, graph):
@@ -370,10 +386,12 @@ def test_memory_of_a_model_is_freed(engine, tmp_path):
         gc.collect()
 
     use()
+    use()
     before = resident()
     for _ in range(6):
         use()
-    assert resident() - before < 3 * size
+    # a model that is kept takes five times its file: 6 of them 30 times
+    assert resident() - before < 10 * size
 
 
 def test_a_closed_model_is_not_used(engine, graph):

@@ -10,8 +10,10 @@ import pytest
 from dlc_artefacts import write_clips, write_metrics, write_utterances
 from serflow.errors import ConfigError, StoreError
 from serflow.files import read_json, write_json
-from serflow.report.corpora import CorpusFacts, read_corpora
-from serflow.studies.dlc.results import check_complete, seed_scores, summarise, with_overall
+from serflow.report.corpora import CorpusFacts, NoiseFacts, read_corpora
+from serflow.studies.dlc import paper
+from serflow.studies.dlc.comparison import compare_table1
+from serflow.studies.dlc.results import check_complete, control_scores, seed_scores, summarise, with_overall
 from serflow.studies.dlc.tables import table1
 
 CORPORA = [
@@ -199,3 +201,58 @@ def test_the_stage_writes_three_tables(tmp_path):
     ]
     assert len(rows["comparison"]) == 1 + 2 * 3
     assert [row[3] for row in rows["noise"]] == ["accuracy_mean", "25.00", "25.00", "25.00"]
+
+
+def with_measures(paths, **measures):
+    """Add other measures to every fit of cells that were written."""
+    for path in paths:
+        content = read_json(path)
+        for fit in content["fits"]:
+            fit.update(measures)
+        write_json(path, content)
+
+
+def test_controls_are_read_from_the_cells_of_others(tmp_path):
+    paths = all_cells(tmp_path)
+    with_measures([path for path in paths if "single" in path.parts], chance_ua=0.25, majority_ua=0.2, oracle_ua=None)
+    routed = [path for path in paths if "moe_dlc" in path.parts]
+    with_measures([path for path in routed if "exp1" in path.parts], oracle_ua=0.6)
+    with_measures([path for path in routed if "exp2" in path.parts], oracle_ua=None)
+    scores = control_scores(paths, ["oracle_gate", "chance", "majority"])
+    found = scores.groupby(["experiment", "method"])["percent"].agg(["min", "max"])
+    assert found.loc[("exp1", "moe_dlc_oracle")].tolist() == [60.0, 60.0]
+    assert found.loc[("exp2", "chance")].tolist() == [25.0, 25.0]
+    assert found.loc[("exp1", "majority")].tolist() == [20.0, 20.0]
+    assert ("exp2", "moe_dlc_oracle") not in found.index
+    with pytest.raises(StoreError, match="a fit has no chance_ua between 0 and 1"):
+        control_scores(all_cells(tmp_path / "older"), ["chance"])
+
+
+def test_titles_of_controls():
+    assert paper.method_title("moe_dlc_oracle") == "MoE-DLC (oracle gate)"
+    assert paper.method_title("single_wide") == "Single (width-matched)"
+    assert paper.method_title("majority") == "Majority class"
+    assert paper.method_title("own") == "own"
+
+
+def test_a_method_that_a_corpus_cannot_have_is_not_applicable_there_and_overall(tmp_path, facts):
+    paths = [path for path in all_cells(tmp_path) if not {"moe_dlc", "ravdess"} <= set(path.parts)]
+    scores = seed_scores(paths)
+    with pytest.raises(StoreError, match="cell exp1/moe_dlc/ravdess/h1 is missing"):
+        check_complete(scores, METHODS, list(facts), PROFILES)
+    check_complete(scores, METHODS, list(facts), PROFILES, {"moe_dlc": ["ravdess"]})
+    summary = summarise(with_overall(scores))
+    table = table1(summary, facts, PROFILES, [*METHODS, "hffn_moe_dlc"])
+    rows = {(row["Experiment"], row["Method"]): row[2:].tolist() for _, row in table.iterrows()}
+    assert [value == "n/a" for value in rows["1", "MoE-DLC"]] == [False] * 2 + [True] * 5
+    assert "n/a" not in rows["1", "Single"]
+    # a method that no corpus can have is a row all the same
+    assert set(rows["1", "HFFN-MoE-DLC"]) == {"n/a"}
+    assert ("2", "HFFN-MoE-DLC") not in rows
+
+    noise = NoiseFacts(False, ())
+    comparison = compare_table1(scores, summary, facts, PROFILES, METHODS, noise)
+    absent = comparison[(comparison["method"] == "MoE-DLC") & (comparison["corpus"] == "ravdess")]
+    assert absent["note"].str.startswith("n/a: no turns in dialogues").all()
+    assert (absent["ours_mean"] == "").all()
+    assert (comparison.loc[comparison["method"] != "MoE-DLC", "ours_mean"] != "").all()

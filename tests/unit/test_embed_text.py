@@ -104,7 +104,7 @@ def test_metadata_are_those_of_a_feature_with_the_recogniser(arguments):
         "shard": "0000",
         "n_shards": 2,
         "rejected": {"utt_0000_x": "too short"},
-        "sources": given["sources"],
+        "sources": {"transcripts": given["data_sha256"]},
     }
     assert {key: found[key] for key in expected} == expected
     assert found["backbone"]["name"] == "bert"

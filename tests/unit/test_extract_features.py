@@ -33,7 +33,8 @@ def plan_row(name, **changed):
 def arguments(tmp_path):
     prepared = [PreparedUtterance(name, speech(i), 16000, 1, "PCM_16", 0) for i, name in enumerate(NAMES)]
     write_prepared(tmp_path / "0001.parquet", prepared, AUDIO)
-    clips = pa.table({"clip": ["1-1-A-10"], "group": ["natural"], "fold": [1], "pcm16": pa.array([CLIP.tobytes()], pa.binary())})
+    pcm16 = pa.array([CLIP.tobytes()], pa.binary())
+    clips = pa.table({"clip": ["1-1-A-10"], "group": ["natural"], "fold": [1], "pcm16": pcm16})
     write_table(tmp_path / "clips.parquet", clips, kind="clips", metadata={"synthetic": False})
     write_plan(tmp_path / "h1.parquet", map(plan_row, NAMES), {"corpus": "emodb", "profile": "h1"})
     return argparse.Namespace(

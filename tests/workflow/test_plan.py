@@ -23,11 +23,19 @@ def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Pa
         "prepare_clips": 1,
         "plan_noise": 9,
         "extract_features": 12,
-        "pack_features": 12,
+        "fetch_deepspeech": 1,
+        "prepare_weights": 2,
+        "transcribe": 12,
+        "tabulate_wer": 1,
+        "embed_text": 9,
+        "pack_features": 21,
         "train_noise_classifier": cells,
-        "train_dlc": 3 * cells,
+        "train_dlc": 7 * cells,  # 14 rows of two experiments
         "tabulate_dlc": 1,
+        "tabulate_dlc_intervals": 1,
         "plot_dlc_curves": 1,
+        "plot_dlc_figure4": 1,
+        "describe_dlc_protocol": 1,
         "make_table1": 1,
     }
 
@@ -48,7 +56,39 @@ def test_paper_size_is_planned_without_any_corpus(repository: Path, tmp_path: Pa
     shards = -(-10039 // 512) + -(-8438 // 512) + -(-23259 // 512)
     assert jobs["prepare_audio"] == shards
     assert jobs["extract_features"] == 4 * shards
-    assert jobs["train_dlc"] + jobs["train_noise_classifier"] == 72
+    assert jobs["train_dlc"] + jobs["train_noise_classifier"] == 9 * (14 + 2)
+    assert jobs["transcribe"] == 4 * shards
+
+
+def test_corpora_without_turns_have_no_multimodal_cells_and_no_transcripts(repository: Path, tmp_path: Path) -> None:
+    jobs = Workflow(repository, tmp_path, "dlc: {corpora: [emodb], profiles: [h1]}").plan("results/table1.csv")
+    assert jobs["train_dlc"] == 3 + 7
+    assert not {"transcribe", "embed_text", "fetch_deepspeech", "prepare_weights"} & set(jobs)
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "less"),
+    [
+        ('dlc={"asr": "reference"}', {"transcribe"}, {"fetch_deepspeech"}),
+        ('dlc={"asr": "wav2vec2"}', {"transcribe", "prepare_weights"}, {"fetch_deepspeech"}),
+        ('dlc={"hffn": "staged"}', {"fetch_deepspeech"}, set()),
+        ('dlc={"methods": ["single", "dann"]}', {"train_dlc"}, {"transcribe", "embed_text"}),
+        ('dlc={"split": "speaker"}', {"transcribe"}, set()),
+        ('noise={"clips": "by_fold"}', {"transcribe"}, set()),
+        ('noise={"mixing": "authors_gain"}', {"transcribe"}, set()),
+    ],
+)
+def test_each_choice_is_one_line(repository: Path, tmp_path: Path, line: str, more: set[str], less: set[str]) -> None:
+    jobs = Workflow(repository, tmp_path, SMALL).plan("results/table1.csv", f"--config={line}")
+    assert more <= set(jobs)
+    assert not less & set(jobs)
+
+
+def test_controls_that_are_trained_add_cells(repository: Path, tmp_path: Path) -> None:
+    plain = Workflow(repository, tmp_path, SMALL)
+    switch = '--config=dlc={"controls": ["oracle_gate", "single_wide", "single_shuffled", "chance", "majority"]}'
+    jobs, more = plain.plan("results/table1.csv"), plain.plan("results/table1.csv", switch)
+    assert more["train_dlc"] == jobs["train_dlc"] + 4
 
 
 def test_a_run_without_the_corpus_stops_before_the_first_job(repository: Path, tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from serflow.studies.dlc import paper
+
+# isort: split
 from harness import SMALL, Workflow, copy_checkout, environment
 
 pytestmark = pytest.mark.workflow
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.workflow
 CUT = """training: {max_epochs: 1}
   model: {maps: 8}
   profiles: [h1]
-  methods: [single, moe_dlc]"""
+  methods: [single, moe_dlc, hffn_single]"""
 
 
 @pytest.fixture
@@ -48,12 +51,49 @@ def test_table1_has_the_papers_shape_and_names_the_stand_ins(finished: Workflow)
         *("Experiment", "Method", "IEMOCAP (synthetic) h1"),
         *("Overall (synthetic) h1", "Overall (synthetic)"),
     ]
-    assert list(zip(table["Experiment"], table["Method"], strict=True)) == [
-        (experiment, method) for experiment in (1, 2) for method in ("Single", "MoE-SLC", "MoE-DLC")
-    ]
+    printed = paper.table1()[["experiment", "method"]].drop_duplicates()
+    assert len(printed) == 14
+    assert [f"exp{n}" for n in table["Experiment"]] == printed["experiment"].tolist()
+    assert table["Method"].tolist() == printed["method"].tolist()
     assert table.iloc[:, 2:].map(lambda ua: 0 <= ua <= 100).all(axis=None)
     home = finished.folder / "results/dlc/table1.csv"
     assert home.read_bytes() == (finished.folder / "results/table1.csv").read_bytes()
+
+
+def test_beside_table1_stand_its_intervals_figure_protocol_and_error_rates(finished: Workflow) -> None:
+    results = finished.folder / "results"
+    intervals = pd.read_csv(results / "dlc/table1_intervals.csv")
+    comparison = pd.read_csv(results / "dlc/table1_vs_paper.csv")
+    joined = intervals.merge(
+        comparison.rename(columns={"method": "title"}), left_on=["experiment", "method", "corpus", "profile"],
+        right_on=["experiment", "title", "corpus", "profile"],
+    )  # fmt: skip
+    assert len(joined) == len(intervals) == len(comparison)
+    assert (joined["ua"] - joined["ours_mean"]).abs().max() < 0.011
+    assert (intervals["low"] <= intervals["high"]).all()
+    figure = pd.read_csv(results / "dlc/figure4.csv")
+    assert set(figure["method"]) == set(comparison["method"]) - {"Single", "HFFN-Single"}
+    assert "<svg" in (results / "dlc/figure4.svg").read_text()
+    assert "IEMOCAP (synthetic)" in (results / "dlc/protocol.md").read_text()
+    wer = pd.read_csv(results / "transcripts/deepspeech/wer.csv")
+    assert wer["condition"].unique().tolist() == ["clean", "h1"]
+    clean, noisy = (wer[(wer["condition"] == name)].iloc[0] for name in ("clean", "h1"))
+    assert clean["cer"] < 0.35
+    assert clean["wer"] < noisy["wer"]
+    assert wer["note"].str.contains("stand-in weights").all()
+
+
+def test_controls_are_rows_of_the_table_without_new_training_of_the_others(copy: Workflow) -> None:
+    switch = '--config=dlc={"controls": ["oracle_gate", "chance", "majority"]}'
+    jobs = copy.plan("results/dlc/table1.csv", switch)
+    assert jobs == {"tabulate_dlc": 1}
+    copy.run("--cores", "1", "results/dlc/table1.csv", switch)
+    table = pd.read_csv(copy.folder / "results/dlc/table1.csv")
+    assert table["Method"].tolist()[5:10] == [
+        "Chance", "HFFN-MoE-DLC (oracle gate)", "Majority class", "MoE-DLC (oracle gate)", "MoE-SLC (oracle gate)",
+    ]  # fmt: skip
+    assert table["Method"].tolist()[-2:] == ["Chance", "Majority class"]
+    assert (table[table["Method"] == "Majority class"].iloc[:, 2:] == 25.0).all(axis=None)
 
 
 def test_stand_ins_are_not_compared_with_the_paper(finished: Workflow) -> None:
@@ -89,10 +129,13 @@ def test_editing_the_moe_retrains_the_moe_and_rebuilds_the_table_and_nothing_els
     module = copy.checkout / "src/serflow/studies/dlc/moe.py"
     module.write_text(module.read_text() + "\n_EDITED = True\n")
     jobs = copy.plan("results/table1.csv")
-    assert jobs == {"train_dlc": 4, "tabulate_dlc": 1, "plot_dlc_curves": 1, "make_table1": 1}
+    tables = ("tabulate_dlc", "tabulate_dlc_intervals", "plot_dlc_curves", "plot_dlc_figure4", "make_table1")
+    assert jobs == {"train_dlc": 5, **dict.fromkeys(tables, 1)}
     output = copy.run("-n", "results/table1.csv")
     assert output.count("Train moe_slc on iemocap") == output.count("Train moe_dlc on iemocap") == 2
+    assert output.count("Train hffn_moe_dlc on iemocap") == 1
     assert "Train single" not in output
+    assert "Train dsn_dlc" not in output
     assert "Train noise_classifier" not in output
     assert "Params have changed" in output
 
@@ -218,13 +261,16 @@ def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path
     assert cut != preset
     workflow = Workflow(repository, tmp_path / "work", f"data_root: {data}\n{cut}")
     workflow.run("--cores", "2", "results/table1.csv")
-    table = pd.read_csv(tmp_path / "work/results/table1.csv")
+    table = pd.read_csv(tmp_path / "work/results/table1.csv", keep_default_na=False)
+    multimodal = table["Method"] == "HFFN-Single"
+    assert multimodal.sum() == 2
+    assert (table[multimodal].iloc[:, 2:] == "n/a").all(axis=None)
+    assert (table[~multimodal].iloc[:, 2:].astype(float) > 0).all(axis=None)
     assert list(table.columns) == [
         *("Experiment", "Method"),
         *(f"{corpus} (partial) h1" for corpus in ("EmoDB", "RAVDESS", "nEMO")),
         *("Overall h1", "Overall"),
     ]
-    assert table.notna().all(axis=None)
     utterances = pd.read_parquet(tmp_path / "work/results/corpora/emodb/utterances.parquet")
     assert len(utterances) == 49 + 58 + 43
     comparison = pd.read_csv(tmp_path / "work/results/dlc/table1_vs_paper.csv")

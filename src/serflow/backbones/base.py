@@ -1,7 +1,9 @@
 """What a pretrained network is to the rest, and how one is found and loaded by name.
 
 Most take waveforms and give frames or a vector (`Backbone`); a recogniser takes waveforms and gives words
-(`Recogniser`); a text encoder takes words and gives a row a token (`TextEncoder`). Every module of this package but ``base``, ``weights`` and those whose names start with ``_`` is a backbone, and
+(`Recogniser`); a text encoder takes words and gives a row a token (`TextEncoder`).
+
+Every module of this package but ``base``, ``weights`` and those whose names start with ``_`` is a backbone, and
 its file name is its name in ``config.yaml``. It has
 
 ``RELEASES``

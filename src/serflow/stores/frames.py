@@ -128,7 +128,7 @@ def iterate_frames(path: str | os.PathLike[str], expect: Mapping[str, Any] | Non
 
 
 def _comparable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what shards of one store have in common: parameters, code, weights, noise, but not audio or transcripts."""
+    """Return what shards of one store have in common: parameters, code, weights, noise; not audio or transcripts."""
     sources = {
         f"source {key}": value
         for key, value in (metadata.get("sources") or {}).items()

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from serflow.report.corpora import CorpusFacts, NoiseFacts
-from serflow.studies.dlc import paper
+from serflow.studies.dlc import paper, tables
 from serflow.studies.dlc.paper import OVERALL
 from serflow.studies.dlc.results import CELL
 from serflow.studies.dlc.tables import ordered_rows, table_columns
 
+_NOT_BUILT = (float("nan"), float("nan"), 0)
 SMALL_TEST_SET = 100
 _PAPER_PROFILES = ("h1", "h2", "h3")
 
@@ -79,7 +80,7 @@ def compare_table1(
     methods: Sequence[str],
     noise: NoiseFacts,
 ) -> pd.DataFrame:
-    """Return a line per cell of our Table I; cells that say ``n/a`` there have none.
+    """Return a line per cell of our Table I; cells that say ``n/a`` there have no number.
 
     Parameters
     ----------
@@ -107,10 +108,10 @@ def compare_table1(
         title = paper.method_title(method)
         in_paper = (experiment, title) in published.index.droplevel(["corpus", "profile"])
         for corpus, profile in table_columns(facts, profiles):
-            if (experiment, method, corpus, profile) not in ours.index:
-                continue
-            mean, std, n_seeds = ours.loc[(experiment, method, corpus, profile)]
-            reasons = [] if in_paper else ["not a row of the paper"]
+            built = (experiment, method, corpus, profile) in ours.index
+            mean, std, n_seeds = ours.loc[(experiment, method, corpus, profile)] if built else _NOT_BUILT
+            reasons = [] if built else [f"{tables.NOT_APPLICABLE}: no turns in dialogues"]
+            reasons += [] if in_paper else ["not a row of the paper"]
             reasons += profile_reasons(profile, profiles) + data_reasons(corpus, facts, noise)
             value = float("nan") if reasons else float(published[experiment, title, corpus, profile])
             lines.append(

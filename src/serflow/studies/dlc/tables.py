@@ -6,6 +6,7 @@ import pandas as pd
 
 from serflow.report.corpora import CorpusFacts
 from serflow.studies.dlc import paper
+from serflow.studies.dlc.catalog import method_info, method_names
 from serflow.studies.dlc.paper import OVERALL
 from serflow.studies.dlc.results import CELL
 
@@ -14,7 +15,9 @@ _EXPERIMENT_TITLES = {"exp1": "1", "exp2": "2"}
 
 
 def ordered_rows(summary: pd.DataFrame, methods: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the (experiment, method) pairs that were built: the paper's rows in its order, then others.
+    """Return the (experiment, method) pairs of the table: the paper's rows in its order, then others.
+
+    A multimodal method that no corpus can have is a row all the same.
 
     Parameters
     ----------
@@ -26,6 +29,8 @@ def ordered_rows(summary: pd.DataFrame, methods: Sequence[str]) -> list[tuple[st
     ranks = list(paper.method_titles())
     ranks += [method for method in methods if method not in ranks]
     built = {(str(row.experiment), str(row.method)) for row in summary.itertuples(index=False)}
+    absent = set(methods) & set(method_names()) - {method for _, method in built}
+    built |= {(experiment, method) for method in absent for experiment in method_info(method).experiments}
     # controls that come with the training of others are named by nobody and stand last
     ranks += sorted({method for _, method in built} - set(ranks))
     return sorted(built, key=lambda row: (row[0], ranks.index(row[1])))
