@@ -110,11 +110,18 @@ class BackboneConfig(_Section):
 
 
 class DeepSpeechConfig(_Section):
-    """How DeepSpeech decodes; None is what the model or the scorer says."""
+    """DeepSpeech's library, fetched where None, and how it decodes; None is what the model or the scorer says."""
 
+    engine: str | None = Field(default=None, min_length=1)
     beam_width: int | None = Field(default=None, ge=1)
     lm_alpha: float | None = None
     lm_beta: float | None = None
+
+    @model_validator(mode="after")
+    def _weights_in_pairs(self) -> "DeepSpeechConfig":
+        if (self.lm_alpha is None) != (self.lm_beta is None):
+            raise ValueError("lm_alpha and lm_beta belong together: give both, or neither for the scorer's own")
+        return self
 
 
 class TranscriptsConfig(_Section):
@@ -183,8 +190,8 @@ class DlcStandInConfig(_Section):
     """What a synthetic corpus gets instead of the settings above it."""
 
     seeds: list[int] = Field(default=[0, 1], min_length=1)
-    maps: int = Field(default=32, ge=1)
-    max_epochs: int = Field(default=8, ge=1)
+    maps: int = Field(default=16, ge=1)
+    max_epochs: int = Field(default=6, ge=1)
 
 
 class DlcConfig(_Section):
@@ -536,6 +543,12 @@ class Config(_Section):
                 f"{_key_line(files, ['noise', 'esc50', 'root'])}noise.esc50.root: no folder {self.esc50_root()}\n"
                 "  ESC-50 comes from https://github.com/karolpiczak/ESC-50 (CC BY-NC 3.0).\n"
                 "  Set `noise: {esc50: {root: /path/to/ESC-50-master}}`, or `root: synthetic` for a stand-in."
+            )
+        engine = self.transcripts.deepspeech.engine
+        if engine is not None and not Path(engine).expanduser().is_file():
+            missing.append(
+                f"{_key_line(files, ['transcripts', 'deepspeech', 'engine'])}transcripts.deepspeech.engine: no file "
+                f"{engine}\n  Give the libdeepspeech.so of a conda environment (envs/deepspeech.yaml), or null to fetch it."
             )
         for name in self.backbones:
             path = self.weights_path(name)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from deepspeech_parts import noise_bursts, random_model, shared_engine
 
+from deepspeech_parts import noise_bursts, random_model, shared_engine
 from serflow.backbones import _deepspeech_engine as engine_module
 from serflow.backbones._deepspeech_engine import Decoded, Model, open_engine
 from serflow.backbones._deepspeech_frontend import in_context, mfcc

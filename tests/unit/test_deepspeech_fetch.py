@@ -7,8 +7,8 @@ import sys
 import zipfile
 
 import pytest
-from deepspeech_parts import shared_engine
 
+from deepspeech_parts import shared_engine
 from serflow.backbones._deepspeech_engine import open_engine
 from serflow.backbones.base import backbone_kind, releases
 from serflow.errors import WeightsError

@@ -7,8 +7,8 @@ import jiwer
 import numpy as np
 import pytest
 import torch
-from deepspeech_parts import shared_engine
 
+from deepspeech_parts import shared_engine
 from serflow.backbones._deepspeech_graph import write_pb
 from serflow.backbones._deepspeech_training import Recipe, add_noise, speak, train_stand_in
 from serflow.backbones.deepspeech import load, write_stand_in

@@ -219,12 +219,18 @@ def feature_shards(wildcards):
 # Transcripts
 
 
+DEEPSPEECH_ENGINE = "resources/deepspeech/libdeepspeech.so"
+
+
 def recogniser_inputs(wildcards):
     """The record of a recogniser's weights, and DeepSpeech's engine."""
     backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
     inputs = {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
-    if wildcards.recogniser == "deepspeech":
-        inputs["engine"] = "resources/deepspeech/libdeepspeech.so"
+    if (
+        wildcards.recogniser == "deepspeech"
+        and not CONFIG.transcripts.deepspeech.engine
+    ):
+        inputs["engine"] = DEEPSPEECH_ENGINE
     return inputs
 
 
@@ -234,10 +240,8 @@ def recogniser_options(wildcards, input):
         return ""
     options = {"backbone": backbone, **backbone_options(backbone)}
     if wildcards.recogniser == "deepspeech":
-        options |= {
-            "engine": input.engine,
-            **CONFIG.transcripts.deepspeech.model_dump(),
-        }
+        settings = CONFIG.transcripts.deepspeech.model_dump()
+        options |= {**settings, "engine": settings["engine"] or DEEPSPEECH_ENGINE}
     return f"--options {shlex.quote(as_json(options))} --weights {input.weights}"
 
 

@@ -4,7 +4,7 @@
 rule fetch_deepspeech:
     """Fetch DeepSpeech's engine, pinned by digest."""
     output:
-        engine="resources/deepspeech/libdeepspeech.so",
+        engine=DEEPSPEECH_ENGINE,
     log:
         "results/logs/fetch_deepspeech.log",
     localrule: True

@@ -36,8 +36,11 @@ def _stand_in(backbone: str, folder: Path) -> Path:
 def _prepare(arguments: argparse.Namespace) -> Weights:
     backbone, wanted = arguments.backbone, arguments.weights
     if wanted == STAND_IN:
-        log.warning("%s: a stand-in, a small network with random weights; stores made with it say so", backbone)
-        return describe_files(backbone, STAND_IN, None, _stand_in(backbone, arguments.folder))
+        weights = describe_files(backbone, STAND_IN, None, _stand_in(backbone, arguments.folder))
+        log.warning(
+            "%s: a stand-in, a small network trained on %s; what is made with it says so", backbone, weights.trained_on
+        )
+        return weights
     if wanted == DOWNLOAD:
         release = _release(backbone, arguments.release)
         source, path = fetch(backbone, release, arguments.folder)
