@@ -189,9 +189,9 @@ class DlcDsnConfig(_Section):
 class DlcStandInConfig(_Section):
     """What a synthetic corpus gets instead of the settings above it."""
 
-    seeds: list[int] = Field(default=[0, 1], min_length=1)
+    seeds: list[int] = Field(default=[0], min_length=1)
     maps: int = Field(default=16, ge=1)
-    max_epochs: int = Field(default=6, ge=1)
+    max_epochs: int = Field(default=5, ge=1)
 
 
 class DlcConfig(_Section):
@@ -548,7 +548,7 @@ class Config(_Section):
         if engine is not None and not Path(engine).expanduser().is_file():
             missing.append(
                 f"{_key_line(files, ['transcripts', 'deepspeech', 'engine'])}transcripts.deepspeech.engine: no file "
-                f"{engine}\n  Give the libdeepspeech.so of a conda environment (envs/deepspeech.yaml), or null to fetch it."
+                f"{engine}\n  Give a libdeepspeech.so, such as that of envs/deepspeech.yaml, or null to fetch it."
             )
         for name in self.backbones:
             path = self.weights_path(name)

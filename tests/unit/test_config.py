@@ -139,3 +139,43 @@ def test_relative_roots_are_taken_from_data_root() -> None:
     typed = check_config(config)
     assert typed.root("emodb") == Path("/data/emodb")
     assert typed.root("cafe") == Path("/elsewhere/cafe")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("dlc: {asr: whisper}", r"dlc\.asr: Input should be 'deepspeech', 'wav2vec2' or 'reference'"),
+        ("dlc: {hffn: two_steps}", r"dlc\.hffn: Input should be 'end_to_end' or 'staged'"),
+        ("dlc: {controls: [oracle]}", r"dlc\.controls\.0: Input should be 'oracle_gate'"),
+        ("dlc: {controls: [chance, chance]}", "an entry stands there twice"),
+        ("noise: {clips: own}", r"noise\.clips: Input should be 'shared' or 'by_fold'"),
+        ("transcripts: {deepspeech: {lm_alpha: 0.9}}", "lm_alpha and lm_beta belong together"),
+        ("features: {x: {extractor: mfb, backbone: bert}}", "'bert' gives no feature of audio"),
+        ("features: {bert_mine: {extractor: mfb}}", "are those of embedded transcripts"),
+        (
+            "corpora: {mine: {layout: table, root: /x, language: pl, options: {table: t.csv, audio: a, "
+            "columns: {emotion: e, dialogue: d, turn: t}}}}\ndlc: {corpora: [mine]}",
+            r"dlc\.asr: deepspeech knows English, and mine is in 'pl'; take `reference`",
+        ),
+    ],
+)
+def test_choices_of_the_multimodal_methods_are_checked(tmp_path: Path, changed: str, message: str) -> None:
+    config, files = overlay(tmp_path, changed)
+    with pytest.raises(ConfigError, match=message):
+        check_config(config, files)
+
+
+def test_multimodal_methods_are_trained_where_there_are_turns() -> None:
+    config = check_config({"dlc": {"corpora": ["iemocap", "emodb"], "controls": ["single_wide", "chance"]}})
+    assert config.dlc_method_corpora("single") == ["iemocap", "emodb"]
+    assert config.dlc_method_corpora("hffn_single") == ["iemocap"]
+    assert config.dlc_methods()[-1] == "single_wide"
+    unimodal = check_config({"dlc": {"corpora": ["iemocap"], "methods": ["single"]}})
+    assert unimodal.dlc_multimodal_corpora() == []
+
+
+def test_departures_name_the_choices_that_are_not_the_papers() -> None:
+    changed = {"dlc": {"asr": "reference", "hffn": "staged"}, "noise": {"clips": "by_fold"}}
+    departures = check_config(changed).dlc_departures("iemocap")
+    for words in ("transcripts by reference, the paper's deepspeech", "HFFN staged", "noise clips by_fold"):
+        assert any(departure.startswith(words) for departure in departures)

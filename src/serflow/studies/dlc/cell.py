@@ -1,9 +1,7 @@
 """Train and test one method on one corpus in one noise profile: all seeds and held-out conditions."""
 
-import functools
-import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,28 +28,15 @@ from serflow.studies.dlc.data import (
     frame_statistics,
     select_fold,
 )
+from serflow.studies.dlc.fitting import Dealer, train_stages
 from serflow.studies.dlc.losses import class_weights
 from serflow.studies.dlc.models import Network, Sizes, initialise
 from serflow.studies.dlc.options import Options
-from serflow.training.batching import (
-    balanced_batches,
-    bucketed_batches,
-    dialogue_batches,
-    homogeneous_batches,
-    ordered_batches,
-)
 from serflow.training.checkpoints import Checkpoint, key_of
-from serflow.training.fit import Critic, Fitted, Losses, fit
 from serflow.training.metrics import chance_accuracy, unweighted_accuracy, weighted_accuracy
-from serflow.training.optimizers import OPTIMIZERS
-from serflow.training.seeds import numpy_generator, seed_from, seed_torch
+from serflow.training.seeds import numpy_generator, seed_torch
 
 log = logging.getLogger(__name__)
-
-# How the authors' code trains HFFN's fusion, where it is trained in stages: RMSprop, and ten dialogues a batch, which
-# is about 320 utterances of the paper's corpora.
-FUSION_RATE = 1e-3
-FUSION_BATCH = 320
 
 
 class CellName(NamedTuple):
@@ -176,119 +161,12 @@ def _build(method: str, sizes: Sizes, options: Options, names: Sequence[str | in
     return network.to(device)
 
 
-class _Batches(NamedTuple):
-    """Deals the utterances of a fit to batches, as its method asks for."""
-
-    kind: str
-    data: CellData
-    experts: IntArray
-    size: int
-
-    def train(self, rows: IntArray, generator: np.random.Generator) -> list[IntArray]:
-        """Return training batches: arrays of rows of the data."""
-        lengths, groups = self.data.lengths[rows], self.experts[rows]
-        if self.kind == "homogeneous":
-            found = homogeneous_batches(lengths, groups, self.size, generator)
-        elif self.kind == "balanced":
-            found = balanced_batches(lengths, groups, self.size, generator)
-        elif self.kind == "dialogues":
-            found = dialogue_batches(*self._turns(rows), self.size, generator)
-        else:
-            found = bucketed_batches(lengths, self.size, generator)
-        return [rows[places] for places in found]
-
-    def test(self, rows: IntArray) -> list[IntArray]:
-        """Return batches to validate or test on: places in ``rows``."""
-        if self.kind == "dialogues":
-            return dialogue_batches(*self._turns(rows), self.size)
-        return ordered_batches(self.data.lengths[rows], self.size)
-
-    def _turns(self, rows: IntArray) -> tuple[list[str], IntArray]:
-        assert self.data.text is not None
-        return [self.data.text.dialogues[row] for row in rows], self.data.text.turns[rows]
-
-
 def _shuffled(targets: FloatArray, fold: Fold, names: Sequence[str | int]) -> FloatArray:
     """Deal the targets of training and validation anew, each part among its own utterances."""
     targets = targets.copy()
     for role, rows in (("train", fold.train), ("val", fold.val)):
         targets[rows] = targets[numpy_generator("shuffled labels", role, *names).permutation(rows)]
     return targets
-
-
-def _train(
-    network: Network,
-    fold: Fold,
-    batches: _Batches,
-    make_batch: Callable[[IntArray], Batch],
-    class_weights: Tensor,
-    options: Options,
-    checkpoint: Checkpoint,
-    names: Sequence[str | int],
-    where: str,
-) -> tuple[Fitted, list[dict[str, Any]]]:
-    """Train all stages of a network in turn; return the last one's result, and the histories of all."""
-    training = options.training
-    history: list[dict[str, Any]] = []
-    for stage in network.stages:
-        fused = stage == "fusion"
-        parts = batches._replace(size=FUSION_BATCH if fused else batches.size)
-        optimizer, rate = ("rmsprop", FUSION_RATE) if fused else (training.optimizer, training.learning_rate)
-        seeded = names if stage == "all" else (*names, stage)
-
-        def shuffled(
-            epoch: int, purpose: str = "batches", parts: _Batches = parts, seeded: Sequence[str | int] = seeded
-        ) -> Iterator[Batch]:
-            generator = numpy_generator(purpose, *seeded, epoch)
-            return (make_batch(rows) for rows in parts.train(fold.train, generator))
-
-        fitted = fit(
-            network,
-            OPTIMIZERS[optimizer](network.parameters_of(stage), rate),
-            functools.partial(_losses, network, class_weights, stage),
-            shuffled,
-            lambda: (make_batch(fold.val[places]) for places in batches.test(fold.val)),
-            name=where if stage == "all" else f"{where}, {stage}",
-            seed=seed_from(*seeded),
-            max_epochs=training.max_epochs,
-            patience=training.patience,
-            checkpoint=checkpoint
-            if stage == "all"
-            else Checkpoint(checkpoint.path.with_suffix(f".{stage}.pt"), key_of(checkpoint.key, stage)),
-            autocast=autocast(class_weights.device, training.precision),
-            start_epoch=functools.partial(_start_epoch, network, stage),
-            critic=_critic(network, options, shuffled),
-        )
-        history += [{"stage": stage, **row} for row in fitted.history]
-    return fitted, history
-
-
-def _losses(network: Network, class_weights: Tensor, stage: str, batch: Batch) -> Losses:
-    return network.losses(batch, class_weights, stage)
-
-
-def _start_epoch(network: Network, stage: str, epoch: int) -> None:
-    network.start_epoch(epoch, stage)
-
-
-def _critic(
-    network: Network, options: Options, shuffled: Callable[[int, str], Iterator[Batch]]
-) -> Critic[Batch] | None:
-    """Return the part of the network that is trained apart, with its batches; None where there is none."""
-    acoustic = network.acoustic
-    part = acoustic.trained_apart()
-    if part is None:
-        return None
-    return Critic(
-        OPTIMIZERS[options.training.optimizer](part.parameters(), options.training.learning_rate),
-        acoustic.critic_loss,
-        lambda epoch: itertools.islice(
-            # a small corpus has fewer batches than the critic wants
-            itertools.chain.from_iterable(shuffled(epoch, f"critic {turn}") for turn in itertools.count()),
-            options.maddog.critic_batches,
-        ),
-        acoustic.after_critic_step,
-    )
 
 
 def train_fit(
@@ -322,9 +200,18 @@ def train_fit(
         text_dim=0 if data.text is None else data.text.tokens.array.shape[1],
     )
     network = _build(cell.method, sizes, options, names, device)
-    batches = _Batches(info.batches, data, experts, training.batch_size)
-    make_batch = batch_maker(data, statistics, targets, experts, device)
-    fitted, history = _train(network, fold, batches, make_batch, weights, options, checkpoint, names, where)
+    batches = Dealer(info.batches, data, experts, training.batch_size)
+    fitted, history = train_stages(
+        network,
+        batches,
+        fold,
+        batch_maker(data, statistics, targets, experts, device),
+        weights,
+        options,
+        checkpoint=checkpoint,
+        names=names,
+        where=where,
+    )
 
     def tested(routing: IntArray) -> FloatArray:
         routed = experts.copy()

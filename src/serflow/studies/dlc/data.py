@@ -22,7 +22,8 @@ CONDITIONS = ("natural", "human", "interior")
 NOT_HELD_OUT = "none"
 HELD_OUT = {"exp1": (NOT_HELD_OUT,), "exp2": CONDITIONS}
 CLAMP = 3.0
-PAD_TO = 4
+# a multiple of every pooling; of few lengths, since a new one takes oneDNN a while to prepare for
+PAD_TO = 16
 ROLES = ("train", "val", "test")
 
 FloatArray = npt.NDArray[np.floating]
@@ -301,7 +302,7 @@ def batch_maker(
     """Return a function from rows of ``data`` to a batch on ``device``.
 
     Clean and noisy features are normalised by the same statistics and clamped to 3 deviations; frames are padded to a
-    multiple of 4, the encoder's pooling.
+    multiple of 16.
 
     Parameters
     ----------
