@@ -64,7 +64,7 @@ class AudioConfig(_Section):
 class SyntheticConfig(_Section):
     """Size and planted effects of the stand-in corpora."""
 
-    utterances: int = Field(default=240, ge=40)
+    utterances: int = Field(default=200, ge=40)
     seed: int = 0
     emotion_strength: float = Field(default=1.0, ge=0)
     speaker_bias: float = Field(default=1.0, ge=0)
@@ -191,7 +191,7 @@ class DlcStandInConfig(_Section):
 
     seeds: list[int] = Field(default=[0], min_length=1)
     maps: int = Field(default=16, ge=1)
-    max_epochs: int = Field(default=5, ge=1)
+    max_epochs: int = Field(default=4, ge=1)
 
 
 class DlcConfig(_Section):

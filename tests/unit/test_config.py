@@ -93,14 +93,14 @@ def test_a_real_root_gets_the_papers_settings_and_a_stand_in_its_own() -> None:
     assert config.dlc_seeds("iemocap") == [0, 1, 2]
     assert config.dlc_options("iemocap")["model"]["maps"] == 128
     assert config.dlc_options("iemocap")["training"]["max_epochs"] == 1000
-    assert config.dlc_seeds("mosei") == [0, 1]
-    assert config.dlc_options("mosei")["model"]["maps"] == 32
+    assert config.dlc_seeds("mosei") == [0]
+    assert config.dlc_options("mosei")["model"]["maps"] == 16
 
 
 def test_departures_from_the_paper_are_named() -> None:
     config = Config().model_dump()
     assert "optimiser adam, the paper's adadelta" in check_config(config).dlc_departures("iemocap")
-    assert "maps 32, the paper's 128" in check_config(config).dlc_departures("iemocap")
+    assert "maps 16, the paper's 128" in check_config(config).dlc_departures("iemocap")
     config["corpora"]["iemocap"]["root"] = "/data/IEMOCAP_full_release"
     config["dlc"]["training"]["optimizer"] = "adadelta"
     assert check_config(config).dlc_departures("iemocap") == []

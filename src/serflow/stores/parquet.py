@@ -179,9 +179,14 @@ def read_table(
     """
     check(path, kind, expect)
     try:
-        return pq.read_table(path, columns=list(columns) if columns is not None else None, use_threads=False)
+        # pq.read_table would import pandas, half a second in each of hundreds of jobs
+        with pq.ParquetFile(path) as source:
+            table = source.read(columns=list(columns) if columns is not None else None, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); delete it and run again") from error
+    if columns is not None and (missing := sorted(set(columns) - set(table.column_names))):
+        raise StoreError(f"{path}: has no column {missing[0]!r}; delete it and run again")
+    return table
 
 
 def iterate_batches(

@@ -24,7 +24,7 @@ class Options:
     voices; ``speaker_bias`` and ``scatter`` scale the differences between speakers and between utterances.
     """
 
-    utterances: int = 240
+    utterances: int = 200
     seed: int = 0
     emotion_strength: float = 1.0
     speaker_bias: float = 1.0

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -132,13 +131,15 @@ def _look_up(names: Sequence[str], found: dict[str, int], path: Path) -> IntArra
 
 def _read_roles(path: Path, corpus: str, names: Sequence[str], seeds: Sequence[int]) -> dict[int, npt.NDArray[np.str_]]:
     table = read_table(path, kind="split", expect={"corpus": corpus})
+    folds = table.column("fold").to_numpy()
+    utterances, all_roles = (np.array(table.column(name).to_pylist()) for name in ("utterance", "role"))
     roles = {}
     for seed in seeds:
-        fold = table.filter(pc.equal(table.column("fold"), seed))
-        if not fold.num_rows:
+        fold = folds == seed
+        if not fold.any():
             raise StoreError(f"{path}: no fold {seed}; add the seed to the config and run again")
-        row_of = {name: row for row, name in enumerate(fold.column("utterance").to_pylist())}
-        roles[seed] = np.array(fold.column("role").to_pylist())[_look_up(names, row_of, path)]
+        row_of = {name: row for row, name in enumerate(utterances[fold].tolist())}
+        roles[seed] = all_roles[fold][_look_up(names, row_of, path)]
     return roles
 
 

@@ -19,6 +19,10 @@ def _published(name: str) -> pd.DataFrame:
         return pd.read_csv(path)
 
 
+def _name(title: str) -> str:
+    return title.lower().replace("-", "_")
+
+
 def table1() -> pd.DataFrame:
     """Return Table I: experiment, method (the paper's title), modality, corpus, profile, ua (percent).
 
@@ -37,7 +41,13 @@ def method_titles() -> dict[str, str]:
 
     A method's name is its title in small letters with underscores: ``moe_dlc`` is MoE-DLC.
     """
-    return {title.lower().replace("-", "_"): title for title in table1()["method"].unique()}
+    return {_name(title): title for title in table1()["method"].unique()}
+
+
+def rows() -> list[tuple[str, str]]:
+    """Return the (experiment, method name) pairs of Table I from top to bottom."""
+    printed = table1()[["experiment", "method"]].drop_duplicates()
+    return [(str(experiment), _name(title)) for experiment, title in printed.itertuples(index=False)]
 
 
 def method_title(method: str) -> str:

@@ -15,7 +15,7 @@ _EXPERIMENT_TITLES = {"exp1": "1", "exp2": "2"}
 
 
 def ordered_rows(summary: pd.DataFrame, methods: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the (experiment, method) pairs of the table: the paper's rows in its order, then others.
+    """Return the (experiment, method) pairs of the table: the paper's rows as it prints them, then others.
 
     A multimodal method that no corpus can have is a row all the same.
 
@@ -26,14 +26,15 @@ def ordered_rows(summary: pd.DataFrame, methods: Sequence[str]) -> list[tuple[st
     methods
         Names of all methods; gives the order of those that are not in the paper.
     """
-    ranks = list(paper.method_titles())
-    ranks += [method for method in methods if method not in ranks]
     built = {(str(row.experiment), str(row.method)) for row in summary.itertuples(index=False)}
     absent = set(methods) & set(method_names()) - {method for _, method in built}
     built |= {(experiment, method) for method in absent for experiment in method_info(method).experiments}
+    printed = paper.rows()
+    named = [row for row in built if row[1] in methods and row not in printed]
     # controls that come with the training of others are named by nobody and stand last
-    ranks += sorted({method for _, method in built} - set(ranks))
-    return sorted(built, key=lambda row: (row[0], ranks.index(row[1])))
+    unnamed = built - set(printed) - set(named)
+    order = [*printed, *sorted(named, key=lambda row: methods.index(row[1])), *sorted(unnamed)]
+    return sorted(built, key=lambda row: (row[0], order.index(row)))
 
 
 def table_columns(corpora: Iterable[str], profiles: Sequence[str]) -> list[tuple[str, str]]:
