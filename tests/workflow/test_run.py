@@ -260,7 +260,7 @@ def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path
     for file in (real_data / "nemo/samples").glob("*_[1-6].flac"):
         (data / "nemo/samples" / file.name).symlink_to(file)
     preset = (repository / "workflow/presets/free.yaml").read_text()
-    cut = preset.replace("model: {maps: 32}", CUT)
+    cut = preset.replace("model: {maps: 16}", CUT)
     assert cut != preset
     workflow = Workflow(repository, tmp_path / "work", f"data_root: {data}\n{cut}")
     workflow.run("--cores", "2", "results/table1.csv")
