@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
@@ -31,27 +32,11 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     from serflow.backbones._hub import silence_transformers
 
     silence_transformers()
-    config = Wav2Vec2Config(
-        hidden_size=64,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=128,
-        conv_dim=(32,) * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=4,
-    )
+    config = Wav2Vec2Config(num_hidden_layers=3, **NARROW)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         Wav2Vec2Model(config).save_pretrained(folder)
-    preprocessor = {
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-        "feature_size": 1,
-        "sampling_rate": 16_000,
-        "padding_value": 0.0,
-        "do_normalize": True,
-        "return_attention_mask": False,
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2), encoding="utf-8")
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR, indent=2), encoding="utf-8")
     return folder
 
 

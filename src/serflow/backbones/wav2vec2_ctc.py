@@ -5,6 +5,7 @@ import string
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
@@ -37,33 +38,15 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     from serflow.backbones._hub import silence_transformers
 
     silence_transformers()
-    config = Wav2Vec2Config(
-        vocab_size=len(_SYMBOLS),
-        pad_token_id=0,
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=128,
-        conv_dim=(32,) * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=4,
-    )
+    config = Wav2Vec2Config(vocab_size=len(_SYMBOLS), pad_token_id=0, num_hidden_layers=2, **NARROW)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Wav2Vec2ForCTC(config)
         # as it is drawn, the head hardly tells one frame from another
         model.lm_head.weight.data.normal_(0, 1)
         model.save_pretrained(folder)
-    preprocessor = {
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-        "feature_size": 1,
-        "sampling_rate": 16_000,
-        "padding_value": 0.0,
-        "do_normalize": True,
-        "return_attention_mask": False,
-    }
     vocabulary = {symbol: place for place, symbol in enumerate(_SYMBOLS)}
-    for name, content in (("preprocessor_config", preprocessor), ("vocab", vocabulary)):
+    for name, content in (("preprocessor_config", PREPROCESSOR), ("vocab", vocabulary)):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
     return folder
 
