@@ -1,7 +1,7 @@
 """Time of a training step of every method, ours against the same network of plain torch convolutions.
 
 ``python benchmarks/training_step.py [--memory]``: batches of 32 utterances of 300 frames and 40 bands, 128 maps (the
-paper's), and of the small network that stand-in corpora get; text of 16 tokens of 512 values; dialogues of 8 turns. In
+paper's), and of 120 frames and a quarter of the maps; text of 16 tokens of 512 values; dialogues of 8 turns. In
 the peer every convolution over frames is a ``torch.nn.Conv1d`` or ``ConvTranspose1d``, and the optimiser is
 ``torch.optim.Adam``; both compute the same losses (checked). One thread each, in one run. Unit: milliseconds. With
 ``--memory`` a line a method: how far the memory of a process rises above that of the same process before its first step
@@ -167,7 +167,7 @@ def main() -> None:
             print(json.dumps(line), flush=True)
         else:
             compare(method, "paper", n_frames=300, maps=128, batch_size=32, steps=1)
-            compare(method, "stand_in", n_frames=120, maps=32, batch_size=32, steps=5)
+            compare(method, "quarter", n_frames=120, maps=32, batch_size=32, steps=5)
 
 
 if __name__ == "__main__":
