@@ -58,7 +58,9 @@ def _remarks(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def read_corpora(corpora: Sequence[Mapping[str, Any]], utterances: Sequence[Path]) -> dict[str, CorpusFacts]:
+def read_corpora(
+    corpora: Sequence[Mapping[str, Any]], utterances: Sequence[Path], noise: NoiseFacts | None = None
+) -> dict[str, CorpusFacts]:
     """Join what the configuration says of the corpora with the metadata of their utterance tables.
 
     Parameters
@@ -68,6 +70,8 @@ def read_corpora(corpora: Sequence[Mapping[str, Any]], utterances: Sequence[Path
         each corpus, in the order of the table.
     utterances
         ``utterances.parquet`` files, in any order.
+    noise
+        The clips that the corpora were overlaid with, if any.
 
     Raises
     ------
@@ -97,6 +101,7 @@ def read_corpora(corpora: Sequence[Mapping[str, Any]], utterances: Sequence[Path
             synthetic=bool(metadata["synthetic"]),
             partial=bool(metadata["partial"]),
             remarks=(*corpus.get("departures", ()), *_remarks(metadata)),
+            synthetic_noise=noise is not None and noise.synthetic,
         )
     labels = [fact.label for fact in facts.values()]
     for label in labels:

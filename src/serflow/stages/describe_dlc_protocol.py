@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from serflow.errors import ConfigError, StoreError
@@ -26,10 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not isinstance(arguments.settings, dict):
         raise ConfigError('--settings: a mapping is needed, such as {"selection": "best validation UA"}')
     noise = read_noise(arguments.clips)
-    facts = {
-        name: replace(fact, synthetic_noise=noise.synthetic)
-        for name, fact in read_corpora(arguments.corpora, arguments.utterances).items()
-    }
+    facts = read_corpora(arguments.corpora, arguments.utterances, noise)
     corpora = [
         read_records(
             _of_corpus(arguments.utterances, name, "utterances.parquet")[0],

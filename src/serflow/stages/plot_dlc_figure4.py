@@ -1,7 +1,6 @@
 """Stage: Figure 4 of the DLC paper, gains over baselines. ``python -m serflow.stages.plot_dlc_figure4 --help``."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from serflow.files import write_text
@@ -18,10 +17,7 @@ _POINTS = ["gain", "std", "paper_gain", "paper_std"]
 def main(arguments: argparse.Namespace) -> None:
     """Draw ``--figure`` and write its numbers to ``--csv``."""
     noise = read_noise(arguments.clips)
-    facts = {
-        name: replace(fact, synthetic_noise=noise.synthetic)
-        for name, fact in read_corpora(arguments.corpora, arguments.utterances).items()
-    }
+    facts = read_corpora(arguments.corpora, arguments.utterances, noise)
     table = figure4_table(seed_scores(arguments.cells), facts, arguments.profiles, arguments.methods, noise)
     printed = table.assign(method=table["method"].map(paper.method_title))
     printed[_POINTS] = printed[_POINTS].round(2) + 0.0

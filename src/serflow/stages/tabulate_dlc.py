@@ -1,7 +1,6 @@
 """Stage: Table I of the DLC paper, and ours beside the paper's. ``python -m serflow.stages.tabulate_dlc --help``."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -29,10 +28,7 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Write ``--table``, ``--comparison`` and ``--noise``."""
     noise = read_noise(arguments.clips)
-    facts = {
-        name: replace(fact, synthetic_noise=noise.synthetic)
-        for name, fact in read_corpora(arguments.corpora, arguments.utterances).items()
-    }
+    facts = read_corpora(arguments.corpora, arguments.utterances, noise)
     profiles, methods = arguments.profiles, arguments.methods
 
     scores = seed_scores(arguments.cells)
