@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from serflow.errors import SerflowError
 
 _CHUNK = 1 << 20
+_SEAL = "content_sha256"
 
 
 def explain_os_error(error: OSError, path: Path) -> SerflowError:
@@ -115,6 +116,32 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise SerflowError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise SerflowError(f"{path}: not valid JSON ({error}); delete it and run again") from error
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != _SEAL}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def write_sealed_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Write a mapping as `write_json` does, with the SHA-256 of what it says under ``content_sha256``."""
+    write_json(path, {**content, _SEAL: _seal(content)})
+
+
+def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what `write_sealed_json` wrote.
+
+    Raises
+    ------
+    SerflowError
+        If the file is absent, is not JSON, or does not say what was written.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get(_SEAL) != _seal(content):
+        raise SerflowError(
+            f"{path}: does not match its SHA-256 (damaged or changed by hand); delete it and run the same command again"
+        )
+    return content
 
 
 def sha256_file(path: str | os.PathLike[str], end: int | None = None) -> str:

@@ -13,10 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import serflow
-from serflow.errors import SerflowError
+from serflow.errors import ConfigError, SerflowError
 from serflow.files import explain_os_error
 
 log = logging.getLogger("serflow")
@@ -28,6 +28,46 @@ def json_option(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
+
+
+def named_value(text: str) -> tuple[str, str]:
+    """Parse ``name=value``, for ``argparse``'s ``type=``."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not name=value")
+    return name, value
+
+
+def named_path(text: str) -> tuple[str, Path]:
+    """Parse ``name=path``, for ``argparse``'s ``type=``."""
+    name, value = named_value(text)
+    return name, Path(value)
+
+
+def files_of(kind: Any, inputs: Sequence[tuple[str, Path]]) -> Any:
+    """Return inputs as a NamedTuple of paths names them: one path, or several where it takes a tuple.
+
+    Raises
+    ------
+    ConfigError
+        If one is missing, unknown or given too often.
+    """
+    found: dict[str, list[Path]] = {}
+    for name, path in inputs:
+        found.setdefault(name, []).append(path)
+    hints = get_type_hints(kind)
+    unknown = sorted(found.keys() - hints.keys())
+    if unknown:
+        raise ConfigError(f"--inputs: no input {unknown[0]!r} of this study; known: {', '.join(hints)}")
+    several = [name for name, paths in found.items() if len(paths) > 1 and hints[name] != tuple[Path, ...]]
+    if several:
+        raise ConfigError(f"--inputs: {several[0]} is given {len(found[several[0]])} times, and the study takes one")
+    try:
+        return kind(
+            **{name: tuple(paths) if hints[name] == tuple[Path, ...] else paths[0] for name, paths in found.items()}
+        )
+    except TypeError as error:
+        raise ConfigError(f"--inputs: {error}") from error
 
 
 def stage_parser(description: str | None) -> argparse.ArgumentParser:

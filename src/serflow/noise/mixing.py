@@ -1,7 +1,7 @@
 """Mixing noise into speech as a plan says. Noisy copies are never stored: readers mix when they read."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -90,6 +90,8 @@ class ClipBank:
         ESC-50's own fold of each clip, where it is known.
     synthetic
         Whether the clips are stand-ins.
+    warnings
+        What a reader of results should know of them.
     """
 
     def __init__(
@@ -98,10 +100,12 @@ class ClipBank:
         groups: Mapping[str, str],
         synthetic: bool = False,
         folds: Mapping[str, int] | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
         self.clips = dict(clips)
         self.fold_of = dict(folds or {})
         self.synthetic = synthetic
+        self.warnings = list(warnings)
         self.by_condition: dict[str, list[str]] = {}
         for name in sorted(groups):
             self.by_condition.setdefault(groups[name], []).append(name)
@@ -123,7 +127,8 @@ class ClipBank:
                 clips[row["clip"]] = np.frombuffer(row["pcm16"], dtype="<i2")
                 groups[row["clip"]] = row["group"]
                 folds[row["clip"]] = row["fold"]
-        return cls(clips, groups, bool(read_metadata(path)["synthetic"]), folds)
+        metadata = read_metadata(path)
+        return cls(clips, groups, bool(metadata["synthetic"]), folds, metadata["warnings"])
 
     def of_folds(self, folds: Collection[int]) -> dict[str, list[str]]:
         """Return the names of the clips of each condition that are in some of ESC-50's folds."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 Where = Mapping[str, str | Sequence[str]]
+NOT_APPLICABLE = "n/a"
 
 
 class Heading(NamedTuple):
@@ -85,3 +86,25 @@ class Layout(NamedTuple):
 
         parts = {part: [heading(entry) for entry in content[part]] for part in ("rows", "columns")}
         return cls(**{**content, **parts, "corner": tuple(content["corner"])})
+
+
+def full_name(heading: Heading) -> str:
+    """Return the name of a row or column in the paper, in one piece."""
+    return " ".join(heading.name)
+
+
+def merged(*wheres: Where) -> dict[str, tuple[str, ...]]:
+    """Join what a table, a row and a column say of the runs; each name with its values."""
+    return {
+        name: (value,) if isinstance(value, str) else tuple(value) for where in wheres for name, value in where.items()
+    }
+
+
+def why_absent(row: Heading, column: Heading) -> str | None:
+    """Say why a row has no value in a column (``n/a: ...``); None if it has."""
+    for one, other in ((row, column), (column, row)):
+        for values in merged(other.where).values():
+            for value in values:
+                if value in one.without:
+                    return f"{NOT_APPLICABLE}: {one.without[value]}"
+    return None

@@ -58,6 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
         "seed": arguments.seed,
         "clips": "shared" if arguments.split is None else "by_fold",
         "synthetic_clips": bank.synthetic,
+        "clip_warnings": bank.warnings,
     }
     write_plan(arguments.plan, [rows[utterance] for utterance in utterances], metadata)
     scaled = sum(row.scale < 1 for row in rows.values())

@@ -13,6 +13,15 @@ from serflow.errors import ConfigError
 from serflow.plugins import plugin_names
 
 
+class Cell(NamedTuple):
+    """A training job: one method on one corpus in one noise profile, with all runs and folds."""
+
+    experiment: str
+    method: str
+    corpus: str
+    profile: str
+
+
 class MethodInfo(NamedTuple):
     """Facts of a method that need no network.
 

@@ -1,9 +1,9 @@
-"""What a cell trains on: utterances with their targets, noise conditions and features, split into folds."""
+"""What a cell trains on: utterances with their targets, noise conditions and features."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +12,38 @@ from torch import Tensor
 
 from serflow.errors import StoreError, TrainingError
 from serflow.nn.pooling import frame_mask
+from serflow.noise.plan import CONDITIONS
+from serflow.protocols.examples import Examples, look_up, read_examples, read_roles, without_rejected
+from serflow.protocols.labels import Labels, Row, one_hot
 from serflow.stores.frames import PackedFrames
-from serflow.stores.parquet import read_metadata, read_table
-from serflow.studies.dlc.labels import COLUMNS, Labels, emotion_labels
+from serflow.stores.parquet import read_table
+from serflow.studies.dlc.catalog import Cell
+from serflow.studies.dlc.labels import emotion_labels
 from serflow.training.batching import pad_frames
+from serflow.training.statistics import FrameStatistics
 
-CONDITIONS = ("natural", "human", "interior")
-NOT_HELD_OUT = "none"
-HELD_OUT = {"exp1": (NOT_HELD_OUT,), "exp2": CONDITIONS}
 CLAMP = 3.0
 # a multiple of every pooling; of few lengths, since a new one takes oneDNN a while to prepare for
 PAD_TO = 16
-ROLES = ("train", "val", "test")
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
+
+
+class Files(NamedTuple):
+    """The files that a cell reads.
+
+    ``clean``, ``noisy`` and, for multimodal methods, ``text`` are packed indices; ``splits`` has one for each run;
+    ``gate`` are the noise classifier's predictions, for methods that route by them.
+    """
+
+    utterances: Path
+    splits: tuple[Path, ...]
+    plan: Path
+    clean: Path
+    noisy: Path
+    text: Path | None = None
+    gate: Path | None = None
 
 
 class Batch(NamedTuple):
@@ -50,24 +67,6 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CellFiles:
-    """The files that a cell reads; ``clean``, ``noisy`` and, for multimodal methods, ``text`` are packed indices."""
-
-    utterances: Path
-    split: Path
-    plan: Path
-    clean: Path
-    noisy: Path
-    text: Path | None = None
-
-    def digests(self) -> list[str]:
-        """Return the SHA-256 of the data of each file, and of the frames that the indices point to."""
-        tables = [read_metadata(path)["data_sha256"] for path in (self.utterances, self.split, self.plan)]
-        indices = [path for path in (self.clean, self.noisy, self.text) if path is not None]
-        return tables + [read_metadata(path)["array_sha256"] for path in indices]
-
-
-@dataclass(frozen=True)
 class TextData:
     """Token embeddings of a cell's utterances, and where these stand in their dialogues; a row for each utterance."""
 
@@ -75,72 +74,48 @@ class TextData:
     rows: IntArray
     dialogues: list[str]
     turns: IntArray
-    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class CellData:
-    """Utterances of a cell in the order of the utterance table; arrays have a row for each.
+    """What a cell reads; arrays have a row for each example.
 
-    ``targets`` are distributions over ``classes``, ``conditions`` index ``CONDITIONS``, ``roles`` has an array
-    for each seed.
+    ``conditions`` index ``CONDITIONS``, ``roles`` has an array for each run.
     """
 
-    utterances: list[str]
-    classes: tuple[str, ...]
-    targets: FloatArray
+    examples: Examples
     conditions: IntArray
     roles: dict[int, npt.NDArray[np.str_]]
     clean: PackedFrames
     noisy: PackedFrames
     clean_rows: IntArray
     noisy_rows: IntArray
-    excluded: int
     text: TextData | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What is predicted."""
+        return self.examples.classes
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """Utterances left out, by reason."""
+        return self.examples.excluded
+
+    @property
+    def utterances(self) -> list[str]:
+        """Names."""
+        return self.examples.utterances
+
+    @property
+    def targets(self) -> FloatArray:
+        """Distributions over the classes, ``(n, classes)``."""
+        return self.examples.targets
 
     @property
     def lengths(self) -> IntArray:
         """Frames of each utterance."""
         return self.noisy.lengths[self.noisy_rows]
-
-
-class Fold(NamedTuple):
-    """Rows of a fit, and the conditions that training sees (indices of ``CONDITIONS``)."""
-
-    train: IntArray
-    val: IntArray
-    test: IntArray
-    seen: tuple[int, ...]
-
-    def expert_of(self, conditions: IntArray) -> IntArray:
-        """Return the place of each condition among those of training, -1 for the one held out."""
-        places = np.full(len(CONDITIONS), -1, dtype=np.int64)
-        places[list(self.seen)] = np.arange(len(self.seen))
-        return places[conditions]
-
-
-def _look_up(names: Sequence[str], found: dict[str, int], path: Path) -> IntArray:
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise StoreError(
-            f"{path}: {len(missing)} of {len(names)} utterances are missing, the first is {missing[0]}; "
-            "delete it and run the same command again"
-        )
-    return np.array([found[name] for name in names], dtype=np.int64)
-
-
-def _read_roles(path: Path, corpus: str, names: Sequence[str], seeds: Sequence[int]) -> dict[int, npt.NDArray[np.str_]]:
-    table = read_table(path, kind="split", expect={"corpus": corpus})
-    folds = table.column("fold").to_numpy()
-    utterances, all_roles = (np.array(table.column(name).to_pylist()) for name in ("utterance", "role"))
-    roles = {}
-    for seed in seeds:
-        fold = folds == seed
-        if not fold.any():
-            raise StoreError(f"{path}: no fold {seed}; add the seed to the config and run again")
-        row_of = {name: row for row, name in enumerate(utterances[fold].tolist())}
-        roles[seed] = all_roles[fold][_look_up(names, row_of, path)]
-    return roles
 
 
 def _check_lengths(data: CellData, clean: Path, noisy: Path) -> None:
@@ -157,44 +132,52 @@ def _check_lengths(data: CellData, clean: Path, noisy: Path) -> None:
             )
 
 
-def _read_text(path: Path, utterances: Path, corpus: str, profile: str, names: Sequence[str]) -> TextData:
-    """Read token embeddings, and the dialogue and turn of each utterance."""
-    table = read_table(utterances, kind="utterances", columns=["id", "dialogue", "turn"])
-    placed = {row["id"]: row for row in table.to_pylist()}
-    without = [name for name in names if placed[name]["dialogue"] is None or placed[name]["turn"] is None]
+def _read_text(tokens: PackedFrames, path: Path, utterances: Path, examples: Examples) -> TextData:
+    """Join token embeddings with the dialogue and turn of each utterance."""
+    placed = list(zip(examples.facts["dialogue"], examples.facts["turn"], strict=True))
+    without = [name for name, place in zip(examples.utterances, placed, strict=True) if None in place]
     if without:
         raise TrainingError(
-            f"{utterances}: {len(without)} of {len(names)} utterances have no turn in a dialogue, the first is "
+            f"{utterances}: {len(without)} of {len(placed)} utterances have no turn in a dialogue, the first is "
             f"{without[0]}; multimodal methods look across turns, take them out of dlc.methods for this corpus"
         )
-    tokens = PackedFrames.open(path, expect={"corpus": corpus, "condition": profile})
     return TextData(
         tokens,
-        _look_up(names, tokens.row_of, path),
-        [placed[name]["dialogue"] for name in names],
-        np.array([placed[name]["turn"] for name in names], dtype=np.int64),
-        tokens.metadata,
+        look_up(examples.utterances, tokens.row_of, path),
+        [dialogue for dialogue, _ in placed],
+        np.array([turn for _, turn in placed], dtype=np.int64),
     )
 
 
-def load_cell(
-    files: CellFiles, corpus: str, profile: str, seeds: Sequence[int], *, predicts: str, labels: str
-) -> CellData:
-    """Join utterance table, split, noise plan and features.
+def read_conditions(plan: Path, corpus: str, profile: str) -> dict[str, str]:
+    """Return the noise condition that each utterance drew.
+
+    Raises
+    ------
+    StoreError
+        If the plan is damaged, or of another corpus or profile.
+    """
+    expect = {"corpus": corpus, "profile": profile}
+    table = read_table(plan, kind="noise_plan", expect=expect, columns=["utterance", "condition"])
+    return dict(zip(*(table.column(name).to_pylist() for name in ("utterance", "condition")), strict=True))
+
+
+def load_cell(files: Files, cell: Cell, runs: Sequence[int], *, predicts: str, labels: str) -> CellData:
+    """Join utterance table, splits, noise plan and features.
 
     Parameters
     ----------
     files
         What to read. Features stay memory-mapped.
-    corpus, profile
+    cell
         What the files must be of.
-    seeds
-        Folds to read.
+    runs
+        Each has a split.
     predicts
         ``emotion``: only utterances with a label of the study are kept. ``condition``: all are, and the
         classes are the noise conditions.
     labels
-        See `emotion_labels`.
+        ``merged`` or ``hap_only``; see `emotion_labels`.
 
     Raises
     ------
@@ -203,98 +186,53 @@ def load_cell(
     TrainingError
         If the corpus has fewer than two classes.
     """
-    table = read_table(files.utterances, kind="utterances", expect={"corpus": corpus}, columns=COLUMNS)
-    names: list[str] = table.column("id").to_pylist()
-    plan = read_table(
-        files.plan, kind="noise_plan", expect={"corpus": corpus, "profile": profile}, columns=["utterance", "condition"]
-    )
-    row_of = {name: row for row, name in enumerate(plan.column("utterance").to_pylist())}
-    drawn = np.array([CONDITIONS.index(name) for name in plan.column("condition").to_pylist()], dtype=np.int64)
-    conditions = drawn[_look_up(names, row_of, files.plan)]
+    drawn = read_conditions(files.plan, cell.corpus, cell.profile)
 
-    if predicts == "condition":
-        one_hot = np.eye(len(CONDITIONS))[conditions].tolist()
-        found = Labels(CONDITIONS, dict(zip(names, one_hot, strict=True)), 0)
-    else:
-        # `layout` says whose labels they are where a corpus has a name of its own
-        layout = read_metadata(files.utterances).get("layout", corpus)
-        found = emotion_labels(layout, table.to_pylist(), labels)
-    kept = np.array([name in found.targets for name in names])
-    utterances = [name for name in names if name in found.targets]
+    def label(layout: str, rows: Sequence[Row]) -> Labels:
+        look_up([row["id"] for row in rows], dict.fromkeys(drawn, 0), files.plan)
+        if predicts == "condition":
+            return Labels(CONDITIONS, lambda row: one_hot(CONDITIONS, drawn[row["id"]]))
+        return emotion_labels(layout, rows, labels)
 
-    clean = PackedFrames.open(files.clean, expect={"corpus": corpus, "condition": "clean"})
-    noisy = PackedFrames.open(files.noisy, expect={"corpus": corpus, "condition": profile})
+    expect = {"corpus": cell.corpus}
+    examples = read_examples(files.utterances, label, expect)
+    clean = PackedFrames.open(files.clean, expect={**expect, "condition": "clean"})
+    noisy = PackedFrames.open(files.noisy, expect={**expect, "condition": cell.profile})
+    stores = {"no features of the clean audio": clean, "no features of the noisy audio": noisy}
+    tokens = None
+    if files.text is not None:
+        tokens = PackedFrames.open(files.text, expect={**expect, "condition": cell.profile})
+        stores["no transcript"] = tokens
+    examples = without_rejected(examples, stores)
+    names = examples.utterances
     data = CellData(
-        utterances=utterances,
-        classes=found.classes,
-        targets=np.array([found.targets[name] for name in utterances]),
-        conditions=conditions[kept],
-        roles=_read_roles(files.split, corpus, utterances, seeds),
+        examples=examples,
+        conditions=np.array([CONDITIONS.index(drawn[name]) for name in names], dtype=np.int64),
+        roles={run: read_draw(path, cell.corpus, names) for run, path in zip(runs, files.splits, strict=True)},
         clean=clean,
         noisy=noisy,
-        clean_rows=_look_up(utterances, clean.row_of, files.clean),
-        noisy_rows=_look_up(utterances, noisy.row_of, files.noisy),
-        excluded=found.excluded,
-        text=None if files.text is None else _read_text(files.text, files.utterances, corpus, profile, utterances),
+        clean_rows=look_up(names, clean.row_of, files.clean),
+        noisy_rows=look_up(names, noisy.row_of, files.noisy),
+        text=None
+        if tokens is None or files.text is None
+        else _read_text(tokens, files.text, files.utterances, examples),
     )
     _check_lengths(data, files.clean, files.noisy)
     return data
 
 
-def select_fold(data: CellData, seed: int, held_out: str, *, predicts: str) -> Fold:
-    """Return the rows that a fit trains, validates and is tested on (section VI).
-
-    In experiment 2 the held-out condition is in neither training nor validation, and emotion methods are
-    tested on it alone. The noise classifier predicts all test utterances.
+def read_draw(path: Path, corpus: str, names: Sequence[str]) -> npt.NDArray[np.str_]:
+    """Return the role of each utterance in a split that is one draw.
 
     Raises
     ------
-    TrainingError
-        If a part is empty, or training lacks a class.
+    StoreError
+        If the split is damaged or of another corpus, or has other than one fold.
     """
-    roles = data.roles[seed]
-    held = data.conditions == CONDITIONS.index(held_out) if held_out in CONDITIONS else np.zeros(len(roles), dtype=bool)
-    tested = held if held_out in CONDITIONS and predicts == "emotion" else np.ones(len(roles), dtype=bool)
-    rows = {
-        "train": np.flatnonzero((roles == "train") & ~held),
-        "val": np.flatnonzero((roles == "val") & ~held),
-        "test": np.flatnonzero((roles == "test") & tested),
-    }
-    where = f"seed {seed}, held-out condition {held_out}"
-    for role in ROLES:
-        if not len(rows[role]):
-            raise TrainingError(f"{where}: no {role} utterances; use more utterances of the corpus or another seed")
-    seen = tuple(index for index, name in enumerate(CONDITIONS) if name != held_out)
-    missing = set(seen) - set(data.conditions[rows["train"]].tolist())
-    if missing:
-        raise TrainingError(f"{where}: no training utterance has {CONDITIONS[min(missing)]} noise; use more utterances")
-    return Fold(rows["train"], rows["val"], rows["test"], seen)
-
-
-class FrameStatistics(NamedTuple):
-    """Mean and standard deviation of each band, ``(bands,)``."""
-
-    mean: FloatArray
-    std: FloatArray
-
-
-def frame_statistics(packed: PackedFrames, rows: IntArray) -> FrameStatistics:
-    """Return the statistics of all frames of ``rows``, one utterance in memory at a time.
-
-    A band that never changes gets the deviation 1.
-    """
-    total = np.zeros(packed.array.shape[1])
-    squares = np.zeros_like(total)
-    for row in rows:
-        frames = packed[int(row)].astype(np.float64)
-        total += frames.sum(0)
-        squares += np.square(frames).sum(0)
-    count = packed.lengths[rows].sum()
-    mean = total / count
-    variance = np.maximum(squares / count - np.square(mean), 0.0)
-    constant = variance <= 1e-12 * np.square(mean)
-    std = np.where(constant, 1.0, np.sqrt(variance))
-    return FrameStatistics(mean.astype(np.float32), std.astype(np.float32))
+    folds = read_roles(path, corpus, names)
+    if len(folds) != 1:
+        raise StoreError(f"{path}: {len(folds)} folds where one draw was asked for; delete it and run again")
+    return next(iter(folds.values()))
 
 
 def batch_maker(

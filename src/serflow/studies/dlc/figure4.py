@@ -5,30 +5,31 @@ methods), its deviation the standard deviation over profiles (ddof 1; the paper 
 no numbers: its gains are computed from its Table I.
 """
 
+import math
+import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from serflow.errors import StoreError
 from serflow.report.bars import Series, draw_bars
-from serflow.report.corpora import CorpusFacts, NoiseFacts
-from serflow.studies.dlc import paper
-from serflow.studies.dlc.baselines import baseline, modality
-from serflow.studies.dlc.comparison import data_reasons, profile_reasons
-from serflow.studies.dlc.paper import OVERALL
-from serflow.studies.dlc.results import summarise
-from serflow.studies.dlc.tables import ordered_rows
+from serflow.report.comparison import reasons
+from serflow.report.facts import marked, marks
+from serflow.report.headings import Heading, Layout, full_name
+from serflow.report.tables import Filled, Published, fill, read_published
+from serflow.runs.provenance import joined
+from serflow.runs.scores import Run, Value, mean, read_runs
 
-PANELS = {"exp1": "a", "exp2": "b"}
-COLUMNS = ["panel", "method", "corpus", "gain", "std", "n_profiles", "n_seeds", "paper_gain", "paper_std", "note"]
+PANELS = {"1": "a", "2": "b"}
+COLUMNS = ["panel", "method", "corpus", "gain", "std", "n_profiles", "n_runs", "paper_gain", "paper_std", "note"]
 _HEADINGS = {
     "a": "(a) Experiment 1: noise conditions known from training",
     "b": "(b) Experiment 2: a noise condition that training did not hear",
 }
-_ROW = ["experiment", "method", "corpus"]
-_MULTIMODAL = "hffn_"
+_PAPER_PROFILES = {"h1", "h2", "h3"}
+_MULTIMODAL = "HFFN-"
 _NOTE = (
     "Bar: mean over noise profiles of a method's UA minus its baseline's, which is Single or, for multimodal methods "
     "(striped), HFFN-Single. Black line: one standard deviation over the profiles (ddof 1); none where there is one "
@@ -39,114 +40,112 @@ _PAPER_NOTE = (
 )
 
 
-def _by_profile(means: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Return means with a row per experiment, method and corpus, and a column per profile."""
-    return means.pivot(index=_ROW, columns="profile", values=value)
+class Files(NamedTuple):
+    """``metrics.json`` of each cell of Table I."""
+
+    cells: tuple[Path, ...]
 
 
-def _gains(means: pd.DataFrame, experiment: str, method: str, against: str, corpus: str) -> pd.Series:
-    """Return a method's means minus its baseline's, in points, of the profiles that both have."""
-    rows = [(experiment, name, corpus) for name in (method, against)]
-    if not all(row in means.index for row in rows):
-        return pd.Series(dtype=float)
-    return (means.loc[rows[0]] - means.loc[rows[1]]).dropna()
+class _Gains(NamedTuple):
+    """Gains (points) of a method on a corpus, one a profile, and what they come from."""
+
+    row: Heading
+    columns: list[Heading]
+    gains: list[float]
+    values: list[Value]
+
+    @property
+    def cells(self) -> list[Run]:
+        """The cells of the method."""
+        return [cell for value in self.values for cell in value.cells]
 
 
-def paper_gains() -> pd.DataFrame:
-    """Return the paper's gains: experiment, method (title), corpus, gain, std (percent points), from its Table I."""
-    table = paper.table1()
-    means = _by_profile(table[table["corpus"] != OVERALL], "ua")
-    names = {title: name for name, title in paper.method_titles().items()}
-    lines = []
-    for experiment, title, corpus in means.index:
-        against = baseline(names[title])
-        if against is not None:
-            gains = _gains(means, experiment, title, paper.method_title(against), corpus)
-            lines.append((experiment, title, corpus, gains.mean(), gains.std(ddof=1)))
-    return pd.DataFrame(lines, columns=[*_ROW, "gain", "std"])
+def by_corpus(layout: Layout) -> dict[str, list[int]]:
+    """Return the columns of each corpus, one a profile; the overall columns are of none."""
+    found: dict[str, list[int]] = {}
+    for place, column in enumerate(layout.columns):
+        corpus = column.where["corpus"]
+        if isinstance(corpus, str):
+            found.setdefault(corpus, []).append(place)
+    return found
 
 
-def _check_seeds(scores: pd.DataFrame, cell: Sequence[str], against: str) -> None:
-    experiment, method, corpus = cell
-    of_corpus = scores[(scores["experiment"] == experiment) & (scores["corpus"] == corpus)]
-    seeds = {
-        name: {
-            tuple(sorted(of_cell)) for _, of_cell in of_corpus[of_corpus["method"] == name].groupby("profile")["seed"]
-        }
-        for name in (method, against)
+def _gains(table: Filled, row: int, columns: Sequence[int]) -> _Gains | None:
+    """Return a row's gains in some columns; None where it has no baseline or they are not built."""
+    layout = table.layout
+    heading = layout.rows[row]
+    baselines = [place for place, other in enumerate(layout.rows) if other.name == heading.baseline]
+    if not baselines:
+        return None
+    built = [
+        (layout.columns[column], value, other)
+        for column in columns
+        if (value := table.value(row, column)) and (other := table.value(baselines[0], column))
+    ]
+    if not built:
+        return None
+    gains = [value.mean - other.mean for _, value, other in built]
+    return _Gains(heading, [column for column, _, _ in built], gains, [value for _, value, _ in built])
+
+
+def _std(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def paper_gains(row: Heading, columns: Sequence[Heading], published: Published) -> tuple[float, float] | None:
+    """Return mean and deviation of the paper's gains in some columns, None where its Table I lacks one of them."""
+    if row.baseline is None:
+        return None
+    names = [full_name(column) for column in columns]
+    if any((name, column) not in published for name in (row.name, row.baseline) for column in names):
+        return None
+    gains = [published[row.name, column] - published[row.baseline, column] for column in names]
+    return mean(gains), _std(gains)
+
+
+def _line(found: _Gains, layout: Layout, columns: Sequence[int], published: Published) -> dict[str, Any]:
+    corpus = str(found.columns[0].where["corpus"])
+    profiles = {str(column.where["profile"]) for column in found.columns}
+    why_not = list(dict.fromkeys(said for column in found.columns for said in reasons(found.row, column, found.cells)))
+    if profiles != _PAPER_PROFILES:
+        why_not.append("not the paper's three profiles")
+    paper = None if why_not else paper_gains(found.row, found.columns, published)
+    if not why_not and paper is None:
+        why_not.append("not a bar of the paper")
+    asked = [str(layout.columns[column].where["profile"]) for column in columns]
+    without = [profile for profile in asked if profile not in profiles]
+    remarks = [f"no cell of the method or its baseline in {', '.join(without)}"] if without else []
+    remarks += ["one profile: no deviation"] if len(found.gains) == 1 else []
+    remarks += [*layout.departures.get(corpus, ()), *joined(cell.provenance for cell in found.cells).remarks]
+    return {
+        "panel": PANELS[found.row.name[0]],
+        "method": found.row.name[-1],
+        "corpus": corpus,
+        "gain": mean(found.gains),
+        "std": _std(found.gains),
+        "n_profiles": len(found.gains),
+        "n_runs": min(value.n_runs for value in found.values),
+        "paper_gain": paper[0] if paper else math.nan,
+        "paper_std": paper[1] if paper else math.nan,
+        "note": "; ".join([*why_not, *remarks]),
     }
-    if len(set.union(*seeds.values())) > 1:
-        raise StoreError(
-            f"cells of {experiment}/{method}/{corpus} and of its baseline {against} have other seeds; build them again"
-        )
 
 
-def figure4_table(
-    scores: pd.DataFrame,
-    facts: Mapping[str, CorpusFacts],
-    profiles: Sequence[str],
-    methods: Sequence[str],
-    noise: NoiseFacts,
-) -> pd.DataFrame:
+def figure4_table(table: Filled, published: Published) -> pd.DataFrame:
     """Return the bars of Figure 4; a method without cells on a corpus, or without its baseline there, has none.
-
-    Parameters
-    ----------
-    scores
-        As `serflow.studies.dlc.results.seed_scores` returns them.
-    facts
-        The corpora, in order.
-    profiles, methods
-        Names, in order.
-    noise
-        The noise clips.
 
     Returns
     -------
     pandas.DataFrame
-        panel (a: experiment 1, b: experiment 2), method (name), corpus, gain, std (points of UA in percent; NaN for one
-        profile), n_profiles, n_seeds, paper_gain, paper_std (NaN where the data are not the paper's), note.
-
-    Raises
-    ------
-    StoreError
-        If a method has other seeds than its baseline.
+        panel (``a``, ``b``), method, corpus, gain, std (points of UA in percent; NaN for one profile), n_profiles,
+        n_runs, paper_gain, paper_std (NaN where the data are not the paper's), note.
     """
-    summary = summarise(scores)
-    means, n_seeds = _by_profile(summary, "mean"), _by_profile(summary, "n")
-    published = paper_gains().set_index(_ROW)
-    lines: list[dict[str, Any]] = []
-    for experiment, method in ordered_rows(summary, methods):
-        against = baseline(method)
-        if against is None:
-            continue
-        for corpus in facts:
-            gains = _gains(means, experiment, method, against, corpus)
-            if gains.empty:
-                continue
-            _check_seeds(scores, (experiment, method, corpus), against)
-            key = (experiment, paper.method_title(method), corpus)
-            built = list(gains.index)
-            reasons = profile_reasons(OVERALL, built) + data_reasons(corpus, facts, noise)
-            if not reasons and key not in published.index:
-                reasons.append("not a bar of the paper")
-            without = [profile for profile in profiles if profile not in built]
-            remarks = [f"no cell of the method or its baseline in {', '.join(without)}"] if without else []
-            remarks += ["one profile: no deviation"] if len(gains) == 1 else []
-            lines.append(
-                {
-                    "panel": PANELS[experiment],
-                    "method": method,
-                    "corpus": corpus,
-                    "gain": gains.mean(),
-                    "std": gains.std(ddof=1),
-                    "n_profiles": len(gains),
-                    "n_seeds": int(n_seeds.loc[(experiment, method, corpus)].min()),
-                    "paper_gain": float("nan") if reasons else published.loc[key, "gain"],
-                    "paper_std": float("nan") if reasons else published.loc[key, "std"],
-                    "note": "; ".join([*reasons, *remarks, *facts[corpus].remarks, *noise.remarks]),
-                }
-            )
+    lines = [
+        _line(found, table.layout, columns, published)
+        for row in range(len(table.layout.rows))
+        for columns in by_corpus(table.layout).values()
+        if (found := _gains(table, row, columns)) is not None
+    ]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -155,27 +154,49 @@ def _series(methods: Sequence[str]) -> dict[str, Series]:
     colours: dict[str, int] = {}
     return {
         method: Series(
-            label=paper.method_title(method),
+            label=method,
             colour=colours.setdefault(method.removeprefix(_MULTIMODAL), len(colours)),
-            striped=modality(method) == "multi",
+            striped=method.startswith(_MULTIMODAL),
         )
         for method in methods
     }
 
 
-def draw_figure4(table: pd.DataFrame, facts: Mapping[str, CorpusFacts]) -> Figure:
-    """Draw `figure4_table`, in the paper's form; corpora are labelled as synthetic or partial where they are."""
-    bars = table.rename(
+def corpus_labels(table: Filled) -> dict[str, str]:
+    """Return the heading of each corpus, with the marks of its data."""
+    labels = {}
+    for corpus, columns in by_corpus(table.layout).items():
+        values = [
+            found for row in range(len(table.layout.rows)) for column in columns if (found := table.value(row, column))
+        ]
+        found_marks = marks(joined(cell.provenance for value in values for cell in value.cells))
+        labels[corpus] = marked(table.layout.columns[columns[0]].name[0], found_marks)
+    return labels
+
+
+def draw_figure4(bars: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
+    """Draw `figure4_table` in the paper's form; ``labels`` say where corpora are synthetic or partial."""
+    drawn = bars.rename(
         columns={"corpus": "group", "method": "series", "gain": "value", "std": "spread", "paper_gain": "reference"}
     )
-    compared = bool(table["paper_gain"].notna().any())
+    compared = bool(bars["paper_gain"].notna().any())
     return draw_bars(
-        bars,
-        panels={panel: _HEADINGS[panel] for panel in sorted(set(table["panel"])) or ["a"]},
-        groups={name: fact.label.replace(" (", "\n(") for name, fact in facts.items()},
-        series=_series(list(dict.fromkeys(table["method"]))),
+        drawn,
+        panels={panel: _HEADINGS[panel] for panel in sorted(set(bars["panel"])) or ["a"]},
+        groups={name: label.replace(" (", "\n(") for name, label in labels.items()},
+        series=_series(list(dict.fromkeys(bars["method"]))),
         title="Gain over the baseline",
         quantity="gain in UA (points)",
         note=_NOTE + (_PAPER_NOTE if compared else ""),
         reference="the paper",
     )
+
+
+def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and its bars; ``facts`` hold the ``layout`` of Table I."""
+    layout = Layout.from_json(facts["layout"])
+    table = fill(layout, read_runs(files.cells))
+    bars = figure4_table(table, read_published("dlc", "table1", len(layout.corner)))
+    points = ["gain", "std", "paper_gain", "paper_std"]
+    printed = bars.assign(**{name: bars[name].astype(float).round(2) + 0.0 for name in points})
+    return draw_figure4(bars, corpus_labels(table)), printed

@@ -2,31 +2,42 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from serflow.report.curves import draw_curves, mean_curve
-from serflow.studies.dlc.histories import read_history
+from serflow.report.facts import marked, marks
+from serflow.runs.histories import read_history
+from serflow.runs.provenance import Provenance
+from serflow.stores.parquet import read_metadata
 
 _NOTE = "Line: mean over fits. Band: one standard deviation. A line ends where fewer than half of its fits are left."
 
 
+class Files(NamedTuple):
+    """``history.parquet`` of each optimiser."""
+
+    adadelta: Path
+    adam: Path
+
+
 def pilot_curves(histories: Mapping[str, Path]) -> pd.DataFrame:
-    """Return train UA (percent) of every fit: line (optimiser), fit, epoch, value."""
+    """Return train UA (percent) of every fit: line (optimiser), fit, period, value."""
     parts = [read_history(path, "train_ua").assign(line=optimiser) for optimiser, path in histories.items()]
     return pd.concat(parts, ignore_index=True).assign(row="", column="")
 
 
 def pilot_table(curves: pd.DataFrame, chance: float) -> pd.DataFrame:
-    """Return what the figure shows: optimiser, epoch, train_ua_mean, train_ua_std, n_fits, chance (percent)."""
+    """Return what the figure shows: optimiser, period, train_ua_mean, train_ua_std, n_fits, chance (percent)."""
     parts = []
     for optimiser in curves["line"].unique():
         curve = mean_curve(curves[curves["line"] == optimiser]).reset_index()
         parts.append(curve.assign(optimiser=optimiser, chance=chance))
     table = pd.concat(parts, ignore_index=True)
     table = table.rename(columns={"mean": "train_ua_mean", "std": "train_ua_std", "n": "n_fits"})
-    return table[["optimiser", "epoch", "train_ua_mean", "train_ua_std", "n_fits", "chance"]]
+    return table[["optimiser", "period", "train_ua_mean", "train_ua_std", "n_fits", "chance"]]
 
 
 def draw_pilot(curves: pd.DataFrame, chance: float, title: str) -> Figure:
@@ -41,3 +52,12 @@ def draw_pilot(curves: pd.DataFrame, chance: float, title: str) -> Figure:
         note=_NOTE,
         levels={f"chance, {chance:.1f} %": chance},
     )
+
+
+def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Return the figure and its curves; ``facts`` hold the ``title`` of the corpus."""
+    metadata = read_metadata(files.adam)
+    title = marked(facts["title"], marks(Provenance.from_json(metadata["provenance"])))
+    chance = 100.0 / len(metadata["classes"])
+    curves = pilot_curves(files._asdict())
+    return draw_pilot(curves, chance, f"{title}, {metadata['cell']['profile']}"), pilot_table(curves, chance)

@@ -1,0 +1,55 @@
+"""Classes of an utterance that several studies use: IEMOCAP's four, or a corpus's own words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from serflow.errors import TrainingError
+
+Row = Mapping[str, Any]
+Target = tuple[float, ...]
+IEMOCAP_CLASSES = ("anger", "happiness", "neutral", "sadness")
+_NO_CLASS = (None, "other", "undecided")
+
+
+class Labels(NamedTuple):
+    """The classes, and what an utterance is to be predicted as: a distribution over them, None without a label."""
+
+    classes: tuple[str, ...]
+    target_of: Callable[[Row], Target | None]
+
+
+def one_hot(classes: Sequence[str], name: str | None) -> Target | None:
+    """Return the target of a class, None if it is none of ``classes``."""
+    return tuple(float(name == other) for other in classes) if name in classes else None
+
+
+def iemocap_four(excitement: bool) -> Labels:
+    """Return anger, happiness, neutral and sadness; ``excitement`` counts as happiness, or has no class."""
+
+    def target_of(row: Row) -> Target | None:
+        emotion: str | None = row["emotion"]
+        return one_hot(IEMOCAP_CLASSES, "happiness" if excitement and emotion == "excitement" else emotion)
+
+    return Labels(IEMOCAP_CLASSES, target_of)
+
+
+def own_words(rows: Sequence[Row]) -> Labels:
+    """Return the emotion words that ``rows`` have, sorted; other and undecided are none."""
+    classes = tuple(sorted({row["emotion"] for row in rows if row["emotion"] not in _NO_CLASS}))
+    return Labels(classes, lambda row: one_hot(classes, row["emotion"]))
+
+
+def require_two_classes(corpus: str, labels: Labels, targets: Sequence[Target], n_rows: int) -> None:
+    """Refuse a corpus that a classifier cannot learn from.
+
+    Raises
+    ------
+    TrainingError
+        If the targets are of fewer than two classes.
+    """
+    present = {max(range(len(target)), key=target.__getitem__) for target in targets}
+    if len(present) < 2:
+        raise TrainingError(
+            f"{corpus}: a classifier needs utterances of two classes at least; of {n_rows} utterances {len(targets)} "
+            f"have a label, of the classes {', '.join(labels.classes[i] for i in sorted(present)) or 'none'}"
+        )

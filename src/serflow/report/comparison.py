@@ -1,0 +1,57 @@
+"""Our numbers beside a paper's, cell by cell, and why a cell has no counterpart. All values are percent.
+
+A cell is compared where it is the paper's row and column, on the paper's own, real and complete data.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from serflow.report.facts import data_reasons, run_remarks
+from serflow.report.headings import Heading, Layout, full_name
+from serflow.report.tables import Filled, Published
+from serflow.runs.provenance import joined
+from serflow.runs.scores import Run
+
+COLUMNS = ("column", "ours_mean", "ours_std", "n_runs", "paper", "difference", "note")
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
+
+
+def _remarks(layout: Layout, cells: Sequence[Run]) -> list[str]:
+    """Return where settings depart from the paper's, what the data say of themselves, and what the runs left out."""
+    corpora = dict.fromkeys(cell.cell.get("corpus", "") for cell in cells)
+    departures = dict.fromkeys(said for corpus in corpora for said in layout.departures.get(corpus, ()))
+    return [*departures, *joined(cell.provenance for cell in cells).remarks, *run_remarks(cells)]
+
+
+def reasons(row: Heading, column: Heading, cells: Sequence[Run]) -> list[str]:
+    """Say why a cell has no counterpart in the paper; empty if it has."""
+    return [*row.reasons, *column.reasons, *data_reasons(cells)]
+
+
+def beside_paper(table: Filled, published: Published) -> tuple[list[str], list[list[Any]]]:
+    """Return heading and a line per cell of a table.
+
+    Returns
+    -------
+    list, list
+        The names of the row, then column, ours_mean, ours_std, n_runs, paper, difference (ours - paper), note.
+    """
+    layout = table.layout
+    lines: list[list[Any]] = []
+    for i, row in enumerate(layout.rows):
+        for j, column in enumerate(layout.columns):
+            value, name = table.value(i, j), full_name(column)
+            cells = value.cells if value else []
+            why_not = [*([] if value else [str(table.cells[i, j])]), *reasons(row, column, cells)]
+            if not why_not and (row.name, name) not in published:
+                why_not.append("not printed in the paper")
+            paper = math.nan if why_not else published[row.name, name]
+            mean, std, n_runs = (value.mean, value.std, value.n_runs) if value else (math.nan, math.nan, 0)
+            note = "; ".join([*why_not, *(_remarks(layout, cells) if cells else [])])
+            difference = _percent(round(mean, 2) - paper)
+            lines.append([*row.name, name, _percent(mean), _percent(std), n_runs, _percent(paper), difference, note])
+    return [*(part.lower() for part in layout.corner), *COLUMNS], lines

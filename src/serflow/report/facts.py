@@ -1,0 +1,60 @@
+"""What a reader must know of the data behind a number: marks for headings, and why it has no counterpart in a paper."""
+
+from collections.abc import Sequence
+
+from serflow.runs.provenance import Provenance
+from serflow.runs.scores import Run
+
+SMALL_TEST_SET = 100
+_ROLES = {"train": "training", "val": "validation", "test": "test"}
+
+
+def marks(provenance: Provenance) -> tuple[str, ...]:
+    """Return what stands behind a name in brackets: synthetic, or partial and synthetic noise; nothing if all real."""
+    if "corpus" in provenance.stand_ins:
+        return ("synthetic",)
+    return ("partial",) * bool(provenance.partial) + ("synthetic noise",) * ("noise" in provenance.stand_ins)
+
+
+def marked(name: str, with_marks: Sequence[str]) -> str:
+    """Return a name with its marks behind it."""
+    return f"{name} ({', '.join(with_marks)})" if with_marks else name
+
+
+def data_reasons(cells: Sequence[Run]) -> list[str]:
+    """Say why the data of cells are not a paper's; empty if they are."""
+    parts = [cell.provenance for cell in cells]
+    among = " among the corpora" if len({cell.cell.get("corpus") for cell in cells}) > 1 else ""
+    reasons = []
+    if any("corpus" in part.stand_ins for part in parts):
+        reasons.append(f"synthetic stand-in{among}: not compared")
+    if any(part.partial for part in parts):
+        reasons.append(f"partial corpus{among}: not compared")
+    if any("noise" in part.stand_ins for part in parts):
+        reasons.append("synthetic noise: not compared")
+    return reasons
+
+
+def run_remarks(cells: Sequence[Run]) -> list[str]:
+    """Say what runs left out, which classes some part of them lacks, and whether their test sets are small."""
+    remarks: dict[str, None] = {}
+    for cell in cells:
+        left_out = (f"{count:,} utterances left out: {why}" for why, count in sorted(cell.excluded.items()) if count)
+        remarks.update(dict.fromkeys([*left_out, *_lacking(cell)]))
+    sizes = [sum(fit.counts["test"].values()) for cell in cells for fit in cell.fits]
+    if min(sizes) < SMALL_TEST_SET:
+        remarks[f"small data: {min(sizes)} utterances in the smallest test set"] = None
+    return list(remarks)
+
+
+def _lacking(cell: Run) -> list[str]:
+    """Say by role which classes a fit has no utterance of; UA is then over fewer classes than chance is."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for fit in cell.fits:
+        for role, counts in fit.counts.items():
+            for name, count in counts.items():
+                if not count:
+                    found.setdefault((role, name), []).append(str(fit.run))
+    return [
+        f"no {name} in {_ROLES[role]} of run {', '.join(dict.fromkeys(runs))}" for (role, name), runs in found.items()
+    ]

@@ -1,0 +1,244 @@
+"""Confidence intervals of a table, and paired differences to the baselines of its rows.
+
+The intervals (95 %, percentile) tell how the mean over the given runs would vary with other test utterances; see
+`serflow.runs.bootstrap`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serflow.errors import StoreError
+from serflow.report.headings import Heading, Layout, full_name, merged, why_absent
+from serflow.runs.bootstrap import (
+    PREDICTION_OF,
+    REPLICATES,
+    CellFits,
+    Clusters,
+    Counted,
+    FloatArray,
+    RunScores,
+    Wanted,
+    counted_fits,
+    interval,
+    read_clusters,
+    read_predictions,
+    score_runs,
+)
+from serflow.runs.scores import common_runs, mean, parse_measure, take
+from serflow.stores import parquet
+
+FEW_CLUSTERS = 20
+COLUMNS = (
+    "column", "measure", "value", "low", "high", "baseline", "difference", "difference_low", "difference_high",
+    "n_clusters", "n_utterances", "n_runs", "replicates", "note",
+)  # fmt: skip
+
+
+class Sample(NamedTuple):
+    """A cell of the table: its value in percent in each run, and that of every replicate, ``(runs, replicates)``.
+
+    A replicate in which some fit has no utterance is NaN. Counts are of the smallest test set of the runs; of a mean
+    over corpora, their sum.
+    """
+
+    values: FloatArray
+    replicates: FloatArray
+    n_clusters: int
+    n_utterances: int
+
+    @property
+    def value(self) -> float:
+        """The mean over runs."""
+        return mean(self.values.tolist())
+
+
+class _Entry(NamedTuple):
+    """A cell of the table: the cells of runs that it takes in, and how they are scored."""
+
+    cells: Sequence[CellFits]
+    what: str
+    kind: str
+    measure: str
+
+
+class TableIntervals:
+    """The samples of a table's cells."""
+
+    def __init__(
+        self, layout: Layout, cells: Sequence[CellFits], clusters: Mapping[str, Clusters], replicates: int = REPLICATES
+    ) -> None:
+        self.layout = layout
+        self.clusters = clusters
+        self.n_replicates = replicates
+        self.entries = {
+            (i, j): entry
+            for i, row in enumerate(layout.rows)
+            for j, column in enumerate(layout.columns)
+            if (entry := self._entry(cells, row, column)) is not None
+        }
+        self._scores: dict[tuple[Wanted, int], RunScores] = {}
+        for corpus, of_corpus in clusters.items():
+            wanted = {
+                (cell.name, entry.what, entry.kind): cell
+                for entry in self.entries.values()
+                for cell in entry.cells
+                if cell.cell["corpus"] == corpus
+            }
+            fits = {key: counted_fits(cell, of_corpus, key[1]) for key, cell in wanted.items()}
+            if fits:
+                self._check_paired(fits)
+                self._scores.update(score_runs(fits, corpus, layout.over_folds, replicates))
+
+    def _entry(self, cells: Sequence[CellFits], row: Heading, column: Heading) -> _Entry | None:
+        """Return a cell of the table; None where there is none, or nothing was predicted (chance)."""
+        where = merged(self.layout.where, row.where, column.where)
+        (measure,) = where["measure"]
+        what, kind = parse_measure(measure)
+        if why_absent(row, column) or what not in (*PREDICTION_OF, "words"):
+            return None
+        return _Entry(take(cells, where), what, kind, measure)
+
+    def against(self, i: int, j: int) -> tuple[int, int] | None:
+        """Return the cell of the table that a cell's difference is taken to, None where there is none."""
+        name = self.layout.rows[i].baseline
+        rows = [row for row, heading in enumerate(self.layout.rows) if heading.name == name]
+        return (rows[0], j) if rows and (rows[0], j) in self.entries else None
+
+    def _check_paired(self, fits: Mapping[Wanted, Mapping[tuple[int, str], Counted]]) -> None:
+        """Refuse a row whose fits or test utterances are not its baseline's, in the runs that both have."""
+        for (i, j), entry in self.entries.items():
+            against = self.against(i, j)
+            if against is None:
+                continue
+            other = self.entries[against]
+            for cell, base in zip(entry.cells, other.cells, strict=True):
+                keys = (cell.name, entry.what, entry.kind), (base.name, other.what, other.kind)
+                if any(key not in fits for key in keys):
+                    continue
+                mine, theirs = (fits[key] for key in keys)
+                runs = set(cell.runs()) & set(base.runs())
+                names = [{fit for fit in part if fit[0] in runs} for part in (mine, theirs)]
+                if names[0] != names[1] or any(
+                    not np.array_equal(mine[fit].rows, theirs[fit].rows) for fit in names[0]
+                ):
+                    raise StoreError(
+                        f"predictions of {cell.name} and of its baseline {base.name} are not of the same folds and "
+                        "test utterances; delete both and run the same command again"
+                    )
+
+    def sample(self, i: int, j: int, runs: Sequence[int]) -> Sample:
+        """Return a cell of the table in the given runs."""
+        entry = self.entries[i, j]
+        parts = {run: [self._scores[(cell.name, entry.what, entry.kind), run] for cell in entry.cells] for run in runs}
+        # counts add up over corpora; of several cells on one corpus (noise profiles) the smallest counts
+        corpora = dict.fromkeys(cell.cell["corpus"] for cell in entry.cells)
+        sizes = [
+            [
+                min(
+                    getattr(part, field)
+                    for of_run in parts.values()
+                    for cell, part in zip(entry.cells, of_run, strict=True)
+                    if cell.cell["corpus"] == corpus
+                )
+                for corpus in corpora
+            ]
+            for field in ("n_clusters", "n_utterances")
+        ]
+        return Sample(
+            np.array([mean([part.value for part in of_run]) for of_run in parts.values()]),
+            np.array([np.mean([part.replicates for part in of_run], axis=0) for of_run in parts.values()]),
+            sum(sizes[0]),
+            sum(sizes[1]),
+        )
+
+    def _remarks(self, entry: _Entry) -> list[str]:
+        corpora = list(dict.fromkeys(cell.cell["corpus"] for cell in entry.cells))
+        if len(corpora) == 1:
+            clusters = self.clusters[corpora[0]]
+            return [f"cluster: {clusters.unit}", *clusters.marks]
+        among = [
+            mark for mark in ("synthetic", "partial") if any(mark in self.clusters[corpus].marks for corpus in corpora)
+        ]
+        return [f"{mark} among the corpora" for mark in among]
+
+    def line(self, i: int, j: int) -> list[Any]:
+        """Return the line of a cell; see `table_intervals`."""
+        entry, against, name = self.entries[i, j], self.against(i, j), self.layout.rows[i].baseline
+        runs = common_runs(entry.cells)
+        sample = self.sample(i, j, runs)
+        replicates = sample.replicates.mean(axis=0)
+        low, high = interval(replicates, sample.n_clusters)
+        difference = (math.nan,) * 3
+        if against is not None:
+            both = [run for run in runs if run in common_runs(self.entries[against].cells)]
+            one, other = self.sample(i, j, both), self.sample(*against, both)
+            paired = one.replicates.mean(axis=0) - other.replicates.mean(axis=0)
+            difference = (one.value - other.value, *interval(paired, sample.n_clusters))
+        notes = self._remarks(entry)
+        if sample.n_clusters < FEW_CLUSTERS:
+            notes.append(f"few clusters: {sample.n_clusters} in the smallest test set")
+        empty = int(np.isnan(replicates).sum())
+        if empty:
+            notes.append(f"{empty:,} of {len(replicates):,} replicates left out: a fit has no utterance in them")
+        if name and against is None:
+            notes.append(f"no predictions of the baseline {name[-1]}")
+        percents = [_percent(value) for value in (sample.value, low, high)]
+        return [
+            *self.layout.rows[i].name, full_name(self.layout.columns[j]), entry.measure, *percents,
+            name[-1] if name else "", *map(_percent, difference), sample.n_clusters, sample.n_utterances, len(runs),
+            len(replicates), "; ".join(notes),
+        ]  # fmt: skip
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
+
+
+def table_intervals(
+    layout: Layout, predictions: Iterable[Path], utterances: Iterable[Path], unit: str, replicates: int = REPLICATES
+) -> tuple[list[str], list[list[Any]]]:
+    """Return the intervals of a table, a line per cell of the table that rests on predictions.
+
+    Parameters
+    ----------
+    layout
+        The table.
+    predictions
+        ``predictions.parquet`` of each cell.
+    utterances
+        ``utterances.parquet`` of each corpus.
+    unit
+        What the split keeps together: ``dialogue`` or ``speaker``.
+    replicates
+        Number of draws.
+
+    Returns
+    -------
+    list, list
+        Heading and lines: the names of the row, then `COLUMNS`: column, measure, value, low, high, baseline (the name
+        of its row; empty for the baselines), difference (value minus the baseline's), difference_low, difference_high
+        (all in percent), n_clusters, n_utterances (of the smallest test set of the runs), n_runs, replicates, note.
+
+    Raises
+    ------
+    StoreError
+        If a file is absent, damaged or given twice, a corpus has no utterance table, or a row was tested on other
+        utterances than its baseline.
+    """
+    cells = [read_predictions(path) for path in predictions]
+    clusters = {str(parquet.read_metadata(path)["corpus"]): read_clusters(path, unit) for path in utterances}
+    names = [cell.name for cell in cells]
+    for cell in cells:
+        corpus = cell.cell["corpus"]
+        if corpus not in clusters:
+            raise StoreError(
+                f"{cell.path}: no utterances.parquet of corpus {corpus!r} is given; give corpora/{corpus} too"
+            )
+        if names.count(cell.name) > 1:
+            raise StoreError(f"cell {cell.name} is given twice; give each predictions.parquet once")
+    table = TableIntervals(layout, cells, clusters, replicates)
+    return [*(part.lower() for part in layout.corner), *COLUMNS], [table.line(i, j) for i, j in table.entries]

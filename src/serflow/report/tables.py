@@ -1,0 +1,153 @@
+"""A paper's table from runs: every cell is a selection of runs, averaged."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from typing import Any, NamedTuple
+
+from serflow.errors import ConfigError, StoreError
+from serflow.report.facts import marked, marks
+from serflow.report.headings import NOT_APPLICABLE, Layout, full_name, merged, why_absent
+from serflow.runs.provenance import joined
+from serflow.runs.scores import Run, Value, score_rows, select
+
+Published = Mapping[tuple[tuple[str, ...], str], float]
+
+
+class Filled(NamedTuple):
+    """A table's cells by row and column, from 0: a value, or why there is none."""
+
+    layout: Layout
+    cells: Mapping[tuple[int, int], Value | str]
+
+    def value(self, row: int, column: int) -> Value | None:
+        """Return the value of a cell, None where there is none."""
+        found = self.cells[row, column]
+        return found if isinstance(found, Value) else None
+
+
+def fill(layout: Layout, runs: Sequence[Run]) -> Filled:
+    """Return the values of a table.
+
+    Raises
+    ------
+    ConfigError
+        If two rows or two columns have one name.
+    StoreError
+        If a run is missing, or one is given that no cell takes in.
+    """
+    for names in ([full_name(row) for row in layout.rows], [full_name(column) for column in layout.columns]):
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"config.yaml: two rows or columns are called {twice!r}; give one corpus another title")
+    cells: dict[tuple[int, int], Value | str] = {}
+    for i, row in enumerate(layout.rows):
+        for j, column in enumerate(layout.columns):
+            absent = why_absent(row, column)
+            cells[i, j] = absent or select(runs, merged(layout.where, row.where, column.where), layout.over_folds)
+    taken = {cell.name for found in cells.values() if isinstance(found, Value) for cell in found.cells}
+    for run in runs:
+        if run.name not in taken:
+            raise StoreError(f"{run.path}: no row and column of the table takes it in; leave it out")
+    return Filled(layout, cells)
+
+
+class _Marks(NamedTuple):
+    """Marks of columns, of rows, and of single cells."""
+
+    columns: dict[int, list[str]]
+    rows: dict[int, list[str]]
+    cells: dict[tuple[int, int], list[str]]
+
+
+def _marks(table: Filled) -> _Marks:
+    """Give a mark to the columns that have it in every cell, else to such rows, else to the cell itself."""
+    left = {
+        place: list(marks(joined(cell.provenance for cell in found.cells)))
+        for place, found in table.cells.items()
+        if isinstance(found, Value)
+    }
+    placed = []
+    for axis, headings in ((1, table.layout.columns), (0, table.layout.rows)):
+        of_axis: dict[int, list[str]] = {}
+        for index in range(len(headings)):
+            there = [found for place, found in left.items() if place[axis] == index]
+            of_axis[index] = [mark for mark in there[0] if all(mark in found for found in there)] if there else []
+        left = {place: [mark for mark in found if mark not in of_axis[place[axis]]] for place, found in left.items()}
+        placed.append(of_axis)
+    return _Marks(placed[0], placed[1], left)
+
+
+def headings(table: Filled) -> tuple[list[str], list[list[str]]]:
+    """Return what is printed above the columns and before the rows: names with the marks of their data."""
+    found = _marks(table)
+    columns = [
+        " ".join([marked(heading.name[0], found.columns[j]), *heading.name[1:]])
+        for j, heading in enumerate(table.layout.columns)
+    ]
+    rows = [
+        [*heading.name[:-1], marked(heading.name[-1], found.rows[i])] for i, heading in enumerate(table.layout.rows)
+    ]
+    return columns, rows
+
+
+def _show(found: Value | str, show: str) -> str:
+    if isinstance(found, str):
+        return NOT_APPLICABLE
+    with_std = show == "mean_std" and found.n_runs > 1
+    return f"{found.mean:.2f} ± {found.std:.2f}" if with_std else f"{found.mean:.2f}"
+
+
+def in_shape(table: Filled) -> tuple[list[str], list[list[str]]]:
+    """Return heading and rows of the table in the paper's own shape, in percent.
+
+    Names say ``(synthetic)`` and the like; a cell that cannot be had says ``n/a``.
+    """
+    columns, rows = headings(table)
+    of_cells = _marks(table).cells
+    lines = [
+        [
+            *name,
+            *(
+                marked(_show(table.cells[i, j], table.layout.show), of_cells.get((i, j), ()))
+                for j in range(len(columns))
+            ),
+        ]
+        for i, name in enumerate(rows)
+    ]
+    return [*table.layout.corner, *columns], lines
+
+
+def read_published(study: str, table: str, n_corner: int) -> Published:
+    """Return what a paper printed: ``published/{table}.csv`` of the study, in the paper's own shape.
+
+    Parameters
+    ----------
+    study, table
+        Names.
+    n_corner
+        Columns that name the rows.
+
+    Returns
+    -------
+    mapping
+        Percent by the row's name, in parts, and the column's; what the paper left empty is not there.
+    """
+    text = resources.files(f"serflow.studies.{study}").joinpath("published", f"{table}.csv").read_text(encoding="utf-8")
+    heading, *lines = csv.reader(text.splitlines())
+    return {
+        (tuple(line[:n_corner]), column): float(value)
+        for line in lines
+        for column, value in zip(heading[n_corner:], line[n_corner:], strict=True)
+        if value
+    }
+
+
+def fit_rows(runs: Sequence[Run]) -> tuple[list[str], Iterator[list[Any]]]:
+    """Return heading and rows of every fit's scores: cell, run, fold, role, what was predicted, utterances, UA, WA.
+
+    Shares are in percent. Of words (WER), the share of edits stands under ``wer``.
+    """
+    fields = list(dict.fromkeys(name for run in runs for name in run.cell))
+    heading = [*fields, "run", "fold", "role", "predicted", "n", "ua", "wa", "wer"]
+    return heading, ([*(run.cell.get(name, "") for name in fields), *row] for run in runs for row in score_rows(run))

@@ -1,0 +1,122 @@
+"""What a result is made from: stand-ins, partial corpora, warnings and digests, gathered from the inputs themselves.
+
+Each artefact says what it is in its own metadata. A run takes it over from what it reads, and tables from the runs, so
+that nobody has to ask again for corpora, clips and weights to know whether something was synthetic.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from serflow.stores.parquet import read_metadata
+
+KINDS = ("corpus", "noise", "weights")
+NOISE = "ESC-50"
+
+
+class Provenance(NamedTuple):
+    """What something is made from.
+
+    Parameters
+    ----------
+    stand_ins
+        Names of the stand-ins by kind (`KINDS`).
+    partial
+        Corpora with fewer utterances than published.
+    remarks
+        What a reader should know besides.
+    sources
+        SHA-256 of the data of each input, by the name that the run knows it by.
+    """
+
+    stand_ins: Mapping[str, tuple[str, ...]] = {}
+    partial: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    sources: Mapping[str, str] = {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain lists and mappings."""
+        return {
+            "stand_ins": {kind: list(names) for kind, names in self.stand_ins.items()},
+            "partial": list(self.partial),
+            "remarks": list(self.remarks),
+            "sources": dict(self.sources),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Provenance":
+        """Return what `to_json` gave."""
+        return cls(
+            {kind: tuple(names) for kind, names in content["stand_ins"].items()},
+            tuple(content["partial"]),
+            tuple(content["remarks"]),
+            dict(content["sources"]),
+        )
+
+
+def joined(parts: Iterable[Provenance]) -> Provenance:
+    """Return what several things are made from, each name and remark once; sources of one name must be told apart."""
+    stand_ins: dict[str, dict[str, None]] = {}
+    partial: dict[str, None] = {}
+    remarks: dict[str, None] = {}
+    sources: dict[str, str] = {}
+    for part in parts:
+        for kind, names in part.stand_ins.items():
+            stand_ins.setdefault(kind, {}).update(dict.fromkeys(names))
+        partial.update(dict.fromkeys(part.partial))
+        remarks.update(dict.fromkeys(part.remarks))
+        sources.update(part.sources)
+    ordered = {kind: tuple(stand_ins[kind]) for kind in KINDS if stand_ins.get(kind)}
+    return Provenance(ordered, tuple(partial), tuple(remarks), sources)
+
+
+def gather(inputs: Mapping[str, Path | Sequence[Path]]) -> Provenance:
+    """Return what a run is made from.
+
+    Parameters
+    ----------
+    inputs
+        Parquet files by name: utterance tables, splits, noise plans, packed stores, predictions of other runs.
+
+    Raises
+    ------
+    StoreError
+        If one is absent, or was not written by serflow.
+    """
+    parts = []
+    for name, paths in inputs.items():
+        for place, path in enumerate([paths] if isinstance(paths, Path) else paths):
+            metadata = read_metadata(path)
+            digest = metadata.get("array_sha256", metadata["data_sha256"])
+            source = name if isinstance(paths, Path) else f"{name}/{place}"
+            parts.append(_of_file(metadata)._replace(sources={source: digest}))
+    return joined(parts)
+
+
+def _of_file(metadata: Mapping[str, Any]) -> Provenance:
+    kind = metadata["kind"]
+    if kind == "utterances":
+        return _of_corpus(metadata)
+    if kind == "noise_plan":
+        synthetic = {"noise": (NOISE,)} if metadata["synthetic_clips"] else {}
+        return Provenance(synthetic, remarks=tuple(f"noise: {warning}" for warning in metadata["clip_warnings"]))
+    if "provenance" in metadata:
+        return Provenance.from_json(metadata["provenance"])
+    networks = [*([metadata] if "weights" in metadata else []), metadata.get("transcripts") or {}]
+    names = tuple(
+        network["weights"]["backbone"] for network in networks if network.get("weights", {}).get("synthetic", False)
+    )
+    return Provenance({"weights": names} if names else {})
+
+
+def _of_corpus(metadata: Mapping[str, Any]) -> Provenance:
+    corpus, counts = metadata["corpus"], metadata["counts"]
+    remarks = [str(warning) for warning in metadata["warnings"]]
+    if counts["rejected"]:
+        seen = counts["accepted"] + counts["rejected"]
+        remarks.append(f"{counts['rejected']:,} of {seen:,} listed utterances rejected")
+    return Provenance(
+        {"corpus": (corpus,)} if metadata["synthetic"] else {},
+        (corpus,) if metadata["partial"] else (),
+        tuple(remarks),
+    )

@@ -1,0 +1,271 @@
+"""From the ``metrics.json`` of cells to the value of a table's cell: over folds, cells and runs.
+
+A measure is named by how it is scored and, where that is not the study's own task, by what was predicted: ``ua``,
+``wa``, ``wer``, ``oracle_ua``, ``speaker_wa``.
+"""
+
+import functools
+import math
+import operator
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from serflow.errors import StoreError
+from serflow.files import read_sealed_json
+from serflow.runs.provenance import Provenance
+from serflow.training.metrics import Measure, Tally, score
+
+_OWN_TASK: dict[Measure, str] = {"ua": "prediction", "wa": "prediction", "wer": "words"}
+_AGAIN = "{}: {}; delete it and run the same command again"
+SELECTORS = ("measure", "role")
+
+
+class FitScores(NamedTuple):
+    """One fit: its name, its utterances of each class by role, and its tallies by role and what was predicted."""
+
+    run: int
+    fold: str
+    counts: Mapping[str, Mapping[str, int]]
+    tallies: Mapping[tuple[str, str], Tally]
+
+
+class Run(NamedTuple):
+    """A cell as its ``metrics.json`` tells of it."""
+
+    path: Path
+    study: str
+    cell: Mapping[str, str]
+    classes: Sequence[str]
+    excluded: Mapping[str, int]
+    provenance: Provenance
+    fits: Sequence[FitScores]
+
+    @property
+    def name(self) -> str:
+        """Its cell, as in its path."""
+        return "/".join(self.cell.values())
+
+    def runs(self) -> list[int]:
+        """Return its runs, sorted."""
+        return sorted({fit.run for fit in self.fits})
+
+
+class Cell(Protocol):
+    """A cell of runs, whatever was read of it."""
+
+    @property
+    def cell(self) -> Mapping[str, str]: ...  # noqa: D102
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    def runs(self) -> list[int]: ...  # noqa: D102
+
+
+CellT = TypeVar("CellT", bound=Cell)
+
+
+class Value(NamedTuple):
+    """Mean and standard deviation (ddof 1; NaN for one) over runs in percent, their number, and the cells taken in."""
+
+    mean: float
+    std: float
+    n_runs: int
+    cells: Sequence[Run]
+
+
+def parse_measure(measure: str) -> tuple[str, Measure]:
+    """Return what was predicted, and how it is scored (``ua``, ``wa`` or ``wer``).
+
+    Raises
+    ------
+    ValueError
+        If there is no such measure.
+    """
+    what, _, kind = measure.rpartition("_")
+    for known, own_task in _OWN_TASK.items():
+        if kind == known:
+            return what or own_task, known
+    raise ValueError(f"no measure {measure!r}: it is named by ua, wa or wer, such as oracle_ua")
+
+
+def read_run(path: Path) -> Run:
+    """Read a ``metrics.json``.
+
+    Raises
+    ------
+    StoreError
+        If it is absent, changed by hand, or no such file.
+    """
+    if not path.is_file():
+        raise StoreError(f"{path}: no such file; build it with `snakemake --cores 2 {path}`")
+    content = read_sealed_json(path)
+    if not {"study", "cell", "classes", "excluded", "provenance", "fits"} <= content.keys():
+        raise StoreError(_AGAIN.format(path, "not the metrics of a trained cell"))
+    run = Run(
+        path=path,
+        study=content["study"],
+        cell=content["cell"],
+        classes=content["classes"],
+        excluded=content["excluded"],
+        provenance=Provenance.from_json(content["provenance"]),
+        fits=[_fit(entry) for entry in content["fits"]],
+    )
+    _check_whole(run)
+    return run
+
+
+def _fit(entry: Mapping[str, Any]) -> FitScores:
+    tallies = {
+        (role, what): Tally(*np.array(list(by_class.values()), dtype=np.float64).T)
+        for role, of_role in entry["tallies"].items()
+        for what, by_class in of_role.items()
+    }
+    return FitScores(entry["run"], entry["fold"], entry["counts"], tallies)
+
+
+def _check_whole(run: Run) -> None:
+    """Refuse fits that would make a mean wrong: none, repeated, or folds that are not those of every run."""
+    names = [(fit.run, fit.fold) for fit in run.fits]
+    if not names or len(set(names)) < len(names):
+        raise StoreError(_AGAIN.format(run.path, "a run and fold occur twice" if names else "no fits"))
+    folds = {fit.fold for fit in run.fits}
+    if len(names) != len(folds) * len(run.runs()):
+        raise StoreError(_AGAIN.format(run.path, f"not every run has the folds {', '.join(sorted(folds))}"))
+
+
+def read_runs(paths: Iterable[Path]) -> list[Run]:
+    """Read the cells of a study.
+
+    Raises
+    ------
+    StoreError
+        If one is absent, damaged or given twice, or they are of several studies.
+    """
+    runs = [read_run(path) for path in paths]
+    names = [run.name for run in runs]
+    for run in runs:
+        if run.study != runs[0].study:
+            raise StoreError(f"{run.path}: a run of the {run.study} study among those of {runs[0].study}")
+        if names.count(run.name) > 1:
+            raise StoreError(f"cell {run.name} is given twice; give each metrics.json once")
+    return runs
+
+
+def take(runs: Sequence[CellT], where: Mapping[str, tuple[str, ...]]) -> list[CellT]:
+    """Return the cells that ``where`` takes in, in the order of its values.
+
+    Raises
+    ------
+    StoreError
+        If one is not among ``runs``, or there are several of a name.
+    """
+    named = {name: values for name, values in where.items() if name not in SELECTORS}
+    chosen = []
+    for values in product(*named.values()):
+        wanted = dict(zip(named, values, strict=True))
+        found = [run for run in runs if all(run.cell.get(name) == value for name, value in wanted.items())]
+        if len(found) != 1:
+            said = ", ".join(f"{name} {value}" for name, value in wanted.items())
+            raise StoreError(
+                f"a cell of {said} is missing; build its metrics.json and give it too"
+                if not found
+                else f"{said}: {len(found)} cells, the first is {found[0].name}; a table's cell must name one"
+            )
+        chosen += found
+    return chosen
+
+
+def common_runs(cells: Sequence[Cell]) -> list[int]:
+    """Return the runs that all cells have.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    """
+    found = sorted(set.intersection(*(set(cell.runs()) for cell in cells)))
+    if not found:
+        raise StoreError(
+            f"cells {cells[0].name} and {cells[-1].name} have no run in common, so they cannot be averaged; give them "
+            "the same seeds"
+        )
+    return found
+
+
+def fold_scores(cell: Run, run: int, role: str, measure: str, over_folds: str) -> float:
+    """Return a cell's score in one run, a share: the mean over its folds, or of their utterances together.
+
+    Raises
+    ------
+    StoreError
+        If a fit has no such tally, or nothing was counted in it.
+    """
+    what, kind = parse_measure(measure)
+    tallies = []
+    for fit in cell.fits:
+        if fit.run == run:
+            found = fit.tallies.get((role, what))
+            if found is None or not (found.totals > 0).any():
+                raise StoreError(_AGAIN.format(cell.path, f"no {measure} of {role} in run {run}, fold {fit.fold}"))
+            tallies.append(found)
+    if over_folds == "pooled":
+        return score(functools.reduce(operator.add, tallies), kind)
+    return math.fsum(score(part, kind) for part in tallies) / len(tallies)
+
+
+def select(runs: Sequence[Run], where: Mapping[str, tuple[str, ...]], over_folds: str) -> Value:
+    """Average the cells that ``where`` takes in within each run, then over runs.
+
+    Parameters
+    ----------
+    runs
+        All cells of the table.
+    where
+        Names of cells, and ``measure``, each with its values; ``role`` is ``test`` unless it is given.
+    over_folds
+        ``mean`` or ``pooled``.
+
+    Raises
+    ------
+    StoreError
+        If a cell is missing, lacks the measure, or no run is common to all.
+    """
+    cells = take(runs, where)
+    percents = [
+        mean(
+            [
+                100.0 * fold_scores(cell, run, _one(where, "role", "test"), _one(where, "measure"), over_folds)
+                for cell in cells
+            ]
+        )
+        for run in common_runs(cells)
+    ]
+    return Value(mean(percents), statistics.stdev(percents) if len(percents) > 1 else math.nan, len(percents), cells)
+
+
+def _one(where: Mapping[str, tuple[str, ...]], name: str, default: str | None = None) -> str:
+    values = where.get(name, () if default is None else (default,))
+    if len(values) != 1:
+        raise ValueError(f"a table's cell needs one {name}, not {', '.join(values) or 'none'}")
+    return values[0]
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean, exactly rounded."""
+    return math.fsum(values) / len(values)
+
+
+def score_rows(run: Run) -> Iterator[list[Any]]:
+    """Yield run, fold, role, what was predicted, n, and UA and WA, or WER, of each fit (percent; else empty)."""
+    for fit in run.fits:
+        for (role, what), tally in fit.tallies.items():
+            n = f"{tally.totals.sum():g}"
+            kinds = ("wer",) if what == _OWN_TASK["wer"] else ("ua", "wa")
+            scores = [f"{100.0 * score(tally, kind):.2f}" if kind in kinds else "" for kind in _OWN_TASK]
+            yield [fit.run, fit.fold, role, what, n, *scores]

@@ -1,0 +1,86 @@
+"""Stage: train and test one cell of a study. ``python -m serflow.stages.train --help``.
+
+All runs and folds of the cell are trained, one after the other. States of unfinished fits lie in ``fits`` beside the
+outputs: a killed run goes on.
+"""
+
+import argparse
+import importlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from serflow.errors import ConfigError
+from serflow.progress import progress
+from serflow.runs.artefacts import RunFacts, RunFiles, write_run
+from serflow.runs.provenance import gather
+from serflow.stage import files_of, json_option, named_path, named_value, run_stage, stage_parser
+from serflow.training.checkpoints import Checkpoint, key_of
+from serflow.training.seeds import reproducible
+
+
+def _options(kind: Any, content: Any, study: str) -> Any:
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise ConfigError(f"{study}.{key}: {problem['msg']} (it is {problem['input']!r})") from error
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Train a cell and write ``--predictions``, ``--history``, ``--metrics``, ``--model`` and ``--embeddings``."""
+    study = importlib.import_module(f"serflow.studies.{arguments.study}.train")
+    cell = study.Cell(**dict(arguments.cell))
+    files = files_of(study.Files, arguments.inputs)
+    options = _options(study.Options, arguments.options, arguments.study)
+    data = study.load(files, cell, options, arguments.runs)
+    given = {name: value for name, value in files._asdict().items() if value is not None}
+    provenance = gather(given)
+    depends_on = [arguments.code, options.model_dump(mode="json"), dict(provenance.sources)]
+    states = arguments.predictions.parent / "fits"
+    results = []
+    with reproducible():
+        fits = list(study.folds(cell, data))
+        for rows in progress(fits, len(fits), " ".join(cell), unit="fit"):
+            key = key_of(arguments.study, *cell, *rows.fit, *depends_on)
+            checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
+            results.append(study.train_fit(cell, data, options, rows, checkpoint))
+    facts = RunFacts(
+        study=arguments.study,
+        cell=cell._asdict(),
+        classes=data.classes,
+        options=options.model_dump(mode="json"),
+        runs=arguments.runs,
+        excluded=data.excluded,
+        provenance=provenance,
+        code=arguments.code,
+    )
+    names = ("predictions", "history", "metrics", "model", "embeddings")
+    write_run(RunFiles(**{name: getattr(arguments, name) for name in names}), facts, results)
+    shutil.rmtree(states)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--study", required=True, help="package of serflow.studies")
+    parser.add_argument("--cell", type=named_value, nargs="+", required=True, help="name=value of each field of it")
+    parser.add_argument(
+        "--inputs", type=named_path, nargs="+", required=True, help="name=path, as the study names them"
+    )
+    parser.add_argument("--runs", type=int, nargs="+", required=True, help="numbers of the runs")
+    parser.add_argument("--options", type=json_option, required=True, help="what a fit is trained with, JSON")
+    parser.add_argument("--code", required=True, help="fingerprint of the code, kept in the outputs")
+    parser.add_argument("--predictions", type=Path, required=True, help="output: Parquet, a row per tested utterance")
+    parser.add_argument("--history", type=Path, required=True, help="output: Parquet, a row per period")
+    parser.add_argument("--metrics", type=Path, required=True, help="output: JSON of hits, totals and counts")
+    parser.add_argument("--model", type=Path, required=True, help="output: safetensors, best weights of each fit")
+    parser.add_argument("--embeddings", type=Path, help="output: Parquet, a vector per tested utterance")
+    return parser
+
+
+if __name__ == "__main__":
+    run_stage(make_parser(), main)
