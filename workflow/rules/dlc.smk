@@ -1,23 +1,39 @@
 # The DLC paper (Wilf and Mower Provost, 2021): noise classifier and emotion methods in two experiments -> Table I.
+DLC = STUDIES["dlc"]
+DLC_CELL = "dlc/{experiment}/{method}/{corpus}/{profile}"
+
+
+def dlc_more_inputs(wildcards):
+    """What some methods read besides: recognised words, and the noise classifier's predictions of the same cell."""
+    cell = DLC.cell(wildcards)
+    gate, text = DLC.gate(cell), DLC.text_feature(cell)
+    inputs = {}
+    if gate is not None:
+        inputs["gate"] = f"results/runs/dlc/{'/'.join(gate)}/predictions.parquet"
+    if text is not None:
+        inputs |= packed_store("text", text, cell.corpus, cell.profile)
+    return inputs
 
 
 rule train_dlc:
-    """Train and test one method on one corpus in one noise profile: all seeds, all held-out conditions."""
+    """Train and test one method on one corpus in one noise profile: all runs, all held-out conditions."""
     input:
-        unpack(dlc_text),
+        unpack(dlc_more_inputs),
+        unpack(
+            lambda wildcards: packed_store(
+                "clean", DLC.settings.feature, wildcards.corpus, CLEAN
+            )
+        ),
+        unpack(
+            lambda wildcards: packed_store(
+                "noisy", DLC.settings.feature, wildcards.corpus, wildcards.profile
+            )
+        ),
         utterances="results/corpora/{corpus}/utterances.parquet",
-        split=f"results/splits/{{corpus}}/{CONFIG.dlc.split}.parquet",
+        splits=lambda wildcards: split_files(DLC, wildcards.corpus),
         plan="results/noise/{corpus}/{profile}.parquet",
-        clean=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/clean.parquet",
-        clean_array=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/clean.npy",
-        noisy=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/{{profile}}.parquet",
-        noisy_array=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/{{profile}}.npy",
-        gate=dlc_gate,
     output:
-        predictions=f"{DLC_CELL}/predictions.parquet",
-        history=f"{DLC_CELL}/history.parquet",
-        metrics=f"{DLC_CELL}/metrics.json",
-        model=f"{DLC_CELL}/model.safetensors",
+        **run_files(f"results/runs/{DLC_CELL}"),
     log:
         "results/logs/train_dlc/{experiment}/{method}/{corpus}/{profile}.log",
     benchmark:
@@ -30,24 +46,18 @@ rule train_dlc:
     resources:
         mem_mb=memory(3000),
         runtime=minutes(240),
-        gpu=dlc_gpus,
+        gpu=int(wants_gpu(DLC.settings.training.device)),
     params:
-        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
-        options=lambda wildcards: as_json(CONFIG.dlc_options(wildcards.corpus)),
-        gate=lambda wildcards, input: f"--gate {input.gate}" if input.gate else "",
-        text=lambda wildcards, input: (
-            f"--text {input.text}" if "text" in input.keys() else ""
-        ),
-        code=lambda wildcards: code(
-            "stages.train_dlc", f"studies.dlc.methods.{wildcards.method}"
-        ),
+        cell=named_wildcards,
+        inputs=named_inputs,
+        runs=lambda wildcards: DLC.runs(wildcards.corpus),
+        options=lambda wildcards: as_json(DLC.options(DLC.cell(wildcards))),
+        code=lambda wildcards: train_code(DLC, DLC.cell(wildcards)),
     message:
-        "Train {wildcards.method} on {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, seeds {params.seeds}"
+        "Train {wildcards.method} on {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, runs {params.runs}"
     shell:
-        "python -m serflow.stages.train_dlc --experiment {wildcards.experiment} --method {wildcards.method}"
-        " --corpus {wildcards.corpus} --profile {wildcards.profile} --utterances {input.utterances}"
-        " --split {input.split} --plan {input.plan} --clean {input.clean} --noisy {input.noisy} {params.gate} {params.text}"
-        " --seeds {params.seeds} --options {params.options:q} --code {params.code}"
+        "python -m serflow.stages.train --study dlc --cell {params.cell} --inputs {params.inputs}"
+        " --runs {params.runs} --options {params.options:q} --code {params.code}"
         " --predictions {output.predictions} --history {output.history} --metrics {output.metrics}"
         " --model {output.model} --log {log}"
 
@@ -60,39 +70,32 @@ use rule train_dlc as train_noise_classifier with:
     wildcard_constraints:
         method="noise_classifier",
     message:
-        "Train the noise classifier of {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, seeds {params.seeds}"
+        "Train the noise classifier of {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, runs {params.runs}"
 
 
-rule tabulate_dlc:
-    """Table I in the paper's shape, beside the paper's own numbers, and the noise classifier's accuracy."""
+rule tabulate_wer:
+    """Word and character error rates by corpus, condition, type of noise and SNR."""
     input:
-        cells=dlc_cells(CONFIG.dlc_methods(), "metrics.json"),
-        noise_cells=dlc_cells(["noise_classifier"], "metrics.json"),
-        utterances=expand(
-            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+        transcripts=lambda wildcards: [
+            shard
+            for corpus in DLC.multimodal_corpora()
+            for condition in (CLEAN, *DLC.settings.profiles)
+            for shard in transcript_shards(wildcards.recogniser, corpus, condition)
+        ],
+        plans=expand(
+            "results/noise/{corpus}/{profile}.parquet",
+            corpus=DLC.multimodal_corpora(),
+            profile=DLC.settings.profiles,
         ),
-        clips="results/noise/clips.parquet",
     output:
         table=report(
-            "results/dlc/table1.csv",
-            caption="../report/table1.rst",
-            category="DLC",
-            labels={"what": "Table I", "beside the paper": "no"},
-        ),
-        comparison=report(
-            "results/dlc/table1_vs_paper.csv",
-            caption="../report/table1_vs_paper.rst",
-            category="DLC",
-            labels={"what": "Table I", "beside the paper": "yes"},
-        ),
-        noise=report(
-            "results/dlc/noise_classifier.csv",
-            caption="../report/noise_classifier.rst",
-            category="DLC",
-            labels={"what": "Noise classifier", "beside the paper": "yes"},
+            "results/transcripts/{recogniser}/wer.csv",
+            caption="../report/wer.rst",
+            category="Transcripts",
+            labels={"what": "{recogniser}", "beside the paper": "no"},
         ),
     log:
-        "results/logs/tabulate_dlc.log",
+        "results/logs/tabulate_wer/{recogniser}.log",
     localrule: True
     conda:
         "../../envs/serflow.yaml"
@@ -101,101 +104,22 @@ rule tabulate_dlc:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        corpora=as_json(dlc_corpora()),
-        profiles=CONFIG.dlc.profiles,
-        methods=CONFIG.dlc_methods(),
-        without_turns=" ".join(dlc_without_turns()),
-        controls=lambda wildcards: (
-            f"--controls {' '.join(CONFIG.dlc.controls)}"
-            if CONFIG.dlc.controls
-            else ""
-        ),
-        published=dlc_published(),
-        code=code("stages.tabulate_dlc", *dlc_modules()),
+        code=code("stages.tabulate_wer"),
     message:
-        "Make Table I of the DLC paper and its comparison"
+        "Count the errors of {wildcards.recogniser}"
     shell:
-        "python -m serflow.stages.tabulate_dlc --cells {input.cells} --noise-cells {input.noise_cells}"
-        " --utterances {input.utterances} --clips {input.clips} --corpora {params.corpora:q} --profiles {params.profiles}"
-        " --methods {params.methods} {params.controls} --without-turns {params.without_turns} --code {params.code} --table {output.table}"
-        " --comparison {output.comparison} --noise {output.noise} --log {log}"
-
-
-rule plot_dlc_curves:
-    """Training curves of every cell of Table I."""
-    input:
-        histories=dlc_cells(CONFIG.dlc_methods(), "history.parquet"),
-    output:
-        figure=report(
-            "results/dlc/curves.svg",
-            caption="../report/curves.rst",
-            category="DLC",
-            labels={"what": "Training curves", "beside the paper": "no"},
-        ),
-    log:
-        "results/logs/plot_dlc_curves.log",
-    localrule: True
-    conda:
-        "../../envs/serflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(15),
-    params:
-        titles=as_json({corpus: dlc_label(corpus) for corpus in CONFIG.dlc.corpora}),
-        code=code("stages.plot_dlc_curves"),
-    message:
-        "Draw the training curves of Table I"
-    shell:
-        "python -m serflow.stages.plot_dlc_curves --histories {input.histories} --titles {params.titles:q}"
-        " --figure {output.figure} --log {log}"
-
-
-rule tabulate_dlc_intervals:
-    """Table I with confidence intervals clustered by dialogue, and paired differences to the baselines."""
-    input:
-        predictions=dlc_cells(CONFIG.dlc_methods(), "predictions.parquet"),
-        utterances=expand(
-            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
-        ),
-    output:
-        intervals=report(
-            "results/dlc/table1_intervals.csv",
-            caption="../report/intervals.rst",
-            category="DLC",
-            labels={"what": "Confidence intervals", "beside the paper": "no"},
-        ),
-    log:
-        "results/logs/tabulate_dlc_intervals.log",
-    conda:
-        "../../envs/serflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
-    params:
-        split=CONFIG.dlc.split,
-        code=code("stages.tabulate_dlc_intervals", *dlc_modules()),
-    message:
-        "Compute confidence intervals of Table I, clustered by {params.split}"
-    shell:
-        "python -m serflow.stages.tabulate_dlc_intervals --predictions {input.predictions}"
-        " --utterances {input.utterances} --split {params.split} --code {params.code}"
-        " --intervals {output.intervals} --log {log}"
+        "python -m serflow.stages.tabulate_wer --transcripts {input.transcripts} --plans {input.plans}"
+        " --code {params.code} --table {output.table} --log {log}"
 
 
 rule plot_dlc_figure4:
     """Figure 4: gains over the baselines, mean and standard deviation over noise profiles."""
     input:
-        cells=dlc_cells(CONFIG.dlc_methods(), "metrics.json"),
-        utterances=expand(
-            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
-        ),
-        clips="results/noise/clips.parquet",
+        cells=cell_files(DLC, "metrics.json", "table1"),
     output:
         figure=report(
             "results/dlc/figure4.svg",
-            caption="../report/figure4.rst",
+            caption="../report/dlc_figure4.rst",
             category="DLC",
             labels={"what": "Figure 4", "beside the paper": "yes"},
         ),
@@ -210,81 +134,26 @@ rule plot_dlc_figure4:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        corpora=as_json(dlc_corpora()),
-        profiles=CONFIG.dlc.profiles,
-        methods=CONFIG.dlc_methods(),
-        published=dlc_published(),
-        code=code("stages.plot_dlc_figure4", *dlc_modules()),
+        inputs=named_inputs,
+        facts=as_json({"layout": DLC.layout("table1").to_json()}),
+        published=published(DLC),
+        code=code("stages.plot_figure", "studies.dlc.figure4"),
     message:
         "Draw Figure 4 of the DLC paper"
     shell:
-        "python -m serflow.stages.plot_dlc_figure4 --cells {input.cells} --utterances {input.utterances}"
-        " --clips {input.clips} --corpora {params.corpora:q} --profiles {params.profiles}"
-        " --methods {params.methods} --code {params.code} --figure {output.figure} --csv {output.csv} --log {log}"
-
-
-rule describe_dlc_protocol:
-    """The protocol card: classes, splits, and what training and test share."""
-    input:
-        utterances=expand(
-            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
-        ),
-        splits=expand(
-            "results/splits/{corpus}/{protocol}.parquet",
-            corpus=CONFIG.dlc.corpora,
-            protocol=CONFIG.dlc.split,
-        ),
-        plans=expand(
-            "results/noise/{corpus}/{profile}.parquet",
-            corpus=CONFIG.dlc.corpora,
-            profile=CONFIG.dlc.profiles,
-        ),
-        clips="results/noise/clips.parquet",
-    output:
-        table="results/dlc/protocol.csv",
-        card=report(
-            "results/dlc/protocol.md",
-            caption="../report/protocol.rst",
-            category="DLC",
-            labels={"what": "Protocol", "beside the paper": "no"},
-        ),
-    log:
-        "results/logs/describe_dlc_protocol.log",
-    localrule: True
-    conda:
-        "../../envs/serflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(15),
-    params:
-        corpora=as_json(dlc_corpora()),
-        labels=CONFIG.dlc.iemocap_labels,
-        settings=json.dumps(dlc_settings()),
-        code=code("stages.describe_dlc_protocol"),
-    message:
-        "Write the protocol card of Table I"
-    shell:
-        "python -m serflow.stages.describe_dlc_protocol --utterances {input.utterances} --splits {input.splits}"
-        " --plans {input.plans} --clips {input.clips} --corpora {params.corpora:q} --labels {params.labels}"
-        " --settings {params.settings:q} --code {params.code} --table {output.table} --card {output.card} --log {log}"
+        "python -m serflow.stages.plot_figure --study dlc --figure figure4 --inputs {params.inputs}"
+        " --facts {params.facts:q} --code {params.code} --svg {output.figure} --csv {output.csv} --log {log}"
 
 
 rule make_table1:
     """The headline target: a copy of the DLC paper's Table I, once its comparison and curves are there too."""
     input:
+        DLC.beside_table1(),
         table="results/dlc/table1.csv",
-        comparison="results/dlc/table1_vs_paper.csv",
-        noise="results/dlc/noise_classifier.csv",
-        curves="results/dlc/curves.svg",
-        intervals="results/dlc/table1_intervals.csv",
-        figure4="results/dlc/figure4.svg",
-        protocol="results/dlc/protocol.md",
-        wer=dlc_transcripts(),
     output:
         table=report(
             "results/table1.csv",
-            caption="../report/table1.rst",
+            caption="../report/dlc_table1.rst",
             category="Tables",
             labels={"what": "Table I (DLC)", "beside the paper": "no"},
         ),
@@ -303,43 +172,37 @@ rule make_table1:
         "cp {input.table} {output.table} 2> {log}"
 
 
-rule pilot_dlc:
-    """Train Single for twenty epochs with one optimiser, to see whether it learns at the paper's rate."""
+use rule train_dlc as pilot_dlc with:
     input:
+        unpack(
+            lambda wildcards: packed_store(
+                "clean", DLC.settings.feature, wildcards.corpus, CLEAN
+            )
+        ),
+        unpack(
+            lambda wildcards: packed_store(
+                "noisy", DLC.settings.feature, wildcards.corpus, "h1"
+            )
+        ),
         utterances="results/corpora/{corpus}/utterances.parquet",
-        split=f"results/splits/{{corpus}}/{CONFIG.dlc.split}.parquet",
+        splits=lambda wildcards: split_files(DLC, wildcards.corpus),
         plan="results/noise/{corpus}/h1.parquet",
-        clean=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/clean.parquet",
-        clean_array=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/clean.npy",
-        noisy=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/h1.parquet",
-        noisy_array=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/h1.npy",
     output:
-        predictions="results/dlc/pilot/{corpus}/{optimizer}/predictions.parquet",
-        history="results/dlc/pilot/{corpus}/{optimizer}/history.parquet",
-        metrics="results/dlc/pilot/{corpus}/{optimizer}/metrics.json",
-        model="results/dlc/pilot/{corpus}/{optimizer}/model.safetensors",
+        **run_files("results/dlc/pilot/{corpus}/{optimizer}"),
     log:
         "results/logs/pilot_dlc/{corpus}/{optimizer}.log",
-    conda:
-        "../../envs/serflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(60),
-        gpu=dlc_gpus,
+    benchmark:
+        "results/benchmarks/pilot_dlc/{corpus}/{optimizer}.tsv"
     params:
-        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
-        options=dlc_pilot_options,
-        code=code("stages.train_dlc", "studies.dlc.methods.single"),
+        cell=lambda wildcards: named(DLC.pilot_cell(wildcards.corpus)._asdict()),
+        inputs=named_inputs,
+        runs=lambda wildcards: DLC.runs(wildcards.corpus),
+        options=lambda wildcards: as_json(
+            DLC.pilot_options(wildcards.corpus, wildcards.optimizer)
+        ),
+        code=lambda wildcards: train_code(DLC, DLC.pilot_cell(wildcards.corpus)),
     message:
         "Pilot: train single with {wildcards.optimizer} on {wildcards.corpus}"
-    shell:
-        "python -m serflow.stages.train_dlc --experiment exp1 --method single"
-        " --corpus {wildcards.corpus} --profile h1 --utterances {input.utterances}"
-        " --split {input.split} --plan {input.plan} --clean {input.clean} --noisy {input.noisy}"
-        " --seeds {params.seeds} --options {params.options:q} --code {params.code}"
-        " --predictions {output.predictions} --history {output.history} --metrics {output.metrics}"
-        " --model {output.model} --log {log}"
 
 
 rule plot_dlc_pilot:
@@ -347,7 +210,6 @@ rule plot_dlc_pilot:
     input:
         adadelta="results/dlc/pilot/{corpus}/adadelta/history.parquet",
         adam="results/dlc/pilot/{corpus}/adam/history.parquet",
-        metrics="results/dlc/pilot/{corpus}/adam/metrics.json",
     output:
         figure="results/dlc/pilot/{corpus}.svg",
         csv="results/dlc/pilot/{corpus}.csv",
@@ -361,11 +223,11 @@ rule plot_dlc_pilot:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        title=lambda wildcards: f"{dlc_label(wildcards.corpus)}, h1",
-        code=code("stages.plot_dlc_pilot"),
+        inputs=named_inputs,
+        facts=lambda wildcards: as_json({"title": CONFIG.title(wildcards.corpus)}),
+        code=code("stages.plot_figure", "studies.dlc.pilot"),
     message:
         "Draw the pilot on {wildcards.corpus}"
     shell:
-        "python -m serflow.stages.plot_dlc_pilot --histories adadelta={input.adadelta} adam={input.adam}"
-        " --chance {input.metrics} --title {params.title:q} --figure {output.figure} --csv {output.csv}"
-        " --log {log}"
+        "python -m serflow.stages.plot_figure --study dlc --figure pilot --inputs {params.inputs}"
+        " --facts {params.facts:q} --code {params.code} --svg {output.figure} --csv {output.csv} --log {log}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
-from serflow.errors import ConfigError, StoreError
+from serflow.errors import ConfigError
 from serflow.report.facts import marked, marks
 from serflow.report.headings import NOT_APPLICABLE, Layout, full_name, merged, why_absent
 from serflow.runs.provenance import joined
@@ -34,7 +34,7 @@ def fill(layout: Layout, runs: Sequence[Run]) -> Filled:
     ConfigError
         If two rows or two columns have one name.
     StoreError
-        If a run is missing, or one is given that no cell takes in.
+        If a run is missing.
     """
     for names in ([full_name(row) for row in layout.rows], [full_name(column) for column in layout.columns]):
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -45,11 +45,13 @@ def fill(layout: Layout, runs: Sequence[Run]) -> Filled:
         for j, column in enumerate(layout.columns):
             absent = why_absent(row, column)
             cells[i, j] = absent or select(runs, merged(layout.where, row.where, column.where), layout.over_folds)
-    taken = {cell.name for found in cells.values() if isinstance(found, Value) for cell in found.cells}
-    for run in runs:
-        if run.name not in taken:
-            raise StoreError(f"{run.path}: no row and column of the table takes it in; leave it out")
     return Filled(layout, cells)
+
+
+def taken_in(table: Filled) -> list[Run]:
+    """Return the runs that a table's cells are made of, each once."""
+    found = (cell for value in table.cells.values() if isinstance(value, Value) for cell in value.cells)
+    return list({cell.name: cell for cell in found}.values())
 
 
 class _Marks(NamedTuple):
