@@ -13,11 +13,12 @@ sys.path.insert(0, str(SRC))
 
 from serflow.backbones.base import backbone_names
 from serflow.backbones.weights import state_of
-from serflow.config import CLEAN, SYNTHETIC, TEXT_FEATURE, check_config, wants_gpu
+from serflow.config import check_config
 from serflow.errors import ConfigError, SerflowError
 from serflow.files import require_writable, sha256_file
 from serflow.fingerprint import fingerprint
-from serflow.studies.dlc.catalog import method_info
+from serflow.settings.base import CLEAN, SYNTHETIC
+from serflow.settings.features import TEXT_FEATURE, wants_gpu
 
 # `python` in a rule is the interpreter that runs snakemake, with the package of this checkout
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SRC}"; ')
@@ -31,6 +32,8 @@ try:
     CONFIG = check_config(config, CONFIG_FILES)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+STUDIES = CONFIG.plans()
 
 MISSING = "\n".join(CONFIG.missing_inputs(CONFIG_FILES))
 if MISSING and workflow.is_main_process:
@@ -272,7 +275,7 @@ def transcript_shards(recogniser, corpus, condition):
 def wer_shards(wildcards):
     return [
         shard
-        for corpus in CONFIG.dlc_multimodal_corpora()
+        for corpus in STUDIES["dlc"].multimodal_corpora()
         for condition in (CLEAN, *CONFIG.dlc.profiles)
         for shard in transcript_shards(wildcards.recogniser, corpus, condition)
     ]
@@ -301,108 +304,20 @@ def backbone_modules():
     return [f"backbones.{name}" for name in backbone_names()]
 
 
-# DLC
+# Studies
 
 
-DLC_CELL = "results/runs/dlc/{experiment}/{method}/{corpus}/{profile}"
+def cell_file(study, cell, name):
+    """A file that the training of a cell leaves behind."""
+    return f"results/runs/{study.name}/{'/'.join(cell)}/{name}"
 
 
-def dlc_gate(wildcards):
-    """Methods with experts are routed at test time by the noise classifier of the same cell."""
-    if not method_info(wildcards.method).routes:
-        return []
-    cell = DLC_CELL.format(**{**wildcards, "method": "noise_classifier"})
-    return f"{cell}/predictions.parquet"
+def cell_files(study, name, table=None):
+    """One file of every cell of a table, or of all cells of a study."""
+    return [cell_file(study, cell, name) for cell in study.cells(table)]
 
 
-def dlc_text(wildcards):
-    """Multimodal methods read what was recognised in the noisy audio."""
-    if method_info(wildcards.method).modality == "uni":
-        return {}
-    packed = f"results/packed/{TEXT_FEATURE}{CONFIG.dlc.asr}/{wildcards.corpus}/{wildcards.profile}"
-    return {"text": f"{packed}.parquet", "text_array": f"{packed}.npy"}
-
-
-def dlc_cells(methods, name):
-    """One file of every cell of these methods, on the corpora that they are trained on."""
-    return [
-        f"{cell}/{name}"
-        for method in methods
-        for cell in expand(
-            DLC_CELL,
-            method=method,
-            experiment=method_info(method).experiments,
-            corpus=CONFIG.dlc_method_corpora(method),
-            profile=CONFIG.dlc.profiles,
-        )
-    ]
-
-
-def dlc_transcripts():
-    """The recogniser's error rates are made beside Table I where a method of it reads."""
-    asr = CONFIG.dlc.asr
-    return (
-        f"results/transcripts/{asr}/wer.csv" if CONFIG.dlc_multimodal_corpora() else []
-    )
-
-
-def dlc_without_turns():
-    """Corpora that multimodal methods cannot be trained on."""
-    return [corpus for corpus in CONFIG.dlc.corpora if not CONFIG.has_turns(corpus)]
-
-
-def dlc_modules():
-    """Method modules, which tables ask for titles."""
-    return [f"studies.dlc.methods.{method}" for method in CONFIG.dlc_methods()]
-
-
-def dlc_settings():
-    """What the protocol card says of the whole study."""
-    training = CONFIG.dlc.training
-    return {
-        "selection metric": f"best validation UA, patience {training.patience} epochs",
-        "optimiser": f"{training.optimizer}, learning rate {training.learning_rate:g}",
-        "split by": CONFIG.dlc.split,
-        "mixing": CONFIG.noise.mixing,
-        "noise clips": CONFIG.noise.clips,
-        "transcripts": CONFIG.dlc.asr,
-        "HFFN": CONFIG.dlc.hffn,
-    }
-
-
-def dlc_gpus(wildcards):
-    """A GPU is asked for where the config wants one, or where this machine has one."""
-    return int(wants_gpu(CONFIG.dlc.training.device))
-
-
-def dlc_pilot_options(wildcards):
-    """The study's options with the pilot's optimiser, twenty epochs and no early stopping."""
-    options = CONFIG.dlc_options(wildcards.corpus)
-    options["training"].update(
-        optimizer=wildcards.optimizer, learning_rate=1e-3, max_epochs=20, patience=20
-    )
-    return as_json(options)
-
-
-def dlc_corpora():
-    return [
-        {
-            "name": corpus,
-            "title": CONFIG.title(corpus),
-            "synthetic": CONFIG.is_synthetic(corpus),
-            "departures": CONFIG.dlc_departures(corpus),
-        }
-        for corpus in CONFIG.dlc.corpora
-    ]
-
-
-def dlc_published():
-    """Digests of the paper's own numbers, which lie in the package."""
-    folder = SRC / "serflow" / "studies" / "dlc" / "published"
+def published(study):
+    """Digests of a paper's own numbers, which lie in the package."""
+    folder = SRC / "serflow" / "studies" / study.name / "published"
     return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
-
-
-def dlc_label(corpus):
-    """The corpus's name in a figure."""
-    mark = " (synthetic)" if CONFIG.is_synthetic(corpus) else ""
-    return CONFIG.title(corpus) + mark

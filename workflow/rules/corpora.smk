@@ -142,7 +142,7 @@ rule split_utterances:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
+        seeds=lambda wildcards: STUDIES["dlc"].runs(wildcards.corpus),
         one_split=flag("one-split", CONFIG.noise.clips == "by_fold"),
         code=code("stages.split_utterances"),
     message:

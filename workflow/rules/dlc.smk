@@ -1,4 +1,50 @@
 # The DLC paper (Wilf and Mower Provost, 2021): noise classifier and emotion methods in two experiments -> Table I.
+DLC = STUDIES["dlc"]
+DLC_CELL = "results/runs/dlc/{experiment}/{method}/{corpus}/{profile}"
+
+
+def dlc_gate(wildcards):
+    """Methods with experts are routed at test time by the noise classifier of the same cell."""
+    gate = DLC.gate(wildcards)
+    return [] if gate is None else cell_file(DLC, gate, "predictions.parquet")
+
+
+def dlc_text(wildcards):
+    """Multimodal methods read what was recognised in the noisy audio."""
+    feature = DLC.text_feature(wildcards)
+    if feature is None:
+        return {}
+    packed = f"results/packed/{feature}/{wildcards.corpus}/{wildcards.profile}"
+    return {"text": f"{packed}.parquet", "text_array": f"{packed}.npy"}
+
+
+def dlc_transcripts():
+    """The recogniser's error rates are made beside Table I where a method of it reads."""
+    asr = DLC.transcripts()
+    return [] if asr is None else f"results/transcripts/{asr}/wer.csv"
+
+
+def dlc_modules():
+    """Method modules, which tables ask for titles."""
+    return [f"studies.dlc.methods.{name}" for name in DLC.settings.trained_methods()]
+
+
+def dlc_corpora():
+    return [
+        {
+            "name": corpus,
+            "title": CONFIG.title(corpus),
+            "synthetic": CONFIG.is_synthetic(corpus),
+            "departures": DLC.departures(corpus),
+        }
+        for corpus in DLC.corpora()
+    ]
+
+
+def dlc_label(corpus):
+    """The corpus's name in a figure."""
+    mark = " (synthetic)" if CONFIG.is_synthetic(corpus) else ""
+    return CONFIG.title(corpus) + mark
 
 
 rule train_dlc:
@@ -6,12 +52,12 @@ rule train_dlc:
     input:
         unpack(dlc_text),
         utterances="results/corpora/{corpus}/utterances.parquet",
-        split=f"results/splits/{{corpus}}/{CONFIG.dlc.split}.parquet",
+        split=f"results/splits/{{corpus}}/{DLC.settings.split}.parquet",
         plan="results/noise/{corpus}/{profile}.parquet",
-        clean=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/clean.parquet",
-        clean_array=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/clean.npy",
-        noisy=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/{{profile}}.parquet",
-        noisy_array=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/{{profile}}.npy",
+        clean=f"results/packed/{DLC.settings.feature}/{{corpus}}/clean.parquet",
+        clean_array=f"results/packed/{DLC.settings.feature}/{{corpus}}/clean.npy",
+        noisy=f"results/packed/{DLC.settings.feature}/{{corpus}}/{{profile}}.parquet",
+        noisy_array=f"results/packed/{DLC.settings.feature}/{{corpus}}/{{profile}}.npy",
         gate=dlc_gate,
     output:
         predictions=f"{DLC_CELL}/predictions.parquet",
@@ -30,17 +76,15 @@ rule train_dlc:
     resources:
         mem_mb=memory(3000),
         runtime=minutes(240),
-        gpu=dlc_gpus,
+        gpu=int(wants_gpu(DLC.settings.training.device)),
     params:
-        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
-        options=lambda wildcards: as_json(CONFIG.dlc_options(wildcards.corpus)),
+        seeds=lambda wildcards: DLC.runs(wildcards.corpus),
+        options=lambda wildcards: as_json(DLC.options(wildcards)),
         gate=lambda wildcards, input: f"--gate {input.gate}" if input.gate else "",
         text=lambda wildcards, input: (
             f"--text {input.text}" if "text" in input.keys() else ""
         ),
-        code=lambda wildcards: code(
-            "stages.train_dlc", f"studies.dlc.methods.{wildcards.method}"
-        ),
+        code=lambda wildcards: code("stages.train_dlc", *DLC.modules(wildcards)),
     message:
         "Train {wildcards.method} on {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, seeds {params.seeds}"
     shell:
@@ -66,10 +110,10 @@ use rule train_dlc as train_noise_classifier with:
 rule tabulate_dlc:
     """Table I in the paper's shape, beside the paper's own numbers, and the noise classifier's accuracy."""
     input:
-        cells=dlc_cells(CONFIG.dlc_methods(), "metrics.json"),
-        noise_cells=dlc_cells(["noise_classifier"], "metrics.json"),
+        cells=cell_files(DLC, "metrics.json", "table1"),
+        noise_cells=cell_files(DLC, "metrics.json", "noise_classifier"),
         utterances=expand(
-            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+            "results/corpora/{corpus}/utterances.parquet", corpus=DLC.corpora()
         ),
         clips="results/noise/clips.parquet",
     output:
@@ -102,15 +146,15 @@ rule tabulate_dlc:
         runtime=minutes(15),
     params:
         corpora=as_json(dlc_corpora()),
-        profiles=CONFIG.dlc.profiles,
-        methods=CONFIG.dlc_methods(),
-        without_turns=" ".join(dlc_without_turns()),
+        profiles=DLC.settings.profiles,
+        methods=DLC.settings.trained_methods(),
+        without_turns=[name for name in DLC.corpora() if not CONFIG.has_turns(name)],
         controls=lambda wildcards: (
-            f"--controls {' '.join(CONFIG.dlc.controls)}"
-            if CONFIG.dlc.controls
+            f"--controls {' '.join(DLC.settings.controls)}"
+            if DLC.settings.controls
             else ""
         ),
-        published=dlc_published(),
+        published=published(DLC),
         code=code("stages.tabulate_dlc", *dlc_modules()),
     message:
         "Make Table I of the DLC paper and its comparison"
@@ -124,7 +168,7 @@ rule tabulate_dlc:
 rule plot_dlc_curves:
     """Training curves of every cell of Table I."""
     input:
-        histories=dlc_cells(CONFIG.dlc_methods(), "history.parquet"),
+        histories=cell_files(DLC, "history.parquet", "table1"),
     output:
         figure=report(
             "results/dlc/curves.svg",
@@ -142,7 +186,7 @@ rule plot_dlc_curves:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        titles=as_json({corpus: dlc_label(corpus) for corpus in CONFIG.dlc.corpora}),
+        titles=as_json({corpus: dlc_label(corpus) for corpus in DLC.corpora()}),
         code=code("stages.plot_dlc_curves"),
     message:
         "Draw the training curves of Table I"
@@ -154,9 +198,9 @@ rule plot_dlc_curves:
 rule tabulate_dlc_intervals:
     """Table I with confidence intervals clustered by dialogue, and paired differences to the baselines."""
     input:
-        predictions=dlc_cells(CONFIG.dlc_methods(), "predictions.parquet"),
+        predictions=cell_files(DLC, "predictions.parquet", "table1"),
         utterances=expand(
-            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+            "results/corpora/{corpus}/utterances.parquet", corpus=DLC.corpora()
         ),
     output:
         intervals=report(
@@ -174,7 +218,7 @@ rule tabulate_dlc_intervals:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        split=CONFIG.dlc.split,
+        split=DLC.settings.split,
         code=code("stages.tabulate_dlc_intervals", *dlc_modules()),
     message:
         "Compute confidence intervals of Table I, clustered by {params.split}"
@@ -187,9 +231,9 @@ rule tabulate_dlc_intervals:
 rule plot_dlc_figure4:
     """Figure 4: gains over the baselines, mean and standard deviation over noise profiles."""
     input:
-        cells=dlc_cells(CONFIG.dlc_methods(), "metrics.json"),
+        cells=cell_files(DLC, "metrics.json", "table1"),
         utterances=expand(
-            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+            "results/corpora/{corpus}/utterances.parquet", corpus=DLC.corpora()
         ),
         clips="results/noise/clips.parquet",
     output:
@@ -211,9 +255,9 @@ rule plot_dlc_figure4:
         runtime=minutes(15),
     params:
         corpora=as_json(dlc_corpora()),
-        profiles=CONFIG.dlc.profiles,
-        methods=CONFIG.dlc_methods(),
-        published=dlc_published(),
+        profiles=DLC.settings.profiles,
+        methods=DLC.settings.trained_methods(),
+        published=published(DLC),
         code=code("stages.plot_dlc_figure4", *dlc_modules()),
     message:
         "Draw Figure 4 of the DLC paper"
@@ -227,17 +271,17 @@ rule describe_dlc_protocol:
     """The protocol card: classes, splits, and what training and test share."""
     input:
         utterances=expand(
-            "results/corpora/{corpus}/utterances.parquet", corpus=CONFIG.dlc.corpora
+            "results/corpora/{corpus}/utterances.parquet", corpus=DLC.corpora()
         ),
         splits=expand(
             "results/splits/{corpus}/{protocol}.parquet",
-            corpus=CONFIG.dlc.corpora,
-            protocol=CONFIG.dlc.split,
+            corpus=DLC.corpora(),
+            protocol=DLC.settings.split,
         ),
         plans=expand(
             "results/noise/{corpus}/{profile}.parquet",
-            corpus=CONFIG.dlc.corpora,
-            profile=CONFIG.dlc.profiles,
+            corpus=DLC.corpora(),
+            profile=DLC.settings.profiles,
         ),
         clips="results/noise/clips.parquet",
     output:
@@ -259,8 +303,8 @@ rule describe_dlc_protocol:
         runtime=minutes(15),
     params:
         corpora=as_json(dlc_corpora()),
-        labels=CONFIG.dlc.iemocap_labels,
-        settings=json.dumps(dlc_settings()),
+        labels=DLC.settings.iemocap_labels,
+        settings=json.dumps(DLC.protocol()),
         code=code("stages.describe_dlc_protocol"),
     message:
         "Write the protocol card of Table I"
@@ -307,12 +351,12 @@ rule pilot_dlc:
     """Train Single for twenty epochs with one optimiser, to see whether it learns at the paper's rate."""
     input:
         utterances="results/corpora/{corpus}/utterances.parquet",
-        split=f"results/splits/{{corpus}}/{CONFIG.dlc.split}.parquet",
+        split=f"results/splits/{{corpus}}/{DLC.settings.split}.parquet",
         plan="results/noise/{corpus}/h1.parquet",
-        clean=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/clean.parquet",
-        clean_array=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/clean.npy",
-        noisy=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/h1.parquet",
-        noisy_array=f"results/packed/{CONFIG.dlc.feature}/{{corpus}}/h1.npy",
+        clean=f"results/packed/{DLC.settings.feature}/{{corpus}}/clean.parquet",
+        clean_array=f"results/packed/{DLC.settings.feature}/{{corpus}}/clean.npy",
+        noisy=f"results/packed/{DLC.settings.feature}/{{corpus}}/h1.parquet",
+        noisy_array=f"results/packed/{DLC.settings.feature}/{{corpus}}/h1.npy",
     output:
         predictions="results/dlc/pilot/{corpus}/{optimizer}/predictions.parquet",
         history="results/dlc/pilot/{corpus}/{optimizer}/history.parquet",
@@ -326,10 +370,12 @@ rule pilot_dlc:
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
-        gpu=dlc_gpus,
+        gpu=int(wants_gpu(DLC.settings.training.device)),
     params:
-        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
-        options=dlc_pilot_options,
+        seeds=lambda wildcards: DLC.runs(wildcards.corpus),
+        options=lambda wildcards: as_json(
+            DLC.pilot_options(wildcards.corpus, wildcards.optimizer)
+        ),
         code=code("stages.train_dlc", "studies.dlc.methods.single"),
     message:
         "Pilot: train single with {wildcards.optimizer} on {wildcards.corpus}"

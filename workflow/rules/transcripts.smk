@@ -91,7 +91,7 @@ rule tabulate_wer:
         transcripts=wer_shards,
         plans=expand(
             "results/noise/{corpus}/{profile}.parquet",
-            corpus=CONFIG.dlc_multimodal_corpora(),
+            corpus=STUDIES["dlc"].multimodal_corpora(),
             profile=CONFIG.dlc.profiles,
         ),
     output:
@@ -120,7 +120,7 @@ rule tabulate_wer:
 
 
 # As with features, a store's folder is a target: `snakemake --cores 8 results/transcripts/deepspeech/iemocap/h1`.
-for corpus in CONFIG.dlc_multimodal_corpora():
+for corpus in STUDIES["dlc"].multimodal_corpora():
     for condition in CONFIG.conditions():
 
         rule:

@@ -9,7 +9,7 @@ from serflow.files import write_text
 from serflow.report.corpora import read_corpora, read_noise
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.studies.dlc.catalog import method_info
-from serflow.studies.dlc.comparison import compare_noise_classifier, compare_table1
+from serflow.studies.dlc.comparison import NOISE_COLUMNS, compare_noise_classifier, compare_table1
 from serflow.studies.dlc.results import (
     CONTROLS,
     check_complete,
@@ -40,16 +40,21 @@ def main(arguments: argparse.Namespace) -> None:
     _write_csv(arguments.table, table1(summary, facts, profiles, methods))
     _write_csv(arguments.comparison, compare_table1(scores, summary, facts, profiles, methods, noise))
 
-    accuracies = seed_scores(arguments.noise_cells, measure="wa")
-    check_complete(accuracies, ["noise_classifier"], list(facts), profiles)
-    means = summarise(with_overall(accuracies))
-    _write_csv(arguments.noise, compare_noise_classifier(accuracies, means, facts, profiles, noise))
+    # an experiment has noise classifiers on the corpora where a method is routed by them
+    accuracies = []
+    for _, of_experiment in seed_scores(arguments.noise_cells, measure="wa").groupby("experiment"):
+        built = {name: fact for name, fact in facts.items() if name in set(of_experiment["corpus"])}
+        check_complete(of_experiment, ["noise_classifier"], list(built), profiles)
+        means = summarise(with_overall(of_experiment))
+        accuracies.append(compare_noise_classifier(of_experiment, means, built, profiles, noise))
+    table = pd.concat(accuracies, ignore_index=True) if accuracies else pd.DataFrame(columns=NOISE_COLUMNS)
+    _write_csv(arguments.noise, table)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--cells", type=Path, nargs="+", required=True, help="metrics.json of each cell of the table")
-    parser.add_argument("--noise-cells", type=Path, nargs="+", required=True, help="metrics.json of noise classifiers")
+    parser.add_argument("--noise-cells", type=Path, nargs="*", default=[], help="metrics.json of noise classifiers")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, help="utterances.parquet of each corpus")
     parser.add_argument(
         "--clips", type=Path, required=True, help="clips.parquet, to know whether the noise is synthetic"

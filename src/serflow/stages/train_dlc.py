@@ -9,12 +9,13 @@ import shutil
 from pathlib import Path
 
 from serflow.errors import ConfigError
+from serflow.settings.base import checked
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.studies.dlc.artefacts import write_history, write_metrics, write_model, write_predictions
 from serflow.studies.dlc.catalog import method_info
 from serflow.studies.dlc.cell import CellName, read_gate, train_cell
 from serflow.studies.dlc.data import HELD_OUT, CellFiles, load_cell
-from serflow.studies.dlc.options import parse_options
+from serflow.studies.dlc.options import Options
 from serflow.training.seeds import reproducible
 
 
@@ -22,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Train a cell and write ``--predictions``, ``--history``, ``--metrics`` and ``--model``."""
     cell = CellName(arguments.experiment, arguments.method, arguments.corpus, arguments.profile)
     info = method_info(cell.method)
-    options = parse_options(arguments.options)
+    options = checked(Options, arguments.options, "dlc")
     if cell.experiment not in info.experiments:
         raise ConfigError(f"--experiment: {cell.method} is not part of {cell.experiment}")
     if info.routes and arguments.gate is None:
@@ -33,7 +34,8 @@ def main(arguments: argparse.Namespace) -> None:
     files = CellFiles(
         arguments.utterances, arguments.split, arguments.plan, arguments.clean, arguments.noisy, arguments.text
     )
-    data = load_cell(files, cell.corpus, cell.profile, arguments.seeds, predicts=info.predicts, labels=options.labels)
+    labels = options.iemocap_labels
+    data = load_cell(files, cell.corpus, cell.profile, arguments.seeds, predicts=info.predicts, labels=labels)
     states = arguments.predictions.parent / "fits"
     with reproducible():
         results = train_cell(
@@ -47,7 +49,8 @@ def main(arguments: argparse.Namespace) -> None:
         )
 
     metadata = {"study": "dlc", **cell._asdict(), "code": arguments.code}
-    described = {**metadata, "classes": data.classes, "options": options.as_json(), "seeds": arguments.seeds}
+    read = options.as_json(info.options)
+    described = {**metadata, "classes": data.classes, "options": read, "seeds": arguments.seeds}
     write_predictions(arguments.predictions, data, results, described)
     write_history(arguments.history, results, described)
     write_model(arguments.model, results, metadata)
@@ -70,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--text", type=Path, help="index of packed token embeddings, for multimodal methods")
     parser.add_argument("--gate", type=Path, help="predictions of noise_classifier, for methods with experts")
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="folds of the split")
-    parser.add_argument("--options", type=json_option, required=True, help='{"labels", "model": {}, "training": {}}')
+    parser.add_argument("--options", type=json_option, required=True, help='{"model": {"maps": 16}, ...}')
     parser.add_argument("--code", required=True, help="fingerprint of the code, kept in the outputs")
     parser.add_argument("--predictions", type=Path, required=True, help="output: Parquet, a row per test utterance")
     parser.add_argument("--history", type=Path, required=True, help="output: Parquet, a row per epoch")

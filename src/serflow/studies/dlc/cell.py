@@ -285,7 +285,7 @@ def train_cell(
     data
         See `load_cell`.
     options
-        See `parse_options`.
+        See `Options`.
     seeds
         Folds.
     states
