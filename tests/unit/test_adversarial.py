@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from serflow.nn.adversarial import GradientReversal, clip_weights, reversal_ramp, set_reversal_strength
+from serflow.nn.adversarial import GradientReversal, clip_weights, reversal_ramp
 from serflow.nn.normalisation import MaskedBatchNorm
 from serflow.studies.dlc.losses import critic_loss, difference, negative_cosine, true_condition_output
 
@@ -23,12 +23,6 @@ def test_the_ramp_is_ganins():
     assert reversal_ramp(0.0) == 0.0
     assert reversal_ramp(0.25) == pytest.approx(2 / (1 + math.exp(-2.5)) - 1)
     assert reversal_ramp(1.0) == reversal_ramp(7.0) == pytest.approx(0.99990920)
-
-
-def test_every_reversal_of_a_network_gets_the_strength():
-    network = torch.nn.ModuleList([GradientReversal(), torch.nn.Sequential(GradientReversal())])
-    set_reversal_strength(network, 0.4)
-    assert [network[0].strength, network[1][0].strength] == [0.4, 0.4]
 
 
 def test_clipping_bounds_all_weights_and_leaves_small_ones():

@@ -17,12 +17,12 @@ def overlay(tmp_path: Path, text: str) -> tuple[dict, list[Path]]:
 def test_config_yaml_repeats_the_typed_defaults(repository: Path) -> None:
     written = yaml.safe_load((repository / "config.yaml").read_text())
     assert check_config(written) == Config()
-    assert Config().model_dump(exclude_none=False)["dlc"] == written["dlc"]
+    assert Config().as_json()["dlc"] == written["dlc"]
 
 
 def test_every_key_of_the_typed_config_stands_in_config_yaml(repository: Path) -> None:
     written = yaml.safe_load((repository / "config.yaml").read_text())
-    full = Config().model_dump()
+    full = Config().as_json()
     for section in ("audio", "synthetic", "noise", "features", "backbones", "stores", "dlc"):
         assert written[section] == full[section]
     assert set(written) == set(full)
@@ -54,6 +54,22 @@ def test_unknown_key_deep_in_a_corpus_is_refused(tmp_path: Path) -> None:
         check_config(config, files)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dlc:\n  asr: deepspeech\n  corpora: [iemocp]\n", "mine.yaml:3: dlc.corpora: 'iemocp' is not in corpora"),
+        ("corpora:\n  mosei: {root: /x, layout: emodb}\n", "mine.yaml:2: corpora.mosei: this name is kept"),
+        ("backbones:\n  bert: {release: mine}\n", "mine.yaml:2: backbones.bert.release: no release 'mine'"),
+        ("features:\n  mfb:\n    extractor: mbf\n", "mine.yaml:3: features.mfb.extractor: no feature 'mbf'"),
+    ],
+)
+def test_keys_that_do_not_fit_each_other_are_told_with_their_line(tmp_path: Path, text: str, said: str) -> None:
+    config, files = overlay(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        check_config(config, files)
+    assert said in str(error.value)
+
+
 def test_wrong_type_and_range_are_both_told(tmp_path: Path) -> None:
     config, files = overlay(tmp_path, "dlc:\n  training:\n    patience: 0\n    optimizer: sgd\n")
     with pytest.raises(ConfigError) as error:
@@ -71,6 +87,9 @@ def test_wrong_type_and_range_are_both_told(tmp_path: Path) -> None:
         ({"dlc": {"feature": "mfcb"}}, "did you mean 'mfb'"),
         ({"dlc": {"methods": ["moe_dcl"]}}, "did you mean 'moe_dlc'"),
         ({"dlc": {"seeds": [1, 1]}}, "stands there twice"),
+        ({"dlc": {"training": {"patience": True}}}, "dlc.training.patience: true is not what it takes"),
+        ({"noise": {"seed": False}}, "noise.seed: false is not what it takes"),
+        ({"audio": {"min_duration_s": float("inf")}}, "audio.min_duration_s: Input should be a finite number"),
         ({"features": {"mbf": {}}, "dlc": {"feature": "mbf"}}, "did you mean 'mfb'"),
         ({"corpora": {"mine": {"root": "/x"}}}, "layout: table"),
         ({"corpora": {"mine": {"root": "/x", "layout": "table"}}}, "needs a root and `options`"),
@@ -84,32 +103,6 @@ def test_names_that_lead_nowhere_are_refused(config: dict, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         check_config(merged)
     assert said in str(error.value)
-
-
-def test_a_real_root_gets_the_papers_settings_and_a_stand_in_its_own() -> None:
-    real = Config().model_dump()
-    real["corpora"]["iemocap"]["root"] = "/data/IEMOCAP_full_release"
-    config = check_config(real)
-    assert config.dlc_seeds("iemocap") == [0, 1, 2]
-    assert config.dlc_options("iemocap")["model"]["maps"] == 128
-    assert config.dlc_options("iemocap")["training"]["max_epochs"] == 1000
-    assert config.dlc_seeds("mosei") == [0]
-    assert config.dlc_options("mosei")["model"]["maps"] == 16
-
-
-def test_departures_from_the_paper_are_named() -> None:
-    config = Config().model_dump()
-    assert "optimiser adam, the paper's adadelta" in check_config(config).dlc_departures("iemocap")
-    assert "maps 16, the paper's 128" in check_config(config).dlc_departures("iemocap")
-    config["corpora"]["iemocap"]["root"] = "/data/IEMOCAP_full_release"
-    config["dlc"]["training"]["optimizer"] = "adadelta"
-    assert check_config(config).dlc_departures("iemocap") == []
-    config["dlc"]["split"] = "speaker"
-    config["noise"]["profiles"]["h2"]["human"] = -6
-    assert check_config(config).dlc_departures("iemocap") == [
-        "split by speaker, the paper's dialogue",
-        "SNRs of h2 are not the paper's",
-    ]
 
 
 def test_shards_follow_from_published_counts_alone() -> None:
@@ -163,19 +156,3 @@ def test_choices_of_the_multimodal_methods_are_checked(tmp_path: Path, changed: 
     config, files = overlay(tmp_path, changed)
     with pytest.raises(ConfigError, match=message):
         check_config(config, files)
-
-
-def test_multimodal_methods_are_trained_where_there_are_turns() -> None:
-    config = check_config({"dlc": {"corpora": ["iemocap", "emodb"], "controls": ["single_wide", "chance"]}})
-    assert config.dlc_method_corpora("single") == ["iemocap", "emodb"]
-    assert config.dlc_method_corpora("hffn_single") == ["iemocap"]
-    assert config.dlc_methods()[-1] == "single_wide"
-    unimodal = check_config({"dlc": {"corpora": ["iemocap"], "methods": ["single"]}})
-    assert unimodal.dlc_multimodal_corpora() == []
-
-
-def test_departures_name_the_choices_that_are_not_the_papers() -> None:
-    changed = {"dlc": {"asr": "reference", "hffn": "staged"}, "noise": {"clips": "by_fold"}}
-    departures = check_config(changed).dlc_departures("iemocap")
-    for words in ("transcripts by reference, the paper's deepspeech", "HFFN staged", "noise clips by_fold"):
-        assert any(departure.startswith(words) for departure in departures)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from serflow.nn.adversarial import GradientReversal, reversal_ramp
 from serflow.studies.dlc.catalog import load_method
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.models import Sizes, initialise
@@ -18,9 +19,9 @@ SIZES = Sizes(n_bands=6, n_classes=3, condition_counts=(6, 3))
 MODEL = ModelOptions(maps=8, kernel=5, hidden=8)
 
 
-def build(method, **options):
+def build(method, sizes=SIZES, **options):
     torch.manual_seed(1)
-    network = load_method(method).build(SIZES, Options(model=MODEL, **options))
+    network = load_method(method).build(sizes, Options(model=MODEL, **options))
     initialise(network)
     return network
 
@@ -66,6 +67,15 @@ def test_the_adversary_learns_the_condition_and_the_encoder_the_opposite():
             if name in late:
                 parameter -= 1e-2 * late[name]
     assert network.acoustic.learn(batch)[1]["similarity_loss"].value.item() > before
+
+
+@pytest.mark.parametrize("method", ["dann", "dsn_slc", "dsn_dlc", "hffn_dsn_dlc"])
+def test_every_reversal_of_a_network_follows_the_ramp(method):
+    network = build(method, SIZES._replace(text_dim=5), adversary=AdversaryOptions(ramp_epochs=20))
+    reversals = [module for module in network.modules() if isinstance(module, GradientReversal)]
+    for epoch in (0, 5, 30):
+        network.start_epoch(epoch, "all")
+        assert {module.strength for module in reversals} == {reversal_ramp(epoch / 20)}
 
 
 def test_the_critic_is_in_nobody_elses_optimiser_and_stays_within_its_bounds():

@@ -11,12 +11,22 @@ from safetensors.numpy import load_file
 from serflow.errors import ConfigError, StoreError, TrainingError
 from serflow.files import read_json
 from serflow.fingerprint import fingerprint, imported_modules
+from serflow.settings.base import Section
 from serflow.stages import train_dlc
 from serflow.stores.frames import FrameRow, iterate_frames, pack_frames, write_frames
 from serflow.stores.parquet import read_metadata, read_table, write_table
+from serflow.studies.departures import flat
 from serflow.studies.dlc import paper
 from serflow.studies.dlc.catalog import load_method, method_info, method_names
 from serflow.studies.dlc.data import CONDITIONS, load_cell, select_fold
+from serflow.studies.dlc.options import (
+    AdversaryOptions,
+    DsnOptions,
+    MaddogOptions,
+    ModelOptions,
+    Options,
+    TrainingOptions,
+)
 from serflow.training import fit as fit_module
 
 BANDS = 8
@@ -311,7 +321,7 @@ def test_two_runs_give_the_same_bytes(inputs, tmp_path):
     assert digests(train(inputs, tmp_path / "one")) == digests(train(inputs, tmp_path / "two"))
 
 
-@pytest.mark.parametrize("changed", [{"code": "other"}, {"options": {**OPTIONS, "labels": "hap_only"}}])
+@pytest.mark.parametrize("changed", [{"code": "other"}, {"options": {**OPTIONS, "iemocap_labels": "hap_only"}}])
 def test_a_state_of_other_code_or_options_is_not_used(inputs, tmp_path, monkeypatch, caplog, changed):
     caplog.set_level("INFO")
     monkeypatch.setattr(train_dlc.shutil, "rmtree", lambda folder: None)
@@ -357,16 +367,18 @@ def test_experts_without_a_gate_are_refused(inputs, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"training": {"optimiser": "adam"}}, "no option training.optimiser; known: training.optimizer"),
-        ({"lables": "merged"}, "no option lables; known: labels"),
-        ({"training": {"batch_size": 0}}, "training.batch_size: a value above 0 is needed; got 0"),
-        ({"training": {"patience": True}}, "training.patience: int is needed"),
-        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: a value above 0 is needed"),
-        ({"model": {"dilations": [1, 0]}}, "model.dilations: a list of positive integers"),
-        ({"model": {"pool": 3}}, "model.pool: one of 1, 2, 4 is needed; got 3"),
-        ({"model": {"dropout": 1.0}}, "model.dropout: a value from 0 to below 1"),
-        ({"training": {"precision": "fp16"}}, "training.precision: one of fp32, bf16"),
-        ({"model": 3}, "model: a mapping is needed; got 3"),
+        ({"training": {"optimiser": "adam"}}, r"unknown key dlc.training.optimiser \(did you mean 'optimizer'\?\)"),
+        ({"iemocap_lables": "merged"}, r"unknown key dlc.iemocap_lables \(did you mean 'iemocap_labels'\?\)"),
+        ({"training": {"batch_size": 0}}, r"dlc.training.batch_size: Input should be greater .* \(it is 0\)"),
+        ({"training": {"patience": True}}, "dlc.training.patience: true is not what it takes"),
+        ({"training": {"learning_rate": float("nan")}}, "dlc.training.learning_rate: Input should be a finite number"),
+        ({"model": {"dilations": [1, 0]}}, "dlc.model.dilations.1: Input should be greater than or equal to 1"),
+        ({"model": {"dilations": []}}, "dlc.model.dilations: Tuple should have at least 1 item"),
+        ({"model": {"pool": 3}}, r"dlc.model.pool: Input should be 1, 2 or 4 \(it is 3\)"),
+        ({"model": {"dropout": 1.0}}, "dlc.model.dropout: Input should be less than 1"),
+        ({"training": {"precision": "fp16"}}, "dlc.training.precision: Input should be 'fp32' or 'bf16'"),
+        ({"model": 3}, r"dlc.model: Input should be a valid dictionary .* \(it is 3\)"),
+        (3, r"dlc: Input should be a valid dictionary .* \(it is 3\)"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_named(inputs, tmp_path, options, message):
@@ -414,6 +426,30 @@ def test_method_names_and_facts():
     assert {name for name, info in infos.items() if info.routes} == routed
     with pytest.raises(ConfigError, match="no method 'adda' in the dlc study; known: dann"):
         load_method("adda")
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_a_method_names_the_options_that_it_reads(inputs, gates, tmp_path, monkeypatch, method):
+    """Else a change of an option would leave runs as they are that depend on it, or make others anew for nothing."""
+    read = set()
+    groups = {ModelOptions: "model.", TrainingOptions: "training.", AdversaryOptions: "adversary."}
+    groups |= {MaddogOptions: "maddog.", DsnOptions: "dsn.", Options: ""}
+    look_up = Section.__getattribute__
+
+    def recording(section, name):
+        if name in type(section).model_fields and not isinstance(look_up(section, name), Section):
+            read.add(groups[type(section)] + name)
+        return look_up(section, name)
+
+    monkeypatch.setattr(Section, "__getattribute__", recording, raising=False)
+    info = method_info(method)
+    experiment = info.experiments[0]
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "max_epochs": 1}}
+    train(inputs, tmp_path, method, experiment, gate=gates[experiment] if info.routes else None, options=options)
+    if info.predicts == "condition":
+        # the stage reads it, and classes that are noise conditions do not depend on it
+        read.discard("iemocap_labels")
+    assert read == {name for name, _ in flat(Options().as_json(info.options))}
 
 
 def test_only_its_own_modules_are_in_a_methods_fingerprint(repository):

@@ -13,11 +13,13 @@ sys.path.insert(0, str(SRC))
 
 from serflow.backbones.base import backbone_names
 from serflow.backbones.weights import state_of
-from serflow.config import CLEAN, SYNTHETIC, TEXT_FEATURE, check_config, wants_gpu
+from serflow.config import check_config
 from serflow.errors import ConfigError, SerflowError
 from serflow.files import require_writable, sha256_file
 from serflow.fingerprint import fingerprint
-from serflow.studies.dlc.catalog import method_info
+from serflow.protocols.splits import PROTOCOL_PATTERN
+from serflow.settings.base import CLEAN, SYNTHETIC
+from serflow.settings.features import TEXT_FEATURE, wants_gpu
 
 # `python` in a rule is the interpreter that runs snakemake, with the package of this checkout
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SRC}"; ')
@@ -31,6 +33,8 @@ try:
     CONFIG = check_config(config, CONFIG_FILES)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+STUDIES = CONFIG.plans()
 
 MISSING = "\n".join(CONFIG.missing_inputs(CONFIG_FILES))
 if MISSING and workflow.is_main_process:
@@ -63,7 +67,7 @@ wildcard_constraints:
     experiment="exp1|exp2",
     method=r"[a-z][a-z0-9_]*",
     optimizer="adadelta|adam",
-    protocol="dialogue|speaker",
+    protocol=PROTOCOL_PATTERN,
     recogniser="deepspeech|wav2vec2|reference",
     shard=r"\d{4}",
 
@@ -131,7 +135,7 @@ def plan_split(wildcards):
     """With `noise.clips: by_fold` the clips follow the split."""
     if CONFIG.noise.clips == "shared":
         return []
-    return f"results/splits/{wildcards.corpus}/{CONFIG.dlc.split}.parquet"
+    return split_files(STUDIES["dlc"], wildcards.corpus)[0]
 
 
 def esc50_manifest(wildcards):
@@ -269,15 +273,6 @@ def transcript_shards(recogniser, corpus, condition):
     )
 
 
-def wer_shards(wildcards):
-    return [
-        shard
-        for corpus in CONFIG.dlc_multimodal_corpora()
-        for condition in (CLEAN, *CONFIG.dlc.profiles)
-        for shard in transcript_shards(wildcards.recogniser, corpus, condition)
-    ]
-
-
 # Weights
 
 
@@ -301,108 +296,79 @@ def backbone_modules():
     return [f"backbones.{name}" for name in backbone_names()]
 
 
-# DLC
+# Studies
 
 
-DLC_CELL = "results/runs/dlc/{experiment}/{method}/{corpus}/{profile}"
+RUN_FILES = (
+    "predictions.parquet",
+    "history.parquet",
+    "metrics.json",
+    "model.safetensors",
+)
 
 
-def dlc_gate(wildcards):
-    """Methods with experts are routed at test time by the noise classifier of the same cell."""
-    if not method_info(wildcards.method).routes:
-        return []
-    cell = DLC_CELL.format(**{**wildcards, "method": "noise_classifier"})
-    return f"{cell}/predictions.parquet"
+def run_files(folder, *more):
+    """What a training leaves behind, by name; `more` are files of the study's own."""
+    return {Path(name).stem: f"{folder}/{name}" for name in (*RUN_FILES, *more)}
 
 
-def dlc_text(wildcards):
-    """Multimodal methods read what was recognised in the noisy audio."""
-    if method_info(wildcards.method).modality == "uni":
-        return {}
-    packed = f"results/packed/{TEXT_FEATURE}{CONFIG.dlc.asr}/{wildcards.corpus}/{wildcards.profile}"
-    return {"text": f"{packed}.parquet", "text_array": f"{packed}.npy"}
+def packed_store(name, feature, corpus, condition):
+    """A packed store by the name that the training knows it by; its array lies beside the index."""
+    packed = f"results/packed/{feature}/{corpus}/{condition}"
+    return {name: f"{packed}.parquet", f"{name}_array": f"{packed}.npy"}
 
 
-def dlc_cells(methods, name):
-    """One file of every cell of these methods, on the corpora that they are trained on."""
+def split_files(study, corpus):
+    """The split of each run."""
+    return [f"results/splits/{corpus}/{draw}.parquet" for draw in study.draws(corpus)]
+
+
+def named(values):
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def named_wildcards(wildcards):
+    """`name=value` of every field of a cell."""
+    return named(dict(wildcards.items()))
+
+
+def named_inputs(wildcards, input):
+    """`name=path` of every input; arrays lie beside their indices, and are not named."""
     return [
-        f"{cell}/{name}"
-        for method in methods
-        for cell in expand(
-            DLC_CELL,
-            method=method,
-            experiment=method_info(method).experiments,
-            corpus=CONFIG.dlc_method_corpora(method),
-            profile=CONFIG.dlc.profiles,
-        )
+        f"{name}={path}"
+        for name, paths in input.items()
+        if not name.endswith("_array")
+        for path in ([paths] if isinstance(paths, str) else paths)
     ]
 
 
-def dlc_transcripts():
-    """The recogniser's error rates are made beside Table I where a method of it reads."""
-    asr = CONFIG.dlc.asr
-    return (
-        f"results/transcripts/{asr}/wer.csv" if CONFIG.dlc_multimodal_corpora() else []
-    )
+def train_code(study, cell):
+    """Fingerprint of what a cell is trained by: the loop, the study, and what it loads by name."""
+    return code("stages.train", f"studies.{study.name}.train", *study.modules(cell))
 
 
-def dlc_without_turns():
-    """Corpora that multimodal methods cannot be trained on."""
-    return [corpus for corpus in CONFIG.dlc.corpora if not CONFIG.has_turns(corpus)]
-
-
-def dlc_modules():
-    """Method modules, which tables ask for titles."""
-    return [f"studies.dlc.methods.{method}" for method in CONFIG.dlc_methods()]
-
-
-def dlc_settings():
-    """What the protocol card says of the whole study."""
-    training = CONFIG.dlc.training
-    return {
-        "selection metric": f"best validation UA, patience {training.patience} epochs",
-        "optimiser": f"{training.optimizer}, learning rate {training.learning_rate:g}",
-        "split by": CONFIG.dlc.split,
-        "mixing": CONFIG.noise.mixing,
-        "noise clips": CONFIG.noise.clips,
-        "transcripts": CONFIG.dlc.asr,
-        "HFFN": CONFIG.dlc.hffn,
-    }
-
-
-def dlc_gpus(wildcards):
-    """A GPU is asked for where the config wants one, or where this machine has one."""
-    return int(wants_gpu(CONFIG.dlc.training.device))
-
-
-def dlc_pilot_options(wildcards):
-    """The study's options with the pilot's optimiser, twenty epochs and no early stopping."""
-    options = CONFIG.dlc_options(wildcards.corpus)
-    options["training"].update(
-        optimizer=wildcards.optimizer, learning_rate=1e-3, max_epochs=20, patience=20
-    )
-    return as_json(options)
-
-
-def dlc_corpora():
+def cell_files(study, name, table):
+    """One file of every run that a table of a study is made of."""
     return [
-        {
-            "name": corpus,
-            "title": CONFIG.title(corpus),
-            "synthetic": CONFIG.is_synthetic(corpus),
-            "departures": CONFIG.dlc_departures(corpus),
-        }
-        for corpus in CONFIG.dlc.corpora
+        f"results/runs/{study.name}/{'/'.join(cell)}/{name}"
+        for cell in study.cells(table)
     ]
 
 
-def dlc_published():
-    """Digests of the paper's own numbers, which lie in the package."""
-    folder = SRC / "serflow" / "studies" / "dlc" / "published"
+def utterance_tables(corpora):
+    return expand("results/corpora/{corpus}/utterances.parquet", corpus=corpora)
+
+
+def layouts(study, tables):
+    # in the order of the tables
+    return json.dumps({table: study.layout(table).to_json() for table in tables})
+
+
+def titles(study):
+    return {corpus: CONFIG.title(corpus) for corpus in study.corpora()}
+
+
+def published(study):
+    """Digests of a paper's own numbers, which lie in the package."""
+    folder = SRC / "serflow" / "studies" / study.name / "published"
     return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
-
-
-def dlc_label(corpus):
-    """The corpus's name in a figure."""
-    mark = " (synthetic)" if CONFIG.is_synthetic(corpus) else ""
-    return CONFIG.title(corpus) + mark

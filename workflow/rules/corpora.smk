@@ -128,7 +128,7 @@ rule accept_utterances:
 
 
 rule split_utterances:
-    """Deal dialogues or speakers to training, validation and test, once for each seed."""
+    """Deal dialogues or speakers to training, validation and test, by a named protocol."""
     input:
         utterances="results/corpora/{corpus}/utterances.parquet",
     output:
@@ -142,11 +142,9 @@ rule split_utterances:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        seeds=lambda wildcards: CONFIG.dlc_seeds(wildcards.corpus),
-        one_split=flag("one-split", CONFIG.noise.clips == "by_fold"),
         code=code("stages.split_utterances"),
     message:
-        "Split {wildcards.corpus} by {wildcards.protocol}, seeds {params.seeds}"
+        "Split {wildcards.corpus} by {wildcards.protocol}"
     shell:
         "python -m serflow.stages.split_utterances --utterances {input.utterances}"
-        " --protocol {wildcards.protocol} --seeds {params.seeds} {params.one_split} --split {output.split} --log {log}"
+        " --protocol {wildcards.protocol} --split {output.split} --log {log}"

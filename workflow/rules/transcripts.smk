@@ -85,48 +85,13 @@ rule embed_text:
         " --code {params.code} --frames {output.frames} --log {log}"
 
 
-rule tabulate_wer:
-    """Word and character error rates by corpus, condition, type of noise and SNR."""
-    input:
-        transcripts=wer_shards,
-        plans=expand(
-            "results/noise/{corpus}/{profile}.parquet",
-            corpus=CONFIG.dlc_multimodal_corpora(),
-            profile=CONFIG.dlc.profiles,
-        ),
-    output:
-        table=report(
-            "results/transcripts/{recogniser}/wer.csv",
-            caption="../report/wer.rst",
-            category="Transcripts",
-            labels={"what": "{recogniser}", "beside the paper": "no"},
-        ),
-    log:
-        "results/logs/tabulate_wer/{recogniser}.log",
-    localrule: True
-    conda:
-        "../../envs/serflow.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(15),
-    params:
-        code=code("stages.tabulate_wer"),
-    message:
-        "Count the errors of {wildcards.recogniser}"
-    shell:
-        "python -m serflow.stages.tabulate_wer --transcripts {input.transcripts} --plans {input.plans}"
-        " --code {params.code} --table {output.table} --log {log}"
-
-
 # As with features, a store's folder is a target: `snakemake --cores 8 results/transcripts/deepspeech/iemocap/h1`.
-for corpus in CONFIG.dlc_multimodal_corpora():
-    for condition in CONFIG.conditions():
+for recogniser, corpus, condition in CONFIG.transcript_stores():
 
-        rule:
-            name:
-                f"results/transcripts/{CONFIG.dlc.asr}/{corpus}/{condition}"
-            input:
-                transcript_shards(CONFIG.dlc.asr, corpus, condition),
-            message:
-                f"The transcripts of {corpus}, {condition}, are there; look at them with `serflow inspect`"
+    rule:
+        name:
+            f"results/transcripts/{recogniser}/{corpus}/{condition}"
+        input:
+            transcript_shards(recogniser, corpus, condition),
+        message:
+            f"The transcripts of {corpus} by {recogniser}, {condition}, are there; look at them with `serflow inspect`"

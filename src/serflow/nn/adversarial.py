@@ -36,13 +36,6 @@ def reversal_ramp(progress: float) -> float:
     return 2.0 / (1.0 + math.exp(-10.0 * min(progress, 1.0))) - 1.0
 
 
-def set_reversal_strength(network: nn.Module, strength: float) -> None:
-    """Set the strength of every `GradientReversal` of a network."""
-    for module in network.modules():
-        if isinstance(module, GradientReversal):
-            module.strength = strength
-
-
 @torch.no_grad()
 def clip_weights(module: nn.Module, limit: float) -> None:
     """Clip all weights of a module to ``-limit .. limit`` in place (Arjovsky et al., 2017, algorithm 1)."""

@@ -5,8 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from serflow.protocols.splits import ROLES
+
+__all__ = ["ROLES", "FitName", "FoldRows", "IntArray"]
+
 IntArray = npt.NDArray[np.integer]
-ROLES = ("train", "val", "test")
 
 
 class FitName(NamedTuple):

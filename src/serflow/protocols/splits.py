@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from serflow.errors import CorpusError
-from serflow.protocols.folds import ROLES
 
+ROLES = ("train", "val", "test")
 UNITS = ("dialogue", "speaker")
 TRAIN_END = 0.7
 VAL_END = 0.8

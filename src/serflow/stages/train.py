@@ -8,26 +8,14 @@ import argparse
 import importlib
 import shutil
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from serflow.errors import ConfigError
 from serflow.progress import progress
 from serflow.runs.artefacts import RunFacts, RunFiles, write_run
 from serflow.runs.provenance import gather
+from serflow.settings.base import checked
 from serflow.stage import files_of, json_option, named_path, named_value, run_stage, stage_parser
 from serflow.training.checkpoints import Checkpoint, key_of
 from serflow.training.seeds import reproducible
-
-
-def _options(kind: Any, content: Any, study: str) -> Any:
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise ConfigError(f"{study}.{key}: {problem['msg']} (it is {problem['input']!r})") from error
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -35,11 +23,11 @@ def main(arguments: argparse.Namespace) -> None:
     study = importlib.import_module(f"serflow.studies.{arguments.study}.train")
     cell = study.Cell(**dict(arguments.cell))
     files = files_of(study.Files, arguments.inputs)
-    options = _options(study.Options, arguments.options, arguments.study)
+    options = checked(study.Options, arguments.options, arguments.study)
     data = study.load(files, cell, options, arguments.runs)
     given = {name: value for name, value in files._asdict().items() if value is not None}
     provenance = gather(given)
-    depends_on = [arguments.code, options.model_dump(mode="json"), dict(provenance.sources)]
+    depends_on = [arguments.code, arguments.options, dict(provenance.sources)]
     states = arguments.predictions.parent / "fits"
     results = []
     with reproducible():
@@ -52,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
         study=arguments.study,
         cell=cell._asdict(),
         classes=data.classes,
-        options=options.model_dump(mode="json"),
+        options=arguments.options,
         runs=arguments.runs,
         excluded=data.excluded,
         provenance=provenance,

@@ -5,21 +5,38 @@ else of it is known to what all studies share. ``docs/add-a-study.md`` goes thro
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from serflow.report.headings import Layout
+
+
+class Curves(NamedTuple):
+    """What the training curves show: the table whose rows are the lines, a column of the histories, and its name."""
+
+    table: str
+    value: str
+    quantity: str
 
 
 class Plan(Protocol):
     """What the rules ask of a study: answered from the configuration alone, without torch, pandas or data.
 
     ``name`` is the study's folder, its key in ``config.yaml`` and its folder of results; ``title`` what people call the
-    paper; ``tables`` are its tables of scores.
+    paper; ``tables`` are its tables of scores, in lists of those that are made together; the parts of a cell are the
+    wildcards of the rule that trains it.
     """
 
-    name: str
-    title: str
-    tables: Sequence[str]
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def title(self) -> str: ...  # noqa: D102
+
+    @property
+    def tables(self) -> Sequence[Sequence[str]]: ...  # noqa: D102
+
+    @property
+    def curves(self) -> Curves: ...  # noqa: D102
 
     def corpora(self) -> list[str]:
         """Return the corpora that it is trained on."""
@@ -36,8 +53,23 @@ class Plan(Protocol):
     def runs(self, corpus: str) -> list[int]:
         """Return the runs of a corpus; a stand-in's own where it is one."""
 
+    def unit(self) -> str:
+        """Return what splits keep together, for intervals: dialogue or speaker."""
+
+    def draws(self, corpus: str) -> list[str]:
+        """Return the split of each run of a corpus, by the names of their protocols."""
+
     def departures(self, corpus: str) -> list[str]:
         """Say where settings are not the paper's."""
+
+    def card_inputs(self) -> dict[str, list[str]]:
+        """Return the files that the protocol card reads, by name."""
+
+    def card_options(self) -> dict[str, Any]:
+        """Return the options that the protocol card needs."""
+
+    def protocol(self) -> dict[str, Any]:
+        """Return what the protocol card says of the whole study, in order."""
 
     def modules(self, cell: Any) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

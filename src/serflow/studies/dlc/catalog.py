@@ -5,12 +5,25 @@ It imports what needs torch inside ``build``, so the Snakefile may ask for facts
 and imported by no other module: a change of one leaves the others' fingerprints alone.
 """
 
+import functools
 import importlib
 from types import ModuleType
 from typing import NamedTuple
 
 from serflow.errors import ConfigError
 from serflow.plugins import plugin_names
+
+# the options that methods read, as `MethodInfo.options` names them
+_TRAINING = (
+    "training.optimizer", "training.learning_rate", "training.batch_size", "training.max_epochs", "training.patience",
+    "training.class_weights", "training.device", "training.precision",
+)  # fmt: skip
+_ENCODER = ("model.maps", "model.kernel", "model.dilations", "model.pool", "model.instance_norm")
+_CLASSIFIER = ("model.hidden", "model.dropout")
+NOISE_CLASSIFIER = (*_TRAINING, *_ENCODER, *_CLASSIFIER)
+SINGLE = (*NOISE_CLASSIFIER, "training.reconstruction_weight", "iemocap_labels")
+DSN = (*NOISE_CLASSIFIER, "iemocap_labels", "dsn", "adversary.ramp_epochs")
+HFFN = (*_TRAINING, *_ENCODER, "training.reconstruction_weight", "iemocap_labels", "hffn")
 
 
 class Cell(NamedTuple):
@@ -42,6 +55,9 @@ class MethodInfo(NamedTuple):
         ``emotion`` or ``condition``.
     shuffles_labels
         Labels of training and validation are dealt anew at random.
+    options
+        The options that it reads, single (``model.maps``) or by the group (``dsn``); None: all. A change of another
+        leaves its runs alone.
     """
 
     title: str
@@ -51,6 +67,7 @@ class MethodInfo(NamedTuple):
     batches: str = "mixed"
     predicts: str = "emotion"
     shuffles_labels: bool = False
+    options: tuple[str, ...] | None = None
 
 
 def method_names() -> list[str]:
@@ -71,6 +88,7 @@ def load_method(name: str) -> ModuleType:
     return importlib.import_module(f"serflow.studies.dlc.methods.{name}")
 
 
+@functools.cache
 def method_info(name: str) -> MethodInfo:
     """Return the facts of a method, without importing torch.
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from serflow.nn.adversarial import GradientReversal
+from serflow.nn.adversarial import GradientReversal, reversal_ramp
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.losses import cross_entropy
 from serflow.studies.dlc.models import AcousticModel, Classifier, Sizes, Term
@@ -21,7 +21,12 @@ class Adversary(nn.Module):
         super().__init__()
         self.n_conditions = n_conditions
         self.reversal = GradientReversal()
+        self.ramp_epochs = options.adversary.ramp_epochs
         self.classifier = Classifier(n_conditions, options.model)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the strength of the reversal for an epoch, from 0."""
+        self.reversal.strength = reversal_ramp(epoch / self.ramp_epochs)
 
     def forward(self, code: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of the noise conditions, given a code ``(batch, frames, maps)``."""
@@ -38,6 +43,10 @@ class DomainAdversarial(AcousticModel):
         self.single = SingleEncoder(sizes, options)
         self.adversary = Adversary(sizes.n_conditions, options)
         self.weight = options.adversary.weight
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the strength of the adversary's gradient reversal."""
+        self.adversary.start_epoch(epoch)
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the code, ``(batch, ceil(frames / pool), maps)``."""

@@ -30,6 +30,10 @@ class DomainSeparation(AcousticModel):
         self.decoder = Decoder(sizes.n_bands, options.model)
         self.adversary = Adversary(sizes.n_conditions, options)
 
+    def start_epoch(self, epoch: int) -> None:
+        """Set the strength of the adversary's gradient reversal."""
+        self.adversary.start_epoch(epoch)
+
     def _combined(self, shared: Tensor, private: Tensor, batch: Batch) -> Tensor:
         mask = frame_mask(pooled_lengths(batch.lengths, self.pool), shared.shape[1])
         combined: Tensor = self.norm(shared + private, mask)

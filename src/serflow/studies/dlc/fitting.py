@@ -94,7 +94,7 @@ def train_stages(
     class_weights
         ``(classes,)``, on the device to train on.
     options
-        See `parse_options`.
+        See `Options`.
     checkpoint
         Where the state goes; a network of several stages has a file for each.
     names

@@ -142,7 +142,7 @@ class Hffn(Network):
     """
 
     def __init__(self, acoustic: AcousticModel, sizes: Sizes, options: Options) -> None:
-        super().__init__(acoustic, options)
+        super().__init__(acoustic)
         self.acoustic_branch = AcousticBranch(options.model.maps, options.model.pool)
         self.lexical_branch = LexicalBranch(sizes.text_dim)
         self.fusion = Fusion(sizes.n_classes)

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from serflow.nn.adversarial import reversal_ramp, set_reversal_strength
 from serflow.nn.convolution import Convolution, MaskedInstanceNorm, TransposedConvolution
 from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
 from serflow.studies.dlc.data import Batch
@@ -139,6 +138,9 @@ class AcousticModel(nn.Module):
         """Return the code, and the losses that train it besides the task's."""
         return self.encode(batch), {}
 
+    def start_epoch(self, epoch: int) -> None:
+        """Prepare an epoch, from 0."""
+
     def trained_apart(self) -> nn.Module | None:
         """Return the critic, which is trained by itself at the start of each epoch and frozen in the rest of it."""
         return None
@@ -167,10 +169,9 @@ class Network(nn.Module):
 
     stages: tuple[str, ...] = ("all",)
 
-    def __init__(self, acoustic: AcousticModel, options: Options) -> None:
+    def __init__(self, acoustic: AcousticModel) -> None:
         super().__init__()
         self.acoustic = acoustic
-        self.ramp_epochs = options.adversary.ramp_epochs
 
     def classify(self, batch: Batch) -> Tensor:
         """Return logits ``(batch, classes)``; ``batch.conditions`` say which encoder to use where there are several."""
@@ -187,15 +188,15 @@ class Network(nn.Module):
         return [parameter for parameter in self.parameters() if id(parameter) not in apart]
 
     def start_epoch(self, epoch: int, stage: str) -> None:
-        """Set the strength of gradient reversals for an epoch, from 0."""
-        set_reversal_strength(self, reversal_ramp(epoch / self.ramp_epochs))
+        """Prepare an epoch, from 0."""
+        self.acoustic.start_epoch(epoch)
 
 
 class AcousticClassifier(Network):
     """A unimodal network: an acoustic model, and a classifier that reads its code."""
 
     def __init__(self, acoustic: AcousticModel, n_classes: int, options: Options) -> None:
-        super().__init__(acoustic, options)
+        super().__init__(acoustic)
         self.classifier = Classifier(n_classes, options.model)
 
     def classify(self, batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ class SingleEncoder(AcousticModel):
         super().__init__()
         self.encoder = Encoder(sizes.n_bands, options.model)
         self.decoder = Decoder(sizes.n_bands, options.model) if decodes else None
-        self.reconstruction_weight = options.training.reconstruction_weight
+        self.reconstruction_weight = options.training.reconstruction_weight if decodes else 0.0
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the code, ``(batch, ceil(frames / pool), maps)``."""

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from serflow.studies.dlc.catalog import MethodInfo
+from serflow.studies.dlc.catalog import DSN, MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
     from serflow.studies.dlc.options import Options
 
-METHOD = MethodInfo(title="DSN-DLC", experiments=("exp2",), routes=True)
+METHOD = MethodInfo(title="DSN-DLC", experiments=("exp2",), routes=True, options=DSN)
 
 
 def build(sizes: "Sizes", options: "Options") -> "Network":

@@ -2,13 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from serflow.studies.dlc.catalog import MethodInfo
+from serflow.studies.dlc.catalog import DSN, MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
     from serflow.studies.dlc.options import Options
 
-METHOD = MethodInfo(title="HFFN-DSN-DLC", experiments=("exp2",), modality="multi", routes=True, batches="dialogues")
+METHOD = MethodInfo(
+    title="HFFN-DSN-DLC",
+    experiments=("exp2",),
+    modality="multi",
+    routes=True,
+    batches="dialogues",
+    options=(*DSN, "hffn"),
+)
 
 
 def build(sizes: "Sizes", options: "Options") -> "Network":

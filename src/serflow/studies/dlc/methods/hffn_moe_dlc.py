@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from serflow.studies.dlc.catalog import MethodInfo
+from serflow.studies.dlc.catalog import HFFN, MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
     from serflow.studies.dlc.options import Options
 
-METHOD = MethodInfo(title="HFFN-MoE-DLC", experiments=("exp1",), modality="multi", routes=True, batches="dialogues")
+METHOD = MethodInfo(
+    title="HFFN-MoE-DLC", experiments=("exp1",), modality="multi", routes=True, batches="dialogues", options=HFFN
+)
 
 
 def build(sizes: "Sizes", options: "Options") -> "Network":

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from serflow.studies.dlc.catalog import MethodInfo
+from serflow.studies.dlc.catalog import SINGLE, MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
     from serflow.studies.dlc.options import Options
 
-METHOD = MethodInfo(title="MADDoG", experiments=("exp2",))
+METHOD = MethodInfo(title="MADDoG", experiments=("exp2",), options=(*SINGLE, "maddog"))
 
 
 def build(sizes: "Sizes", options: "Options") -> "Network":

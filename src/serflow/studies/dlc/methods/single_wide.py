@@ -2,28 +2,26 @@
 
 from typing import TYPE_CHECKING
 
-from serflow.studies.dlc.catalog import MethodInfo
+from serflow.studies.dlc.catalog import SINGLE, MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
     from serflow.studies.dlc.options import Options
 
-METHOD = MethodInfo(title="Single (width-matched)")
+METHOD = MethodInfo(title="Single (width-matched)", options=SINGLE)
 
 
 def build(sizes: "Sizes", options: "Options") -> "Network":
     """Return the network; its maps are such that it has about as many weights as MoE-DLC."""
-    from dataclasses import replace
-
     from serflow.studies.dlc.models import AcousticClassifier
     from serflow.studies.dlc.moe import MixtureOfExperts
     from serflow.studies.dlc.single import SingleEncoder
     from serflow.studies.dlc.widths import matching_maps
 
+    def widened(maps: int) -> "Options":
+        return options.model_copy(update={"model": options.model.model_copy(update={"maps": maps})})
+
     maps = matching_maps(
-        lambda maps: SingleEncoder(sizes, replace(options, model=replace(options.model, maps=maps))),
-        MixtureOfExperts(sizes, options),
-        options.model.maps,
+        lambda maps: SingleEncoder(sizes, widened(maps)), MixtureOfExperts(sizes, options), options.model.maps
     )
-    wide = replace(options, model=replace(options.model, maps=maps))
-    return AcousticClassifier(SingleEncoder(sizes, wide), sizes.n_classes, wide)
+    return AcousticClassifier(SingleEncoder(sizes, widened(maps)), sizes.n_classes, widened(maps))

@@ -1,0 +1,127 @@
+"""Corpora: where they lie, how they are read, and the stand-ins in the place of those that are not there."""
+
+import math
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from serflow.corpora.base import corpus_names, load_corpus
+from serflow.errors import ConfigError
+from serflow.settings.base import SYNTHETIC, Section, SettingError, unknown
+
+PUBLISHED_CORPORA = ("iemocap", "msp_improv", "mosei", "emodb", "cafe", "ravdess", "crema_d")
+
+
+class TableOptions(Section):
+    """How to read a folder with a table of labels (layout ``table``)."""
+
+    table: str
+    audio: str
+    columns: dict[str, str]
+    emotions: dict[str, str] = Field(default={})
+    language: str | None = None
+    published: dict[str, int] | None = None
+
+
+class CorpusSettings(Section):
+    """One corpus: where it lies and how it is read."""
+
+    root: str | None = None
+    allow_partial: bool = False
+    shards: int | None = Field(default=None, ge=1, le=9999)
+    layout: str | None = None
+    title: str | None = None
+    language: str | None = None
+    options: TableOptions | None = None
+
+
+class AudioSettings(Section):
+    """What passes the door for audio files."""
+
+    min_duration_s: float = Field(default=0.1, gt=0)
+    shard_size: int = Field(default=512, ge=1)
+
+
+class SyntheticSettings(Section):
+    """Size and planted effects of the stand-in corpora."""
+
+    utterances: int = Field(default=200, ge=40)
+    seed: int = 0
+    emotion_strength: float = Field(default=1.0, ge=0)
+    speaker_bias: float = Field(default=1.0, ge=0)
+    scatter: float = Field(default=1.0, ge=0)
+
+
+class Corpora(Section):
+    """The corpora, and what the rules ask of one by its name."""
+
+    data_root: str = "."
+    corpora: dict[str, CorpusSettings] = Field(
+        default={name: CorpusSettings(root=SYNTHETIC) for name in PUBLISHED_CORPORA}
+    )
+    audio: AudioSettings = AudioSettings()
+    synthetic: SyntheticSettings = SyntheticSettings()
+
+    @model_validator(mode="after")
+    def _check_layouts(self) -> "Corpora":
+        for name, corpus in self.corpora.items():
+            key, layout = f"corpora.{name}", self.layout(name)
+            if name in PUBLISHED_CORPORA and layout != name:
+                raise SettingError(
+                    key, f"this name is kept for the published corpus; give yours (layout {layout}) another"
+                )
+            if layout not in corpus_names():
+                said = f"no layout {layout!r}; for a corpus of your own set `layout: table`"
+                raise SettingError(key, unknown(said, layout, corpus_names()))
+            if layout == "table" and (corpus.options is None or corpus.root == SYNTHETIC):
+                raise SettingError(key, "layout `table` needs a root and `options` (see config.yaml)")
+        return self
+
+    def layout(self, corpus: str) -> str:
+        """Return the layout that reads this corpus."""
+        return self.corpora[corpus].layout or corpus
+
+    def title(self, corpus: str) -> str:
+        """Return the name of the corpus in tables."""
+        return self.corpora[corpus].title or load_corpus(self.layout(corpus)).info.title
+
+    def language(self, corpus: str) -> str:
+        """Return the ISO 639-1 code of the corpus's language."""
+        return self.corpora[corpus].language or load_corpus(self.layout(corpus)).info.language
+
+    def is_synthetic(self, corpus: str) -> bool:
+        """Say whether a stand-in takes this corpus's place."""
+        return self.corpora[corpus].root == SYNTHETIC
+
+    def root(self, corpus: str) -> Path:
+        """Return the folder of the corpus.
+
+        Raises
+        ------
+        ConfigError
+            If the corpus has no root.
+        """
+        root = self.corpora[corpus].root
+        if root is None:
+            raise ConfigError(f"corpora.{corpus}.root is null: set it to the folder of {self.title(corpus)}")
+        if root == SYNTHETIC:
+            return Path("resources/synthetic") / corpus
+        return Path(self.data_root) / Path(root).expanduser()
+
+    def n_shards(self, corpus: str) -> int:
+        """Return the number of jobs that a corpus's audio is dealt to; needs no data."""
+        settings = self.corpora[corpus]
+        if settings.shards is not None:
+            return settings.shards
+        published = load_corpus(self.layout(corpus)).info.n_utterances
+        if settings.options is not None and settings.options.published is not None:
+            published = settings.options.published.get("total")
+        size = self.synthetic.utterances if self.is_synthetic(corpus) else published
+        return math.ceil(size / self.audio.shard_size) if size else 1
+
+    def has_turns(self, corpus: str) -> bool:
+        """Say whether the corpus's utterances have an order in dialogues."""
+        options = self.corpora[corpus].options
+        if options is not None:
+            return {"dialogue", "turn"} <= options.columns.keys()
+        return load_corpus(self.layout(corpus)).info.turns

@@ -1,0 +1,360 @@
+"""What the rules ask of the study, from the configuration alone: its cells, what each reads, and its tables.
+
+``table1`` is Table I; ``noise_classifier`` is the accuracy of the noise classifiers (Sec. VII), which methods with
+experts are routed by in the test. Where no such method is asked for, no noise classifier is trained, and there is no
+table of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from serflow.backbones.base import releases
+from serflow.protocols.splits import draw_name
+from serflow.report.headings import Heading, Layout, Where
+from serflow.settings.base import DOWNLOAD
+from serflow.settings.data import Data
+from serflow.settings.features import TEXT_FEATURE
+from serflow.studies.contract import Curves
+from serflow.studies.departures import departures
+from serflow.studies.dlc.catalog import Cell, method_info
+from serflow.studies.dlc.options import Options
+from serflow.studies.dlc.settings import PAPER, Dlc
+
+EXPERIMENTS = {"exp1": "1", "exp2": "2"}
+CORPORA = ("msp_improv", "iemocap", "mosei")
+PROFILES = ("h1", "h2", "h3")
+# Table I from top to bottom
+ROWS = {
+    "exp1": ("single", "moe_slc", "moe_dlc", "hffn_single", "hffn_moe_dlc"),
+    "exp2": (
+        "single", "moe_slc", "moe_dlc", "dann", "maddog", "dsn_slc", "dsn_dlc", "hffn_single", "hffn_dsn_dlc",
+    ),
+}  # fmt: skip
+BASELINES = {"uni": "single", "multi": "hffn_single"}
+# rows that are read from the cells of other methods, by their measure
+READ_OFF = {"chance": ("Chance", "chance_ua"), "majority": ("Majority class", "majority_ua")}
+PILOT = {"learning_rate": 1e-3, "max_epochs": 20, "patience": 20}
+
+
+class Plan:
+    """The study as the configuration asks for it."""
+
+    name = "dlc"
+    title = "DLC"
+    curves = Curves("table1", "val_ua", "validation UA (%)")
+
+    def __init__(self, settings: Dlc, data: Data) -> None:
+        self.settings = settings
+        self.data = data
+        # the noise classifier's accuracy stands beside Table I
+        self.tables = [["table1", "noise_classifier"] if self._gates() else ["table1"]]
+
+    # What is trained
+
+    def corpora(self) -> list[str]:
+        """Return the corpora in the order of the table."""
+        return self.settings.corpora
+
+    def multimodal_corpora(self) -> list[str]:
+        """Return the corpora whose words are recognised, for multimodal methods; they need turns in dialogues."""
+        return self.settings.multimodal_corpora(self.data)
+
+    def corpora_of(self, method: str) -> list[str]:
+        """Return the corpora that a method is trained on."""
+        return self.multimodal_corpora() if method_info(method).modality == "multi" else self.corpora()
+
+    def cells(self, table: str | None = None) -> list[Cell]:
+        """Return the cells of a table, or of all.
+
+        Those of ``noise_classifier`` are the ones that a method of Table I is routed by.
+        """
+        found = {"table1": self._trained, "noise_classifier": self._gates}
+        return [cell for name, cells in found.items() if table in (None, name) for cell in cells()]
+
+    def _trained(self) -> list[Cell]:
+        return [
+            Cell(experiment, method, corpus, profile)
+            for method in self.settings.trained_methods()
+            for experiment in method_info(method).experiments
+            for corpus in self.corpora_of(method)
+            for profile in self.settings.profiles
+        ]
+
+    def _gates(self) -> list[Cell]:
+        needed = {gate for cell in self._trained() if (gate := self.gate(cell)) is not None}
+        return [
+            cell
+            for experiment in EXPERIMENTS
+            for corpus in self.corpora()
+            for profile in self.settings.profiles
+            if (cell := Cell(experiment, "noise_classifier", corpus, profile)) in needed
+        ]
+
+    def gate(self, cell: Cell) -> Cell | None:
+        """Return the noise classifier that a method with experts is routed by in the test, of the same cell."""
+        if not method_info(cell.method).routes:
+            return None
+        return Cell(cell.experiment, "noise_classifier", cell.corpus, cell.profile)
+
+    def text_feature(self, cell: Cell) -> str | None:
+        """Return the feature that a multimodal method reads beside the acoustic one: what was recognised in noise."""
+        return f"{TEXT_FEATURE}{self.settings.asr}" if method_info(cell.method).modality == "multi" else None
+
+    def transcripts(self) -> str | None:
+        """Return the recogniser whose error rates belong beside Table I, where a method of it reads."""
+        return self.settings.asr if self.multimodal_corpora() else None
+
+    def protocol(self) -> dict[str, str]:
+        """Return what the protocol card says of the whole study."""
+        settings, noise, training = self.settings, self.data.noise, self.settings.training
+        return {
+            "selection metric": f"best validation UA, patience {training.patience} epochs",
+            "optimiser": f"{training.optimizer}, learning rate {training.learning_rate:g}",
+            "split by": settings.split,
+            "mixing": noise.mixing,
+            "noise clips": noise.clips,
+            "transcripts": settings.asr,
+            "HFFN": settings.hffn,
+        }
+
+    def runs(self, corpus: str) -> list[int]:
+        """Return the seeds of a corpus; a stand-in's own where it is one."""
+        return self.settings.stand_in.seeds if self.data.is_synthetic(corpus) else self.settings.seeds
+
+    def unit(self) -> str:
+        """Return what splits keep together: dialogue or speaker."""
+        return self.settings.split
+
+    def draws(self, corpus: str) -> list[str]:
+        """Return the split of each run: a draw each, or one for all where noise clips follow the split."""
+        runs = self.runs(corpus)
+        drawn = runs if self.data.noise.clips == "shared" else [runs[0]] * len(runs)
+        return [draw_name(self.settings.split, draw) for draw in drawn]
+
+    def card_inputs(self) -> dict[str, list[str]]:
+        """Return the files that the protocol card reads, by the names that it knows them by."""
+        return {
+            "utterances": [f"results/corpora/{corpus}/utterances.parquet" for corpus in self.corpora()],
+            "splits": [
+                f"results/splits/{corpus}/{draw}.parquet"
+                for corpus in self.corpora()
+                for draw in dict.fromkeys(self.draws(corpus))
+            ],
+            "plans": [
+                f"results/noise/{corpus}/{profile}.parquet"
+                for corpus in self.corpora()
+                for profile in self.settings.profiles
+            ],
+        }
+
+    def card_options(self) -> dict[str, Any]:
+        """Return the options that say who has a label."""
+        return self.settings.as_json(["iemocap_labels"])
+
+    def beside_table1(self) -> list[str]:
+        """Return what is made along with Table I: how it compares, how sure it is, what it was trained on."""
+        files = ["table1_vs_paper.csv", "table1_intervals.csv", "curves.svg", "figure4.svg", "protocol.md"]
+        files += [f"{table}.csv" for table in self.tables[0][1:]]
+        asr = self.transcripts()
+        wer = [f"results/transcripts/{asr}/wer.csv"] if asr else []
+        return [*(f"results/dlc/{file}" for file in files), *wer]
+
+    def options(self, cell: Cell) -> dict[str, Any]:
+        """Return what a cell's fits are trained with: no option that its method does not read."""
+        return self._options(cell.corpus).as_json(self._read(cell))
+
+    def pilot_cell(self, corpus: str) -> Cell:
+        """Return what the pilot of the optimiser trains."""
+        return Cell("exp1", "single", corpus, PROFILES[0])
+
+    def cell(self, wildcards: Any) -> Cell:
+        """Return the cell that a rule's wildcards name."""
+        return Cell(*(getattr(wildcards, field) for field in Cell._fields))
+
+    def pilot_options(self, corpus: str, optimizer: str) -> dict[str, Any]:
+        """Return what the pilot of the optimiser trains Single with: twenty epochs, and no early stopping."""
+        options = self._options(corpus)
+        training = options.training.model_copy(update={"optimizer": optimizer, **PILOT})
+        return options.model_copy(update={"training": training}).as_json(self._read(self.pilot_cell(corpus)))
+
+    def _options(self, corpus: str) -> Options:
+        """Return all options of a corpus, with a stand-in's own where it is one."""
+        settings = self.settings
+        options = Options(**{name: getattr(settings, name) for name in Options.model_fields})
+        if not self.data.is_synthetic(corpus):
+            return options
+        model = options.model.model_copy(update={"maps": settings.stand_in.maps})
+        training = options.training.model_copy(update={"max_epochs": settings.stand_in.max_epochs})
+        return options.model_copy(update={"model": model, "training": training})
+
+    def _read(self, cell: Cell) -> list[str]:
+        """Return the names of the options that a cell's method reads on its corpus."""
+        named = method_info(cell.method).options
+        names = Options.model_fields if named is None else named
+        other = self.data.layout(cell.corpus) != "iemocap"
+        return [name for name in names if not (other and name == "iemocap_labels")]
+
+    def modules(self, cell: Cell) -> list[str]:
+        """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""
+        return [f"studies.dlc.methods.{cell.method}"]
+
+    # What is not the paper's
+
+    def departures(self, corpus: str) -> list[str]:
+        """Say where the settings that a corpus's cells depend on are not the paper's."""
+        return self._departures(corpus, self.cells())
+
+    def _departures(self, corpus: str, cells: Sequence[Cell]) -> list[str]:
+        cells = [cell for cell in cells if cell.corpus == corpus]
+        names = dict.fromkeys(name for cell in cells for name in self._read(cell))
+        noise = self.data.noise.as_json()
+        profiles = {name: noise["profiles"][name] for name in self.settings.profiles if name in PROFILES}
+        text = self._text_settings() if any(map(self.text_feature, cells)) else {}
+        here = {
+            **self._options(corpus).as_json(list(names)),
+            **self.settings.as_json(["split"]),
+            "noise": {**noise, "profiles": profiles},
+            "stores": self.data.stores.as_json(),
+            **self._feature_settings(),
+            **text,
+        }
+        return departures(here, PAPER)
+
+    def _feature_settings(self) -> dict[str, Any]:
+        """Return the acoustic feature, and the parameters of the paper's."""
+        extractor = self.data.extractor(self.settings.feature)
+        if extractor != "mfb":
+            return {"feature": extractor}
+        given = self.data.parameters(self.settings.feature)
+        return {
+            "feature": extractor,
+            # what the feature does not know is refused when it is extracted
+            "features": {"mfb": {name: value for name, value in given.items() if f"features.mfb.{name}" in PAPER}},
+        }
+
+    def _text_settings(self) -> dict[str, Any]:
+        """Return what transcripts and their embeddings depend on."""
+        asr, data = self.settings.asr, self.data
+        networks = {}
+        for name in filter(None, (data.recogniser_backbone(asr), "bert")):
+            settings = data.backbones[name]
+            # a release is downloaded; weights from elsewhere are told apart by their digests
+            other = settings.weights == DOWNLOAD and settings.release != next(iter(releases(name)))
+            networks[name] = {**settings.as_json(), "release": settings.release if other else None}
+        decoding = data.transcripts.as_json([asr]) if asr == "deepspeech" else {}
+        return {"asr": asr, "backbones": networks, "transcripts": decoding}
+
+    # Tables
+
+    def layout(self, table: str) -> Layout:
+        """Return a table's rows and columns.
+
+        A row of a multimodal method has no value on a corpus without turns; a row that is read off other cells, such as
+        that of chance, is where those are.
+        """
+        if table == "noise_classifier":
+            return self._noise_layout()
+        rows = [row for experiment in EXPERIMENTS for row in self._rows(experiment)]
+        cells = self.cells("table1")
+        return Layout(("Experiment", "Method"), rows, self._columns(self.corpora()), departures=self._said_of(cells))
+
+    def _said_of(self, cells: Sequence[Cell]) -> dict[str, list[str]]:
+        return {corpus: self._departures(corpus, cells) for corpus in self.corpora()}
+
+    def _rows(self, experiment: str) -> Iterator[Heading]:
+        """Yield the rows of an experiment: the paper's as it prints them, others as they are named, controls."""
+        printed = ROWS[experiment]
+        asked = [name for name in self.settings.trained_methods() if experiment in method_info(name).experiments]
+        for method in sorted(asked, key=lambda name: printed.index(name) if name in printed else len(printed)):
+            where = {"experiment": experiment, "method": method, "measure": "ua"}
+            reasons = () if method in printed else ("not a row of the paper",)
+            yield self._row(method_info(method).title, where, self._baseline(experiment, method), reasons)
+        yield from (heading for _, heading in sorted(self._controls(experiment, asked)))
+
+    def _row(self, title: str, where: Where, baseline: str | None, reasons: Sequence[str]) -> Heading:
+        """Return a row; ``where`` names the method whose cells it takes in."""
+        experiment = EXPERIMENTS[str(where["experiment"])]
+        missing = [corpus for corpus in self.corpora() if corpus not in self.corpora_of(str(where["method"]))]
+        return Heading(
+            (experiment, title),
+            where,
+            None if baseline is None else (experiment, baseline),
+            dict.fromkeys(missing, "no turns in dialogues"),
+            tuple(reasons),
+        )
+
+    def _baseline(self, experiment: str, method: str) -> str | None:
+        """Return the title of a method's baseline: Single, or HFFN-Single for multimodal ones (Figure 4)."""
+        baseline = BASELINES[method_info(method).modality]
+        trained = baseline in self.settings.trained_methods()
+        return method_info(baseline).title if trained and method not in BASELINES.values() else None
+
+    def _controls(self, experiment: str, methods: Sequence[str]) -> Iterator[tuple[str, Heading]]:
+        """Yield rows that come with the training of others, by what they are sorted by."""
+        reasons = ["not a row of the paper"]
+        asked = self.settings.controls
+        if "oracle_gate" in asked and experiment == "exp1":
+            for method in methods:
+                if method_info(method).routes and self.corpora_of(method):
+                    where = {"experiment": experiment, "method": method, "measure": "oracle_ua"}
+                    title = f"{method_info(method).title} (oracle gate)"
+                    yield f"{method}_oracle", self._row(title, where, None, reasons)
+        # what chance and the most frequent class would score does not depend on the method
+        for source in sorted(methods, key=lambda name: name != "single")[:1]:
+            for control in (name for name in asked if name in READ_OFF):
+                title, measure = READ_OFF[control]
+                where = {"experiment": experiment, "method": source, "measure": measure}
+                yield control, self._row(title, where, None, reasons)
+
+    def _columns(self, corpora: Sequence[str]) -> list[Heading]:
+        """Return the columns: corpora in each profile, their mean in each profile, and the mean of all."""
+        profiles = self.settings.profiles
+        of_profile = {name: () if name in PROFILES else ("not a profile of the paper",) for name in profiles}
+        of_corpus = {name: () if name in CORPORA else ("not a corpus of the paper",) for name in corpora}
+        of_corpora = () if set(corpora) == set(CORPORA) else ("not the paper's three corpora",)
+        of_profiles = () if set(profiles) == set(PROFILES) else ("not the paper's three profiles",)
+        columns = [
+            Heading(
+                (self.data.title(corpus), profile),
+                {"corpus": corpus, "profile": profile},
+                reasons=(*of_profile[profile], *of_corpus[corpus]),
+            )
+            for corpus in corpora
+            for profile in profiles
+        ]
+        columns += [
+            Heading(
+                ("Overall", profile),
+                {"corpus": list(corpora), "profile": profile},
+                reasons=(*of_profile[profile], *of_corpora),
+            )
+            for profile in profiles
+        ]
+        overall = Heading(
+            ("Overall",), {"corpus": list(corpora), "profile": list(profiles)}, reasons=(*of_profiles, *of_corpora)
+        )
+        return [*columns, overall]
+
+    def _noise_layout(self) -> Layout:
+        """Return the accuracy of the noise classifiers: the paper prints a mean over all of experiment 1."""
+        cells = self.cells("noise_classifier")
+        corpora = [corpus for corpus in self.corpora() if any(cell.corpus == corpus for cell in cells)]
+        unprinted = ("not printed in the paper",)
+        rows = []
+        for experiment, title in EXPERIMENTS.items():
+            built = {cell.corpus for cell in cells if cell.experiment == experiment}
+            if built:
+                missing = dict.fromkeys((corpus for corpus in corpora if corpus not in built), "no method with experts")
+                rows.append(
+                    Heading(
+                        (title,),
+                        {"experiment": experiment},
+                        without=missing,
+                        reasons=() if experiment == "exp1" else unprinted,
+                    )
+                )
+        *columns, overall = self._columns(corpora)
+        columns = [column._replace(reasons=(*unprinted, *column.reasons)) for column in columns]
+        where = {"method": "noise_classifier", "measure": "wa"}
+        said = self._said_of(cells)
+        return Layout(("Experiment",), rows, [*columns, overall], where, departures=said)

@@ -1,0 +1,167 @@
+"""The study's section of ``config.yaml``: what Table I is made of; and what the paper says of each setting.
+
+Trainings see `Options` alone, so a change of anything else here trains nothing again.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from serflow.settings.base import Section, SettingError, unknown
+from serflow.settings.data import Data
+from serflow.studies.departures import Open, Paper, Stated
+from serflow.studies.dlc.catalog import method_info, method_names
+from serflow.studies.dlc.options import Options
+
+TRAINED_CONTROLS = ("single_wide", "single_shuffled")
+
+
+class StandIn(Section):
+    """What a synthetic corpus gets instead."""
+
+    seeds: list[int] = Field(default=[0], min_length=1)
+    maps: int = Field(default=16, ge=1)
+    max_epochs: int = Field(default=4, ge=1)
+
+
+class Dlc(Options):
+    """Table I of the DLC paper."""
+
+    corpora: list[str] = Field(default=["msp_improv", "iemocap", "mosei"], min_length=1)
+    profiles: list[str] = Field(default=["h1", "h2", "h3"], min_length=1)
+    methods: list[str] = Field(
+        default=[
+            "single", "moe_slc", "moe_dlc", "dann", "maddog", "dsn_slc", "dsn_dlc", "hffn_single", "hffn_moe_dlc",
+            "hffn_dsn_dlc",
+        ],
+        min_length=1,
+    )  # fmt: skip
+    controls: list[Literal["oracle_gate", "single_wide", "single_shuffled", "chance", "majority"]] = Field(default=[])
+    feature: str = "mfb"
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    split: Literal["dialogue", "speaker"] = "dialogue"
+    asr: Literal["deepspeech", "wav2vec2", "reference"] = "deepspeech"
+    stand_in: StandIn = StandIn()
+
+    @field_validator("corpora", "profiles", "methods", "controls", "seeds")
+    @classmethod
+    def _no_repeats(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) != len(values):
+            raise ValueError("an entry stands there twice")
+        return values
+
+    @field_validator("methods")
+    @classmethod
+    def _methods_there_are(cls, methods: list[str]) -> list[str]:
+        for name in methods:
+            if name not in method_names():
+                raise ValueError(unknown(f"no method {name!r}", name, method_names()))
+        return methods
+
+    def trained_methods(self) -> list[str]:
+        """Return the methods that are trained, controls among them."""
+        return [*self.methods, *(name for name in self.controls if name in TRAINED_CONTROLS)]
+
+    def multimodal_corpora(self, data: Data) -> list[str]:
+        """Return the corpora that multimodal methods are trained on, those with turns, if there are such methods."""
+        multimodal = any(method_info(name).modality == "multi" for name in self.trained_methods())
+        return [name for name in self.corpora if data.has_turns(name)] if multimodal else []
+
+    def check(self, data: Data) -> None:
+        """Hold the section against those of the data.
+
+        Raises
+        ------
+        SettingError
+            If it names what they do not have, or a recogniser has to hear a language that it does not know.
+        """
+        for key, names, of, known in (
+            ("corpora", self.corpora, "corpora", list(data.corpora)),
+            ("profiles", self.profiles, "noise.profiles", list(data.noise.profiles)),
+            ("feature", [self.feature], "features", list(data.features)),
+        ):
+            for name in names:
+                if name not in known:
+                    raise SettingError(f"dlc.{key}", unknown(f"{name!r} is not in {of}", name, known))
+        if self.asr == "reference":
+            return
+        for corpus in self.multimodal_corpora(data):
+            if data.corpora[corpus].root is not None and data.language(corpus) != "en":
+                raise SettingError(
+                    "dlc.asr",
+                    f"{self.asr} knows English, and {corpus} is in {data.language(corpus)!r}; take `reference`, or "
+                    "leave the HFFN methods out of dlc.methods",
+                )
+
+
+PAPER: Paper = {
+    # columns, rows and runs, which the table shows; stand-ins, whose values stand in the options that they replace
+    **dict.fromkeys(["corpora", "profiles", "methods", "controls", "seeds"]),
+    **dict.fromkeys(["stand_in.seeds", "stand_in.maps", "stand_in.max_epochs"]),
+    # III-A
+    "iemocap_labels": Open("labels of IEMOCAP", "merged"),
+    # III-B; where the noise comes from stands in its own remarks
+    **dict.fromkeys(["noise.esc50.root", "noise.esc50.allow_partial", "noise.seed"]),
+    "noise.mixing": Stated("mixing", "snr"),
+    "noise.clips": Stated("noise clips", "shared"),
+    **{
+        f"noise.profiles.{profile}.{kind}": Stated(f"{profile}'s SNR of {kind} noise", level)
+        for profile, levels in {"h1": (-5, -20, -20), "h2": (-20, -1, -5), "h3": (-5, -30, -10)}.items()
+        for kind, level in zip(("natural", "interior", "human"), levels, strict=True)
+    },
+    # III-C
+    "feature": Stated("features", "mfb"),
+    "features.mfb.n_mels": Stated("mel bands", 40),
+    "features.mfb.n_fft": Open("samples of a transform", 2048),
+    "features.mfb.hop_length": Open("samples from frame to frame", 160),
+    "features.mfb.preemphasis": Open("pre-emphasis", 0.97),
+    "features.mfb.fmin": Open("lowest frequency of mel bands", 0.0),
+    "features.mfb.fmax": Open("highest frequency of mel bands", 8000.0),
+    "features.mfb.floor": Open("floor of mel bands", 1e-6),
+    "stores.mantissa_bits": Open("bits of the features' mantissas", None),
+    "asr": Stated("transcripts by", "deepspeech"),
+    # which weights these are stands in the stores that they made
+    **dict.fromkeys(["backbones.deepspeech.weights", "backbones.wav2vec2_ctc.weights", "backbones.bert.weights"]),
+    **dict.fromkeys(["backbones.deepspeech.device", "backbones.wav2vec2_ctc.device", "backbones.bert.device"]),
+    "transcripts.deepspeech.engine": None,
+    "transcripts.deepspeech.beam_width": Open("DeepSpeech's beam width", None),
+    "transcripts.deepspeech.lm_alpha": Open("DeepSpeech's weight of the language model", None),
+    "transcripts.deepspeech.lm_beta": Open("DeepSpeech's weight of a word", None),
+    "backbones.deepspeech.release": Open("release of DeepSpeech", None),
+    "backbones.deepspeech.precision": Open("precision of DeepSpeech", "fp32"),
+    "backbones.wav2vec2_ctc.release": Open("release of wav2vec 2.0", None),
+    "backbones.wav2vec2_ctc.precision": Open("precision of wav2vec 2.0", "fp32"),
+    "backbones.bert.release": Open("release of BERT", None),
+    "backbones.bert.precision": Open("precision of BERT", "fp32"),
+    # IV-A.1
+    "model.maps": Stated("maps", 128),
+    "model.kernel": Stated("kernel", 16),
+    "model.dilations": Stated("dilations", [1, 2, 4]),
+    "model.pool": Stated("pooling", 4),
+    "model.hidden": Stated("units of dense layers", 128),
+    "model.instance_norm": Open("instance normalisation", False),
+    "model.dropout": Open("dropout", 0.0),
+    # IV-A.3 to 6
+    "adversary.weight": Open("DANN's weight of the adversary", 1.0),
+    "adversary.ramp_epochs": Open("epochs of the adversary's ramp", 10),
+    "maddog.weight": Open("MADDoG's weight of the critic", 0.1),
+    "maddog.critic_batches": Open("batches of MADDoG's critic", 5),
+    "maddog.clip": Open("bound of the weights of MADDoG's critic", 0.01),
+    "dsn.reconstruction": Open("DSN's weight of the reconstruction", 0.01),
+    "dsn.similarity": Open("DSN's weight of the similarity", 0.25),
+    "dsn.difference": Open("DSN's weight of the difference", 0.075),
+    "dsn.task_code": Stated("DSN reads the emotion from its code", "shared"),
+    "hffn": Stated("HFFN", "end_to_end"),
+    # V; the device is where it runs
+    "split": Stated("split by", "dialogue"),
+    "training.optimizer": Stated("optimiser", "adadelta"),
+    "training.learning_rate": Stated("learning rate", 1e-3),
+    "training.class_weights": Open("class weights", True),
+    "training.reconstruction_weight": Open("weight of the reconstruction", 1.0),
+    "training.batch_size": Stated("batch size", 32),
+    "training.patience": Stated("patience", 10),
+    "training.max_epochs": Stated("epochs at most", 1000),
+    "training.precision": Open("precision", "fp32"),
+    "training.device": None,
+}
+"""What the paper says of each option of a cell, in its order; see `serflow.studies.departures`."""
