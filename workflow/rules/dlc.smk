@@ -3,22 +3,10 @@ DLC = STUDIES["dlc"]
 DLC_CELL = "dlc/{experiment}/{method}/{corpus}/{profile}"
 
 
-def dlc_more_inputs(wildcards):
-    """What some methods read besides: recognised words, and the noise classifier's predictions of the same cell."""
-    cell = DLC.cell(wildcards)
-    gate, text = DLC.gate(cell), DLC.text_feature(cell)
-    inputs = {}
-    if gate is not None:
-        inputs["gate"] = f"results/runs/dlc/{'/'.join(gate)}/predictions.parquet"
-    if text is not None:
-        inputs |= packed_store("text", text, cell.corpus, cell.profile)
-    return inputs
-
-
 rule train_dlc:
     """Train and test one method on one corpus in one noise profile: all runs, all held-out conditions."""
     input:
-        unpack(dlc_more_inputs),
+        unpack(lambda wildcards: DLC.more_inputs(DLC.cell(wildcards))),
         unpack(
             lambda wildcards: packed_store(
                 "clean", DLC.settings.feature, wildcards.corpus, CLEAN

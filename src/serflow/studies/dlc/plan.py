@@ -100,6 +100,17 @@ class Plan:
         """Return the feature that a multimodal method reads beside the acoustic one: what was recognised in noise."""
         return f"{TEXT_FEATURE}{self.settings.asr}" if method_info(cell.method).modality == "multi" else None
 
+    def more_inputs(self, cell: Cell) -> dict[str, str]:
+        """Return what some methods read besides: recognised words, and the noise classifier's predictions."""
+        inputs = {}
+        gate, text = self.gate(cell), self.text_feature(cell)
+        if gate is not None:
+            inputs["gate"] = f"results/runs/dlc/{'/'.join(gate)}/predictions.parquet"
+        if text is not None:
+            packed = f"results/packed/{text}/{cell.corpus}/{cell.profile}"
+            inputs |= {"text": f"{packed}.parquet", "text_array": f"{packed}.npy"}
+        return inputs
+
     def transcripts(self) -> str | None:
         """Return the recogniser whose error rates belong beside Table I, where a method of it reads."""
         return self.settings.asr if self.multimodal_corpora() else None
