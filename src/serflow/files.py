@@ -89,9 +89,13 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def _write_json(path: str | os.PathLike[str], content: Any, sort_keys: bool) -> None:
+    write_text(path, json.dumps(content, indent=2, sort_keys=sort_keys, allow_nan=False, ensure_ascii=False) + "\n")
+
+
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write ``content`` as indented JSON with sorted keys, atomically; NaN is refused."""
-    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+    _write_json(path, content, sort_keys=True)
 
 
 def write_csv(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -124,8 +128,11 @@ def _seal(content: Mapping[str, Any]) -> str:
 
 
 def write_sealed_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Write a mapping as `write_json` does, with the SHA-256 of what it says under ``content_sha256``."""
-    write_json(path, {**content, _SEAL: _seal(content)})
+    """Write a mapping as `write_json` does, with the SHA-256 of what it says under ``content_sha256``.
+
+    Keys keep their order, which is that of classes and of the names of a cell.
+    """
+    _write_json(path, {**content, _SEAL: _seal(content)}, sort_keys=False)
 
 
 def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from serflow.runs.provenance import Provenance
+from serflow.runs.provenance import Provenance, joined
 from serflow.runs.scores import Run
 
 SMALL_TEST_SET = 100
@@ -10,10 +10,15 @@ _ROLES = {"train": "training", "val": "validation", "test": "test"}
 
 
 def marks(provenance: Provenance) -> tuple[str, ...]:
-    """Return what stands behind a name in brackets: synthetic, or partial and synthetic noise; nothing if all real."""
+    """Return what stands behind a name in brackets: synthetic, or what else is not real or whole; nothing if all is."""
     if "corpus" in provenance.stand_ins:
         return ("synthetic",)
-    return ("partial",) * bool(provenance.partial) + ("synthetic noise",) * ("noise" in provenance.stand_ins)
+    found = {
+        "partial": bool(provenance.partial),
+        "synthetic noise": "noise" in provenance.stand_ins,
+        "stand-in weights": "weights" in provenance.stand_ins,
+    }
+    return tuple(mark for mark, holds in found.items() if holds)
 
 
 def marked(name: str, with_marks: Sequence[str]) -> str:
@@ -32,6 +37,9 @@ def data_reasons(cells: Sequence[Run]) -> list[str]:
         reasons.append(f"partial corpus{among}: not compared")
     if any("noise" in part.stand_ins for part in parts):
         reasons.append("synthetic noise: not compared")
+    networks = joined(parts).stand_ins.get("weights", ())
+    if networks:
+        reasons.append(f"stand-in weights of {', '.join(networks)}: not compared")
     return reasons
 
 

@@ -31,6 +31,7 @@ from serflow.runs.bootstrap import (
 from serflow.runs.scores import common_runs, mean, parse_measure, take
 from serflow.stores import parquet
 
+TEST = "test"
 FEW_CLUSTERS = 20
 COLUMNS = (
     "column", "measure", "value", "low", "high", "baseline", "difference", "difference_low", "difference_high",
@@ -94,11 +95,12 @@ class TableIntervals:
                 self._scores.update(score_runs(fits, corpus, layout.over_folds, replicates))
 
     def _entry(self, cells: Sequence[CellFits], row: Heading, column: Heading) -> _Entry | None:
-        """Return a cell of the table; None where there is none, or nothing was predicted (chance)."""
+        """Return a cell of the table; None where there is none, nothing was predicted (chance), or it is no test."""
         where = merged(self.layout.where, row.where, column.where)
         (measure,) = where["measure"]
         what, kind = parse_measure(measure)
-        if why_absent(row, column) or what not in (*PREDICTION_OF, "words"):
+        tested = where.get("role", (TEST,)) == (TEST,)
+        if why_absent(row, column) or what not in (*PREDICTION_OF, "words") or not tested:
             return None
         return _Entry(take(cells, where), what, kind, measure)
 
@@ -172,9 +174,9 @@ class TableIntervals:
         sample = self.sample(i, j, runs)
         replicates = sample.replicates.mean(axis=0)
         low, high = interval(replicates, sample.n_clusters)
-        difference = (math.nan,) * 3
+        both, difference = runs, (math.nan,) * 3
         if against is not None:
-            both = [run for run in runs if run in common_runs(self.entries[against].cells)]
+            both = common_runs([*entry.cells, *self.entries[against].cells])
             one, other = self.sample(i, j, both), self.sample(*against, both)
             paired = one.replicates.mean(axis=0) - other.replicates.mean(axis=0)
             difference = (one.value - other.value, *interval(paired, sample.n_clusters))
@@ -184,6 +186,8 @@ class TableIntervals:
         empty = int(np.isnan(replicates).sum())
         if empty:
             notes.append(f"{empty:,} of {len(replicates):,} replicates left out: a fit has no utterance in them")
+        if against is not None and len(both) < len(runs):
+            notes.append(f"difference over runs {', '.join(map(str, both))} alone")
         if name and against is None:
             notes.append(f"no predictions of the baseline {name[-1]}")
         percents = [_percent(value) for value in (sample.value, low, high)]
@@ -201,7 +205,7 @@ def _percent(value: float) -> str:
 def table_intervals(
     layout: Layout, predictions: Iterable[Path], utterances: Iterable[Path], unit: str, replicates: int = REPLICATES
 ) -> tuple[list[str], list[list[Any]]]:
-    """Return the intervals of a table, a line per cell of the table that rests on predictions.
+    """Return the intervals of a table, a line per cell of the table that rests on predictions of test utterances.
 
     Parameters
     ----------
@@ -229,14 +233,16 @@ def table_intervals(
         If a file is absent, damaged or given twice, a corpus has no utterance table, or a row was tested on other
         utterances than its baseline.
     """
-    cells = [read_predictions(path) for path in predictions]
+    cells = [read_predictions(path, TEST) for path in predictions]
     clusters = {str(parquet.read_metadata(path)["corpus"]): read_clusters(path, unit) for path in utterances}
     names = [cell.name for cell in cells]
     for cell in cells:
-        corpus = cell.cell["corpus"]
+        corpus = cell.cell.get("corpus")
         if corpus not in clusters:
             raise StoreError(
                 f"{cell.path}: no utterances.parquet of corpus {corpus!r} is given; give corpora/{corpus} too"
+                if corpus
+                else f"{cell.path}: a cell of several corpora; intervals are of cells of one"
             )
         if names.count(cell.name) > 1:
             raise StoreError(f"cell {cell.name} is given twice; give each predictions.parquet once")

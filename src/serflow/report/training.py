@@ -10,26 +10,26 @@ from matplotlib.figure import Figure
 from serflow.errors import StoreError
 from serflow.report.curves import draw_curves
 from serflow.report.facts import marked, marks
-from serflow.report.headings import Heading, Layout, merged
+from serflow.report.headings import Heading, Layout, Where, merged
 from serflow.runs.histories import read_history
 from serflow.runs.provenance import Provenance, joined
+from serflow.runs.scores import SELECTORS
 from serflow.stores import parquet
 
-_SELECTORS = ("measure", "role")
 _NOTE = (
     "Line: mean over all fits of a row on the corpus (runs, folds, noise profiles). Band: one standard deviation. A "
     "line ends where fewer than half of its fits are still training (early stopping)."
 )
 
 
-def _takes_in(heading: Heading, cell: Mapping[str, str]) -> bool:
-    return all(cell.get(name) in values for name, values in merged(heading.where).items() if name not in _SELECTORS)
+def _takes_in(where: Where, cell: Mapping[str, str]) -> bool:
+    return all(cell.get(name) in values for name, values in merged(where).items() if name not in SELECTORS)
 
 
 def _row_of(layout: Layout, cell: Mapping[str, str], path: Path) -> Heading:
     """Return the first row of the table that takes a cell in."""
     for row in layout.rows:
-        if _takes_in(row, cell):
+        if _takes_in(layout.where, cell) and _takes_in(row.where, cell):
             return row
     raise StoreError(f"{path}: no row of the table takes this cell in; leave it out")
 

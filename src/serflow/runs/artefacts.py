@@ -52,7 +52,7 @@ class Tested(NamedTuple):
     Parameters
     ----------
     role
-        ``train``, ``val`` or ``test``.
+        ``train``, ``val`` or ``test``; another name for what is predicted and not scored.
     utterances
         Names, ``(n,)``.
     targets, probabilities
@@ -132,6 +132,7 @@ class RunFacts(NamedTuple):
         return {
             "study": self.study,
             "cell": dict(self.cell),
+            "name": "/".join(self.cell.values()),
             "classes": list(self.classes),
             "options": dict(self.options),
             "runs": list(self.runs),
@@ -160,6 +161,10 @@ def _write_predictions(
     path: Path, results: Sequence[FitResult], classes: Sequence[str], metadata: Mapping[str, Any]
 ) -> None:
     tested = [(result.fit, part) for result in results for part in result.tested]
+    known = [field.name for field in _PREDICTIONS]
+    taken = [name for _, part in tested for name in part.more if name in known]
+    if taken:
+        raise ValueError(f"a study's own column cannot be called {taken[0]}, as every study's are {', '.join(known)}")
     # a column's type is that of its values in all fits
     own = {name: pa.array([value for _, part in tested for value in part.more.get(name, ())]).type for name in
            dict.fromkeys(name for _, part in tested for name in part.more)}  # fmt: skip

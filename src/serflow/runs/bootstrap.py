@@ -8,7 +8,7 @@ the draw (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13).
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ _PERCENTILES = (2.5, 97.5)
 _CHUNK = 1 << 22
 _AGAIN = "{}: {}; delete it and run the same command again"
 PREDICTION_OF = {"prediction": "prediction", "oracle": "oracle_prediction"}
+"""Column of what was predicted, by the name of its tally."""
+WORDS = ("edits", "words")
+"""Columns of what WER is counted from."""
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -57,17 +60,14 @@ class Counted(NamedTuple):
 
 
 class CellFits(NamedTuple):
-    """The fits of a cell by run and fold, and the cell's name."""
+    """A cell, its name as in its path, and the places of its fits in the table of predictions, by run and fold."""
 
     path: Path
     cell: Mapping[str, str]
-    table: Mapping[str, Any]
+    name: str
+    classes: Sequence[str]
+    table: pa.Table
     fits: Mapping[tuple[int, str], npt.NDArray[np.intp]]
-
-    @property
-    def name(self) -> str:
-        """Its cell, as in its path."""
-        return "/".join(self.cell.values())
 
     def runs(self) -> list[int]:
         """Return its runs, sorted."""
@@ -125,8 +125,8 @@ def read_predictions(path: Path, role: str = "test") -> CellFits:
     runs, folds = (chosen.column(name).to_pylist() for name in ("run", "fold"))
     for place, key in enumerate(zip(runs, folds, strict=True)):
         places.setdefault(key, []).append(place)
-    content = {"table": chosen, "classes": metadata["classes"]}
-    return CellFits(path, metadata["cell"], content, {key: np.array(rows) for key, rows in places.items()})
+    fits = {key: np.array(rows) for key, rows in places.items()}
+    return CellFits(path, metadata["cell"], metadata["name"], metadata["classes"], chosen, fits)
 
 
 def _targets(column: pa.ChunkedArray, n_classes: int) -> FloatArray | None:
@@ -140,9 +140,13 @@ def _targets(column: pa.ChunkedArray, n_classes: int) -> FloatArray | None:
 
 def _counted(cell: CellFits, what: str) -> tuple[IntArray, FloatArray, FloatArray, int]:
     """Return class, hits and totals of each prediction, and the number of classes."""
-    table, classes = cell.table["table"], cell.table["classes"]
+    table, classes = cell.table, cell.classes
+    needed = WORDS if what == "words" else ("target", PREDICTION_OF[what])
+    absent = [name for name in needed if name not in table.column_names or table.column(name).null_count]
+    if absent:
+        raise StoreError(_AGAIN.format(cell.path, f"not every prediction has a value of {absent[0]}"))
     if what == "words":
-        edits, words = (np.asarray(table.column(name).to_numpy(), dtype=np.float64) for name in ("edits", "words"))
+        edits, words = (np.asarray(table.column(name).to_numpy(), dtype=np.float64) for name in WORDS)
         return np.zeros(len(words), dtype=np.int64), edits, words, 1
     number = {name: i for i, name in enumerate(classes)}
     targets = _targets(table.column("target"), len(classes))
@@ -162,9 +166,9 @@ def counted_fits(cell: CellFits, corpus: Clusters, what: str) -> dict[tuple[int,
     Raises
     ------
     StoreError
-        If an utterance is not of the corpus or is given twice in a fit, or a prediction is no class.
+        If an utterance is not of the corpus or is given twice in a fit, or a prediction is missing or no class.
     """
-    names = cell.table["table"].column("utterance").to_pylist()
+    names = cell.table.column("utterance").to_pylist()
     missing = [name for name in names if name not in corpus.rows]
     if missing:
         raise StoreError(

@@ -265,7 +265,7 @@ def score_rows(run: Run) -> Iterator[list[Any]]:
     """Yield run, fold, role, what was predicted, n, and UA and WA, or WER, of each fit (percent; else empty)."""
     for fit in run.fits:
         for (role, what), tally in fit.tallies.items():
-            n = f"{tally.totals.sum():g}"
+            n = round(float(tally.totals.sum()))
             kinds = ("wer",) if what == _OWN_TASK["wer"] else ("ua", "wa")
             scores = [f"{100.0 * score(tally, kind):.2f}" if kind in kinds else "" for kind in _OWN_TASK]
             yield [fit.run, fit.fold, role, what, n, *scores]

@@ -48,7 +48,8 @@ def main(arguments: argparse.Namespace) -> None:
     )
     names = ("predictions", "history", "metrics", "model", "embeddings")
     write_run(RunFiles(**{name: getattr(arguments, name) for name in names}), facts, results)
-    shutil.rmtree(states)
+    if states.is_dir():
+        shutil.rmtree(states)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -35,7 +35,7 @@ from serflow.studies.dlc.protocol import FOLDS, folds
 
 
 class Files(NamedTuple):
-    """The files that the card reads: of every corpus its utterance table, its splits by run, and its noise plans."""
+    """The files that the card reads: of every corpus its utterance table, its splits, and its noise plans."""
 
     utterances: tuple[Path, ...]
     splits: tuple[Path, ...]
@@ -85,12 +85,21 @@ def _of_corpus(paths: Sequence[Path], corpus: str, what: str) -> list[Path]:
     return found
 
 
+def _of_runs(splits: Sequence[Path], corpus: str, runs: Sequence[int]) -> Sequence[Path]:
+    """Return the split of each run; one may be that of all."""
+    if len(splits) == 1:
+        return [*splits] * len(runs)
+    if len(splits) != len(runs):
+        raise StoreError(f"{len(splits)} splits of corpus {corpus!r} for {len(runs)} runs; give one of each, or one")
+    return splits
+
+
 def _check_units(corpus: _Corpus, splits: Sequence[Path]) -> None:
     """Refuse a split that parts what it says it keeps together."""
     examples = corpus.described.examples
     placed = zip(examples.utterances, examples.facts["dialogue"], examples.facts["speaker"], strict=True)
     units = [split_unit(corpus.unit, *place) for place in placed]
-    for path, roles in zip(splits, corpus.roles.values(), strict=False):
+    for path, roles in zip(splits, corpus.roles.values(), strict=True):
         role_of: dict[str, str] = {}
         for unit, role in zip(units, roles.tolist(), strict=True):
             if role_of.setdefault(unit, role) != role:
@@ -103,7 +112,7 @@ def _check_units(corpus: _Corpus, splits: Sequence[Path]) -> None:
 def _read_corpus(utterances: Path, title: str, files: Files, labels: str, runs: Sequence[int]) -> _Corpus:
     corpus = parquet.read_metadata(utterances)["corpus"]
     examples = read_examples(utterances, lambda layout, rows: emotion_labels(layout, rows, labels))
-    splits = _of_corpus(files.splits, corpus, "split")
+    splits = _of_runs(_of_corpus(files.splits, corpus, "split"), corpus, runs)
     plans = _of_corpus(files.plans, corpus, "noise plan")
     provenance = gather({"utterances": utterances, "plans": plans})
     found = _Corpus(
@@ -250,7 +259,7 @@ def make_card(
     titles
         Of the corpora by name, in the order of their sections.
     runs
-        Of each corpus; its splits are in this order.
+        Of each corpus; its splits are in this order, or there is one for all.
     options
         What fits are trained with; ``iemocap_labels`` is used.
     settings

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
+from serflow.errors import StoreError
 from serflow.report.bars import Series, draw_bars
 from serflow.report.comparison import reasons
 from serflow.report.facts import marked, marks
@@ -70,6 +71,16 @@ def by_corpus(layout: Layout) -> dict[str, list[int]]:
     return found
 
 
+def _check_runs(value: Value, baseline: Value) -> None:
+    """Refuse a gain over runs that the baseline was not trained in."""
+    for cell, other in zip(value.cells, baseline.cells, strict=True):
+        if cell.runs() != other.runs():
+            raise StoreError(
+                f"cells {cell.name} and {other.name}, its baseline, have other runs; delete both and run the same "
+                "command again"
+            )
+
+
 def _gains(table: Filled, row: int, columns: Sequence[int]) -> _Gains | None:
     """Return a row's gains in some columns; None where it has no baseline or they are not built."""
     layout = table.layout
@@ -84,6 +95,8 @@ def _gains(table: Filled, row: int, columns: Sequence[int]) -> _Gains | None:
     ]
     if not built:
         return None
+    for _, value, other in built:
+        _check_runs(value, other)
     gains = [value.mean - other.mean for _, value, other in built]
     return _Gains(heading, [column for column, _, _ in built], gains, [value for _, value, _ in built])
 

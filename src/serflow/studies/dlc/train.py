@@ -32,6 +32,8 @@ from serflow.training.statistics import frame_statistics
 __all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
 
 log = logging.getLogger(__name__)
+UNSCORED = "unscored"
+"""Role of test utterances that are predicted and not scored."""
 
 
 class Gate(NamedTuple):
@@ -234,9 +236,16 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
         more["oracle_prediction"] = [data.classes[index] for index in oracle.argmax(1)]
     log.info("%s: test UA %.3f, best period %d", where, score(tallies["prediction"], "ua"), fitted.best_period)
     parts = {"train": rows.train, "val": rows.val, "test": rows.test[scored]}
+
+    def said(role: str, places: IntArray) -> Tested:
+        own = {name: [values[place] for place in places] for name, values in more.items()}
+        names = [utterances[place] for place in places]
+        return Tested(role, names, data.targets[rows.test[places]], probabilities[places], own)
+
     return FitResult(
         fit=fit,
-        tested=[Tested("test", utterances, data.targets[rows.test], probabilities, more)],
+        # a condition that the noise classifier does not know routes utterances all the same
+        tested=[said("test", np.flatnonzero(scored)), said(UNSCORED, np.flatnonzero(~scored))],
         tallies={("test", what): found for what, found in tallies.items()},
         counts={
             role: np.bincount(reference_classes(data.targets[part]), minlength=len(data.classes))
