@@ -87,9 +87,12 @@ def gather(inputs: Mapping[str, Path | Sequence[Path]]) -> Provenance:
     for name, paths in inputs.items():
         for place, path in enumerate([paths] if isinstance(paths, Path) else paths):
             metadata = read_metadata(path)
-            digest = metadata.get("array_sha256", metadata["data_sha256"])
             source = name if isinstance(paths, Path) else f"{name}/{place}"
-            parts.append(_of_file(metadata)._replace(sources={source: digest}))
+            sources = {source: metadata["data_sha256"]}
+            if "array_sha256" in metadata:
+                # the table of a packed store says whose frames are where in its array
+                sources[f"{source}/array"] = metadata["array_sha256"]
+            parts.append(_of_file(metadata)._replace(sources=sources))
     return joined(parts)
 
 

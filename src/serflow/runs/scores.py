@@ -204,7 +204,7 @@ def fold_scores(cell: Run, run: int, role: str, measure: str, over_folds: str) -
     Raises
     ------
     StoreError
-        If a fit has no such tally, or nothing was counted in it.
+        If a fit has no such tally, nothing was counted in it, or what is pooled has not the same classes.
     """
     what, kind = parse_measure(measure)
     tallies = []
@@ -215,6 +215,8 @@ def fold_scores(cell: Run, run: int, role: str, measure: str, over_folds: str) -
                 raise StoreError(_AGAIN.format(cell.path, f"no {measure} of {role} in run {run}, fold {fit.fold}"))
             tallies.append(found)
     if over_folds == "pooled":
+        if len({len(part.totals) for part in tallies}) > 1:
+            raise StoreError(f"{cell.path}: {measure} of folds with other classes cannot be pooled; average the folds")
         return score(functools.reduce(operator.add, tallies), kind)
     return math.fsum(score(part, kind) for part in tallies) / len(tallies)
 
