@@ -251,9 +251,7 @@ def test_a_profile_without_the_baseline_is_left_out_and_noted(tmp_path):
 def test_other_runs_than_the_baselines_are_an_error(tmp_path):
     paths = write(tmp_path, {("exp1", "single"): NONE}) + write(tmp_path, {("exp1", "moe_dlc"): NONE}, runs=(0,))
     table = fill(layout([("exp1", "single"), ("exp1", "moe_dlc")]), read_runs(paths))
-    with pytest.raises(
-        StoreError, match="moe_dlc/msp_improv/h1 and exp1/single/msp_improv/h1, its baseline, have"
-    ):
+    with pytest.raises(StoreError, match="moe_dlc/msp_improv/h1 and exp1/single/msp_improv/h1, its baseline, have"):
         figure4_table(table, PUBLISHED)
 
 
