@@ -105,7 +105,7 @@ def test_stand_ins_are_not_compared_with_the_paper(finished: Workflow) -> None:
     assert comparison["paper"].isna().all()
     assert comparison["note"].str.contains("synthetic").all()
     cells = comparison[comparison["corpus"] == "iemocap"]
-    assert cells["note"].str.contains("optimiser adam, the paper's adadelta; maps 8, the paper's 128").all()
+    assert cells["note"].str.contains("maps 8, the paper's 128; optimiser adam, the paper's adadelta").all()
 
 
 def test_the_counts_add_up_from_listing_to_prediction(finished: Workflow) -> None:
@@ -141,6 +141,15 @@ def test_editing_the_moe_retrains_the_moe_and_rebuilds_the_table_and_nothing_els
     assert "Train dsn_dlc" not in output
     assert "Train noise_classifier" not in output
     assert "Params have changed" in output
+
+
+def test_an_option_of_one_method_retrains_that_method_alone(copy: Workflow) -> None:
+    output = copy.run("-n", "results/table1.csv", '--config=dlc={"maddog": {"weight": 0.5}}')
+    assert output.count("Train maddog on iemocap") == output.count("Train ") == 1
+    output = copy.run("-n", "results/table1.csv", '--config=dlc={"dsn": {"difference": 0.5}}')
+    assert output.count("Train ") == 3
+    for method in ("dsn_slc", "dsn_dlc", "hffn_dsn_dlc"):
+        assert output.count(f"Train {method} on iemocap") == 1
 
 
 def test_editing_a_comment_or_a_docstring_does_nothing(copy: Workflow) -> None:
