@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import resource
 import subprocess
@@ -8,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from serflow.errors import SerflowError
-from serflow.files import atomic_path, read_json, require_writable, sha256_file, write_json, write_text
+from serflow.files import (
+    atomic_path,
+    read_json,
+    read_sealed_json,
+    require_writable,
+    sha256_file,
+    write_json,
+    write_sealed_json,
+    write_text,
+)
 
 
 def test_failed_writer_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -124,3 +134,50 @@ def test_sha256_of_a_part(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abcdef")
     (tmp_path / "b").write_bytes(b"abc")
     assert sha256_file(tmp_path / "a", end=3) == sha256_file(tmp_path / "b")
+
+
+SEALED = {"study": "dlc", "cell": {"method": "single", "corpus": "iemocap"}, "fits": [{"run": 0, "hits": [1.0, 3.0]}]}
+
+
+def test_sealed_json_is_read_as_it_was_written_in_its_order(tmp_path: Path) -> None:
+    write_sealed_json(tmp_path / "a.json", SEALED)
+    found = read_sealed_json(tmp_path / "a.json")
+    assert {key: value for key, value in found.items() if key != "content_sha256"} == SEALED
+    assert list(found["cell"]) == ["method", "corpus"]
+    write_sealed_json(tmp_path / "b.json", found)
+    assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a.json").read_bytes()
+
+
+def test_sealed_json_may_be_laid_out_anew(tmp_path: Path) -> None:
+    """What it says is sealed, not its white space or the order of its keys."""
+    write_sealed_json(tmp_path / "a.json", SEALED)
+    (tmp_path / "b.json").write_text(json.dumps(read_sealed_json(tmp_path / "a.json"), sort_keys=True))
+    assert read_sealed_json(tmp_path / "b.json")["study"] == "dlc"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("3.0", "3.5"),
+        ('"run": 0', '"run": 1'),
+        ('"iemocap"', '"emodb"'),
+        ("content_sha256", "content"),
+        ('"run": 0,', ""),
+    ],
+)
+def test_sealed_json_that_was_changed_is_refused(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "metrics.json"
+    write_sealed_json(path, SEALED)
+    assert path.read_text().count(before) == 1
+    path.write_text(path.read_text().replace(before, after))
+    with pytest.raises(SerflowError, match=r"metrics\.json: does not match its SHA-256"):
+        read_sealed_json(path)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"study": "dlc"}'])
+def test_json_that_was_never_sealed_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(SerflowError, match="does not match its SHA-256"):
+        read_sealed_json(tmp_path / "a.json")
+    with pytest.raises(SerflowError, match=r"absent\.json: cannot be read"):
+        read_sealed_json(tmp_path / "absent.json")

@@ -1,0 +1,172 @@
+from itertools import product
+
+import pytest
+
+from made_up_runs import PARTIAL, STAND_IN_WEIGHTS, SYNTHETIC, SYNTHETIC_NOISE, fit, share, write_cell, write_scores
+from serflow.report.comparison import beside_paper
+from serflow.report.headings import Heading, Layout
+from serflow.report.tables import fill
+from serflow.runs.provenance import Provenance
+from serflow.runs.scores import read_runs
+
+SYSTEMS, CORPORA = ("alone", "adversary"), ("near", "far")
+LAYOUT = Layout(
+    corner=("Table", "System"),
+    rows=[
+        Heading(("2", "Alone"), {"system": "alone", "measure": "ua"}),
+        Heading(("2", "Adversary"), {"system": "adversary", "measure": "ua"}),
+        Heading(("2", "Ours"), {"system": "alone", "measure": "wa"}, reasons=("not a row of the paper",)),
+    ],
+    columns=[
+        Heading(("Near", "test"), {"corpus": "near"}),
+        Heading(("Far", "test"), {"corpus": "far"}, reasons=("not a corpus of the paper",)),
+        Heading(("Both",), {"corpus": CORPORA}),
+    ],
+)
+PUBLISHED = {
+    (("2", "Alone"), "Near test"): 50.39,
+    (("2", "Alone"), "Both"): 51.0,
+    (("2", "Adversary"), "Near test"): 52.0,
+    (("2", "Ours"), "Near test"): 99.0,
+    (("2", "Alone"), "Far test"): 99.0,
+}
+
+
+def compare(folder, provenance=None, runs=(0, 1), table=LAYOUT, published=PUBLISHED, **said):
+    """Lines by row and column; UA of the first cell is 50 %, and of each other a point more."""
+    paths = [
+        write_scores(
+            folder,
+            {"system": system, "corpus": corpus},
+            {run: 0.5 + 0.01 * k + 0.02 * run for run in runs},
+            study="made_up",
+            provenance=(provenance or {}).get((system, corpus)),
+            **said,
+        )
+        for k, (system, corpus) in enumerate(product(SYSTEMS, CORPORA))
+    ]
+    return by_name(fill(table, read_runs(paths)), published)
+
+
+def by_name(filled, published=PUBLISHED):
+    heading, lines = beside_paper(filled, published)
+    assert heading == [
+        "table", "system", "column", "ours_mean", "ours_std", "n_runs", "paper", "difference", "note",
+    ]  # fmt: skip
+    return {(line[1], line[2]): dict(zip(heading, line, strict=True)) for line in lines}
+
+
+def test_ours_stands_beside_the_papers(tmp_path):
+    found = compare(tmp_path)
+    assert found["Alone", "Near test"] == {
+        "table": "2", "system": "Alone", "column": "Near test", "ours_mean": "51.00", "ours_std": "1.41", "n_runs": 2,
+        "paper": "50.39", "difference": "0.61", "note": "",
+    }  # fmt: skip
+    assert (found["Alone", "Both"]["paper"], found["Alone", "Both"]["difference"]) == ("51.00", "0.50")
+    assert len(found) == 9
+
+
+def test_one_run_has_no_deviation(tmp_path):
+    assert compare(tmp_path, runs=(0,))["Alone", "Near test"]["ours_std"] == ""
+
+
+def test_a_difference_is_that_of_the_printed_numbers(tmp_path):
+    """50.556 % prints as 50.56, which is 0.17 above 50.39, not 0.166."""
+    path = write_scores(tmp_path, {"system": "alone", "corpus": "near"}, {0: 0.50556}, study="made_up")
+    table = LAYOUT._replace(rows=LAYOUT.rows[:1], columns=LAYOUT.columns[:1])
+    line = by_name(fill(table, read_runs([path])))["Alone", "Near test"]
+    assert (line["ours_mean"], line["difference"]) == ("50.56", "0.17")
+
+
+def test_no_difference_is_zero_without_a_sign(tmp_path):
+    path = write_scores(tmp_path, {"system": "alone", "corpus": "near"}, {0: 0.50388}, study="made_up")
+    table = LAYOUT._replace(rows=LAYOUT.rows[:1], columns=LAYOUT.columns[:1])
+    assert by_name(fill(table, read_runs([path])))["Alone", "Near test"]["difference"] == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "note"),
+    [
+        ("Adversary", "Both", "not printed in the paper"),
+        # a number of the paper's under such a name is another thing
+        ("Ours", "Near test", "not a row of the paper"),
+        ("Alone", "Far test", "not a corpus of the paper"),
+        ("Ours", "Far test", "not a row of the paper; not a corpus of the paper"),
+    ],
+)
+def test_what_the_paper_does_not_have_is_not_compared(tmp_path, row, column, note):
+    line = compare(tmp_path)[row, column]
+    assert (line["paper"], line["difference"], line["note"]) == ("", "", note)
+    assert line["ours_mean"] != ""
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (SYNTHETIC, "synthetic stand-in{}: not compared"),
+        (PARTIAL, "partial corpus{}: not compared"),
+        (SYNTHETIC_NOISE, "synthetic noise: not compared"),
+        (STAND_IN_WEIGHTS, "stand-in weights of bert: not compared"),
+    ],
+)
+def test_other_data_than_the_papers_are_not_compared(tmp_path, part, reason):
+    """Neither is a mean with such data; what rests on real data is."""
+    found = compare(tmp_path, {("alone", "near"): part})
+    line = found["Alone", "Near test"]
+    assert (line["paper"], line["difference"], line["note"]) == ("", "", reason.format(""))
+    both = found["Alone", "Both"]
+    assert (both["paper"], both["note"]) == ("", reason.format(" among the corpora"))
+    assert found["Adversary", "Near test"]["paper"] == "52.00"
+
+
+def test_every_remark_on_the_data_reaches_the_note_of_every_cell_with_them(tmp_path):
+    provenance = {
+        ("alone", "near"): Provenance(remarks=("3 of 900 listed utterances rejected", "noise: few clips")),
+        ("alone", "far"): Provenance(remarks=("noise: few clips", "audio: cut")),
+    }
+    found = compare(tmp_path, provenance)
+    assert found["Alone", "Near test"]["note"] == "3 of 900 listed utterances rejected; noise: few clips"
+    assert found["Alone", "Near test"]["paper"] == "50.39"
+    assert found["Alone", "Both"]["note"] == "3 of 900 listed utterances rejected; noise: few clips; audio: cut"
+    assert found["Adversary", "Near test"]["note"] == ""
+
+
+def test_departures_of_every_corpus_of_a_cell_stand_in_its_note_and_do_not_keep_it_from_comparison(tmp_path):
+    table = LAYOUT._replace(
+        departures={"near": ["optimiser adam, the paper's SGD"], "far": ["optimiser adam, the paper's SGD", "1 run"]}
+    )
+    found = compare(tmp_path, table=table)
+    assert found["Alone", "Near test"]["note"] == "optimiser adam, the paper's SGD"
+    assert found["Alone", "Near test"]["paper"] == "50.39"
+    assert found["Alone", "Both"]["note"] == "optimiser adam, the paper's SGD; 1 run"
+    assert found["Alone", "Far test"]["note"] == "not a corpus of the paper; optimiser adam, the paper's SGD; 1 run"
+
+
+def test_left_out_utterances_and_small_tests_are_noted(tmp_path):
+    found = compare(tmp_path, n_test=12, excluded={"no label of the study": 4508})
+    note = "4,508 utterances left out: no label of the study; small data: 12 utterances in the smallest test set"
+    assert found["Alone", "Near test"]["note"] == note
+    assert found["Alone", "Near test"]["paper"] == "50.39"
+
+
+def test_a_class_that_a_set_lacks_is_noted(tmp_path):
+    cell = {"system": "alone", "corpus": "near"}
+    counts = {"train": [9, 9, 9], "val": [0, 5, 5], "test": [50, 50, 50]}
+    path = write_cell(tmp_path, cell, [fit(0, "none", {"prediction": share(0.5)}, counts=counts)]).metrics
+    table = LAYOUT._replace(rows=LAYOUT.rows[:1], columns=LAYOUT.columns[:1])
+    line = by_name(fill(table, read_runs([path])))["Alone", "Near test"]
+    assert (line["note"], line["paper"]) == ("no low in validation of run 0", "50.39")
+
+
+def test_a_cell_that_cannot_be_had_says_why(tmp_path):
+    rows = [LAYOUT.rows[0], LAYOUT.rows[1]._replace(without={"far": "no speaker labels"})]
+    found = compare(tmp_path, table=LAYOUT._replace(rows=rows))
+    for column, note in (
+        ("Far test", "n/a: no speaker labels; not a corpus of the paper"),
+        ("Both", "n/a: no speaker labels"),
+    ):
+        line = found["Adversary", column]
+        assert [line[name] for name in ("ours_mean", "ours_std", "n_runs", "paper", "difference", "note")] == [
+            "", "", 0, "", "", note,
+        ]  # fmt: skip
+    assert found["Adversary", "Near test"]["paper"] == "52.00"

@@ -1,0 +1,132 @@
+"""What may import what: a change in one room makes stale what stands on it, and nothing else."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from serflow.fingerprint import _imported_names, imported_modules
+from serflow.plugins import plugin_names
+
+ROOT = Path(__file__).resolve().parents[2] / "src"
+PACKAGE = ROOT / "serflow"
+ROOMS = sorted(
+    path.stem
+    for path in PACKAGE.iterdir()
+    if path.name[0] not in "_." and (path.suffix == ".py" or (path / "__init__.py").is_file())
+)
+STUDIES = sorted(path.name for path in (PACKAGE / "studies").iterdir() if (path / "train.py").is_file())
+
+
+def modules_of(*rooms):
+    """Names of all modules in some rooms (``runs``, ``studies.dlc``) or of single ones."""
+    for room in rooms:
+        place = PACKAGE.joinpath(*room.split("."))
+        files = [place.with_suffix(".py")] if place.with_suffix(".py").is_file() else sorted(place.rglob("*.py"))
+        assert files, f"no room {room}"
+        for file in files:
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(module):
+    """Names of what a module imports by itself, those within functions too, with the modules that they are in."""
+    stem = ROOT.joinpath(*module.split("."))
+    file = stem.with_suffix(".py") if stem.with_suffix(".py").is_file() else stem / "__init__.py"
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    return set(_imported_names(ast.parse(file.read_text(encoding="utf-8")), package))
+
+
+def within(name, *rooms):
+    return any(name == f"serflow.{room}" or name.startswith(f"serflow.{room}.") for room in rooms)
+
+
+def closure(*modules):
+    return imported_modules(ROOT, *(f"serflow.{module}" for module in modules))
+
+
+def trained(study):
+    """All modules that a training of a study imports, its methods included."""
+    return closure("stages.train", f"studies.{study}.train")
+
+
+def test_there_is_a_study():
+    assert "dlc" in STUDIES
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_training_imports_nothing_that_reads_runs(study):
+    """A change of a table, a figure or an interval retrains nothing."""
+    found = trained(study)
+    assert "serflow.runs.artefacts" in found
+    assert [name for name in found if within(name, "report", "runs.scores", "runs.bootstrap", "runs.histories")] == []
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_training_imports_no_settings_but_what_a_section_is(study):
+    """A new corpus, run or control in the configuration retrains nothing that was trained."""
+    found = trained(study)
+    rooms = ("config", f"studies.{study}.settings", f"studies.{study}.plan", "studies.contract", "studies.departures")
+    assert [name for name in found if within(name, *rooms)] == []
+    settings = {name for name in found if within(name, "settings")}
+    assert settings <= {"serflow.settings", "serflow.settings.base"}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_training_imports_no_other_study(study):
+    others = [f"studies.{name}" for name in STUDIES if name != study]
+    assert [name for name in trained(study) if others and within(name, *others)] == []
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_training_imports_no_method_by_name(study):
+    """A change of one method leaves the fingerprints of the others alone."""
+    methods = f"studies.{study}.methods"
+    assert [name for name in trained(study) if within(name, methods) and name != f"serflow.{methods}"] == []
+    for name in plugin_names(f"serflow.{methods}"):
+        assert {found for found in closure(f"{methods}.{name}") if within(found, methods)} == {
+            f"serflow.{methods}",
+            f"serflow.{methods}.{name}",
+        }
+
+
+@pytest.mark.parametrize(
+    ("rooms", "forbidden"),
+    [
+        (("runs",), ("report", "studies", "stages", "settings", "config", "inspection")),
+        (("report",), ("studies", "stages", "settings", "config", "inspection")),
+        (("protocols",), ("runs", "report", "studies", "stages", "training", "settings", "config")),
+        (("training", "nn"), ("runs", "report", "studies", "stages", "protocols", "settings", "config")),
+        (("features", "backbones"), ("studies", "training", "runs", "report", "protocols", "stages", "config")),
+        (("corpora", "audio", "noise", "stores", "transcripts"), ("studies", "training", "runs", "report", "config")),
+        (("settings",), ("studies", "training", "runs", "report", "stages", "config")),
+        (("inspection",), ("studies", "config")),
+    ],
+    ids=lambda names: "+".join(names) if len(names) < 3 else "",
+)  # fmt: skip
+def test_rooms_import_downwards(rooms, forbidden):
+    found = {
+        module: sorted(name for name in imports_of(module) if within(name, *forbidden)) for module in modules_of(*rooms)
+    }
+    assert {module: names for module, names in found.items() if names} == {}
+
+
+def test_studies_are_imported_by_the_configuration_alone():
+    """All else finds them by name."""
+    found = {
+        module: sorted(name for name in imports_of(module) if within(name, "studies"))
+        for module in modules_of(*ROOMS)
+        if not within(module, "studies", "config")
+    }
+    assert {module: names for module, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_what_the_rules_ask_imports_neither_torch_nor_data(study):
+    """The Snakefile imports plans at each start."""
+    heavy = {"torch", "pandas", "pyarrow", "scipy", "matplotlib"}
+    found = {
+        module: heavy & {name.partition(".")[0] for name in imports_of(module)}
+        for module in closure(f"studies.{study}.plan")
+    }
+    assert {module: names for module, names in found.items() if names} == {}
