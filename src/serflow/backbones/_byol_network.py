@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._checkpoint import Checkpoint
+from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones.base import Output
 from serflow.devices import autocast
 
@@ -87,7 +88,7 @@ def standardise(picture: FloatArray) -> FloatArray:
     return (picture - np.float32(mean)) * np.float32(scale)
 
 
-class Encoder(nn.Module):
+class Encoder(PretrainedNetwork):
     """The network called AudioNTT2020 in the weights' file names.
 
     Parameters

@@ -20,6 +20,7 @@ from serflow.audio.voice import (
 )
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._checkpoint import Checkpoint
+from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones.base import Output
 from serflow.devices import autocast
 
@@ -28,11 +29,11 @@ _GPU_BATCH = 512
 """Partials run at once. On the CPU fewer than 32 read the weights too often."""
 
 
-class GE2E(nn.Module):
+class GE2E(PretrainedNetwork):
     """Embedding of mel partials: LSTM layers, the last state through a linear layer and ReLU, unit length.
 
-    Frozen by `load` for extraction; a new one, or one with ``requires_grad_()``, can be trained on partials as the
-    feature ``ge2e`` with ``output: partials`` gives them, reshaped to ``(n_partials, 160, 40)``.
+    Frozen for extraction; what `serflow.backbones.base.load_network` gives can be trained on partials as the feature
+    ``ge2e`` with ``output: partials`` gives them, reshaped to ``(n_partials, 160, 40)``.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._allosaurus_network import AllosaurusBackbone
+    from serflow.backbones._allosaurus_network import Allosaurus, AllosaurusBackbone
 
 RELEASES = (
     Release(
@@ -77,6 +77,19 @@ def write_stand_in(folder: Path, seed: int) -> Path:
         torch.manual_seed(seed)
         torch.save(Allosaurus(120, 320, 1, n_phones).state_dict(), folder / "model.pt")
     return folder
+
+
+def network(path: Path) -> "Allosaurus":
+    """Read the network of a model's folder: frames of its front end to states and phones; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._allosaurus_network import read_model
+
+    return read_model(path)[1]
 
 
 def load(path: Path, device: str, precision: str) -> "AllosaurusBackbone":

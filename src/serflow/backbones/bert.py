@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._bert_network import BertEncoder
+    from serflow.backbones._bert_network import Bert, BertEncoder
 
 KIND = "text"
 
@@ -60,6 +60,19 @@ def write_stand_in(folder: Path, seed: int) -> Path:
         BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
     return folder
+
+
+def network(path: Path) -> "Bert":
+    """Read the folder of a model: tokens to the last layer; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._bert_network import Bert, read_model
+
+    return Bert(*read_model(path))
 
 
 def load(path: Path, device: str, precision: str) -> "BertEncoder":

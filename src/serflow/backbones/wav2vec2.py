@@ -8,7 +8,7 @@ from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._wav2vec2_network import Wav2Vec2Backbone
+    from serflow.backbones._wav2vec2_network import Wav2Vec2, Wav2Vec2Backbone
 
 RELEASES = (
     Release(
@@ -38,6 +38,19 @@ def write_stand_in(folder: Path, seed: int) -> Path:
         Wav2Vec2Model(config).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR, indent=2), encoding="utf-8")
     return folder
+
+
+def network(path: Path) -> "Wav2Vec2":
+    """Read the folder of a model: waveforms to the last layer; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._wav2vec2_network import Wav2Vec2, read_model
+
+    return Wav2Vec2(*read_model(path))
 
 
 def load(path: Path, device: str, precision: str) -> "Wav2Vec2Backbone":

@@ -9,7 +9,7 @@ from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Recogniser
+    from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Ctc, Wav2Vec2Recogniser
 
 KIND = "recogniser"
 
@@ -49,6 +49,19 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     for name, content in (("preprocessor_config", PREPROCESSOR), ("vocab", vocabulary)):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
     return folder
+
+
+def network(path: Path) -> "Wav2Vec2Ctc":
+    """Read the folder of a model: waveforms to logits of symbols; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Ctc, read_model
+
+    return Wav2Vec2Ctc(*read_model(path))
 
 
 def load(path: Path, device: str, precision: str) -> "Wav2Vec2Recogniser":
