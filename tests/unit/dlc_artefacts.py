@@ -90,7 +90,7 @@ def write_history(
     """Write history.parquet; ``val_ua`` holds the curve of each (seed, held-out condition)."""
     experiment, method, corpus, profile = cell
     rows = [
-        {"seed": seed, "held_out": held_out, "stage": "all", "epoch": epoch, "val_ua": value, "train_ua": value}
+        {"seed": seed, "held_out": held_out, "stage": "all", "period": epoch, "val_ua": value, "train_ua": value}
         for (seed, held_out), curve in val_ua.items()
         for epoch, value in enumerate(curve)
     ]

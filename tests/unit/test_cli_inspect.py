@@ -154,7 +154,7 @@ def write_run(results):
     table = pa.table({"utterance": NAMES[:4], "label": labels, "prediction": predictions})
     write_table(folder / "predictions.parquet", table, kind="predictions", metadata=described)
     history = [
-        {"seed": seed, "held_out": "none", "epoch": epoch, "train_ua": 0.3 + 0.1 * epoch, "val_ua": 0.3 + 0.05 * epoch}
+        {"seed": seed, "held_out": "none", "period": epoch, "train_ua": 0.3 + 0.1 * epoch, "val_ua": 0.3 + 0.05 * epoch}
         for seed in (0, 1)
         for epoch in range(5)
     ]  # fmt: skip

@@ -66,7 +66,7 @@ def test_lines_of_many_methods_differ():
 
 def test_a_mean_curve_ends_where_fewer_than_half_of_the_fits_are_left():
     fits = pd.DataFrame(
-        {"fit": ["a", "a", "a", "b", "b", "c"], "epoch": [0, 1, 2, 0, 1, 0], "value": [1.0, 2, 9, 3, 4, 5]}
+        {"fit": ["a", "a", "a", "b", "b", "c"], "period": [0, 1, 2, 0, 1, 0], "value": [1.0, 2, 9, 3, 4, 5]}
     )
     curve = mean_curve(fits)
     assert curve.index.tolist() == [0, 1]
@@ -80,7 +80,7 @@ def test_histories_and_titles_of_other_corpora_are_an_error(histories):
         draw_validation_curves(validation_curves(histories), {"iemocap": "IEMOCAP"})
 
 
-def test_an_epoch_without_validation_ua_is_an_error(tmp_path):
+def test_a_period_without_validation_ua_is_an_error(tmp_path):
     path = write_history(tmp_path, ("exp1", "single", "iemocap", "h1"), {(0, "none"): [0.3, None]})
     with pytest.raises(StoreError, match="no val_ua"):
         validation_curves([path])

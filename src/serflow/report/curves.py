@@ -20,20 +20,20 @@ _TICK_STEPS = [1, 2, 5, 10]
 
 
 def mean_curve(fits: pd.DataFrame) -> pd.DataFrame:
-    """Average curves of fits that stopped at different epochs.
+    """Average curves of fits that stopped after different periods.
 
     Parameters
     ----------
     fits
-        Columns fit, epoch, value; one row per fit and epoch.
+        Columns fit, period, value; one row per fit and period.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by epoch: mean, std (ddof 1; missing where one fit is left), n, the fits that reached the epoch. It ends
+        Indexed by period: mean, std (ddof 1; missing where one fit is left), n, the fits that reached it. It ends
         where fewer than half of the fits are left, since a mean over the few longest fits says little.
     """
-    curve = fits.groupby("epoch")["value"].agg(mean="mean", std="std", n="count")
+    curve = fits.groupby("period")["value"].agg(mean="mean", std="std", n="count")
     return curve[2 * curve["n"] >= fits["fit"].nunique()]
 
 
@@ -43,12 +43,12 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, lines: Mapping[str, str]) -> No
         if fits.empty:
             continue
         curve = mean_curve(fits)
-        epochs = curve.index.to_numpy()
+        periods = curve.index.to_numpy()
         style = line_style(position)
         mean, std = curve["mean"].to_numpy(), curve["std"].fillna(0.0).to_numpy()
-        axes.fill_between(epochs, mean - std, mean + std, color=style["color"], alpha=0.13, linewidth=0)
-        axes.plot(epochs, mean, label=label, zorder=3, **style)
-        axes.plot(epochs[-1:], mean[-1:], marker="o", markersize=4, zorder=4, color=style["color"])
+        axes.fill_between(periods, mean - std, mean + std, color=style["color"], alpha=0.13, linewidth=0)
+        axes.plot(periods, mean, label=label, zorder=3, **style)
+        axes.plot(periods[-1:], mean[-1:], marker="o", markersize=4, zorder=4, color=style["color"])
 
 
 def _draw_level(axes: Axes, words: str, level: float) -> None:
@@ -78,7 +78,7 @@ def draw_curves(
     Parameters
     ----------
     curves
-        Columns row, column, line, fit, epoch, value (percent).
+        Columns row, column, line, fit, period, value (percent).
     rows, columns, lines
         Headings of the rows and columns of panels, and legend entries, by their names in ``curves``, in order.
     title, quantity, note

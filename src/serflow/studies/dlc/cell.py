@@ -1,8 +1,7 @@
 """Train and test one method on one corpus in one noise profile: all seeds and held-out conditions."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ from serflow.studies.dlc.data import (
     CONDITIONS,
     HELD_OUT,
     NOT_HELD_OUT,
-    Batch,
     CellData,
     FloatArray,
     Fold,
@@ -28,11 +26,11 @@ from serflow.studies.dlc.data import (
     frame_statistics,
     select_fold,
 )
-from serflow.studies.dlc.fitting import Dealer, train_stages
-from serflow.studies.dlc.losses import class_weights
+from serflow.studies.dlc.learner import Dealer, train_stages
 from serflow.studies.dlc.models import Network, Sizes, initialise
 from serflow.studies.dlc.options import Options
 from serflow.training.checkpoints import Checkpoint, key_of
+from serflow.training.evaluation import class_weights, predict
 from serflow.training.metrics import chance_accuracy, unweighted_accuracy, weighted_accuracy
 from serflow.training.seeds import numpy_generator, seed_torch
 
@@ -119,27 +117,6 @@ def read_gate(path: Path, cell: CellName) -> Gate:
     return Gate(path, predicted)
 
 
-def predict(
-    network: Network,
-    make_batch: Callable[[IntArray], Batch],
-    rows: IntArray,
-    batches: Sequence[IntArray],
-    autocast: Callable[[], AbstractContextManager[Any]],
-) -> FloatArray:
-    """Return class probabilities ``(len(rows), classes)``, in the order of ``rows``; ``batches`` are places in it."""
-    found: list[tuple[IntArray, FloatArray]] = []
-    network.eval()
-    with torch.no_grad():
-        for places in batches:
-            with autocast():
-                logits = network.classify(make_batch(rows[places]))
-            found.append((places, torch.softmax(logits.double(), dim=1).cpu().numpy()))
-    probabilities = np.empty((len(rows), found[0][1].shape[1]))
-    for places, values in found:
-        probabilities[places] = values
-    return probabilities
-
-
 def _targets_of_fit(data: CellData, fold: Fold, info: MethodInfo) -> tuple[FloatArray, list[int]]:
     """Return the targets of a fit and which classes of the cell they are: a noise classifier knows those seen."""
     columns = list(fold.seen) if info.predicts == "condition" else list(range(len(data.classes)))
@@ -200,6 +177,7 @@ def train_fit(
         text_dim=0 if data.text is None else data.text.tokens.array.shape[1],
     )
     network = _build(cell.method, sizes, options, names, device)
+    precision = autocast(device, training.precision)
     batches = Dealer(info.batches, data, experts, training.batch_size)
     fitted, history = train_stages(
         network,
@@ -217,10 +195,13 @@ def train_fit(
         routed = experts.copy()
         routed[fold.test] = routing
         make = batch_maker(data, statistics, targets, routed, device)
+
+        def classify(places: IntArray) -> Tensor:
+            with precision():
+                return network.classify(make(fold.test[places]))
+
         probabilities = np.zeros((len(fold.test), len(data.classes)))
-        probabilities[:, columns] = predict(
-            network, make, fold.test, batches.test(fold.test), autocast(device, training.precision)
-        )
+        probabilities[:, columns] = predict(network, classify, batches.test(fold.test))
         return probabilities
 
     gates, routing = None, experts[fold.test]
@@ -250,10 +231,10 @@ def train_fit(
         n_train=len(fold.train),
         n_val=len(fold.val),
         n_test=int(scored.sum()),
-        best_epoch=fitted.best_epoch,
+        best_epoch=fitted.best_period,
         n_parameters=count_parameters(network),
         history=history,
-        weights=fitted.weights,
+        weights=fitted.best,
         rows=fold.test,
         probabilities=probabilities,
         oracle=oracle,

@@ -19,7 +19,7 @@ _NOTE = (
 
 
 def validation_curves(histories: Sequence[Path]) -> pd.DataFrame:
-    """Return the curves of all histories: row (experiment), column (corpus), line (method), fit, epoch, value."""
+    """Return the curves of all histories: row (experiment), column (corpus), line (method), fit, period, value."""
     parts = []
     for path in histories:
         cell = read_cell(path)

@@ -24,21 +24,21 @@ def read_history(path: Path, measure: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        fit (file, seed and held-out condition), epoch (from 0), value (percent).
+        fit (file, seed and held-out condition), period (from 0), value (percent).
 
     Raises
     ------
     StoreError
-        If the file is absent, damaged, or has no value in some epoch.
+        If the file is absent, damaged, or has no value in some period.
     """
-    columns = ["seed", "held_out", "stage", "epoch", measure]
+    columns = ["seed", "held_out", "stage", "period", measure]
     table = parquet.read_table(path, kind="history", columns=columns).to_pandas()
     # of a network that is trained in stages, the last
     table = table[table["stage"].isin(["all", "fusion"])]
     if table.empty or table[measure].isna().any():
-        raise StoreError(f"{path}: no {measure} in some epoch; delete it and run the same command again")
+        raise StoreError(f"{path}: no {measure} in some period; delete it and run the same command again")
     fit = f"{path}/" + table["seed"].astype(str) + "/" + table["held_out"]
-    return pd.DataFrame({"fit": fit, "epoch": table["epoch"], "value": 100.0 * table[measure]})
+    return pd.DataFrame({"fit": fit, "period": table["period"], "value": 100.0 * table[measure]})
 
 
 def read_cell(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ _NOTE = "Line: mean over fits. Band: one standard deviation. A line ends where f
 
 
 def pilot_curves(histories: Mapping[str, Path]) -> pd.DataFrame:
-    """Return train UA (percent) of every fit: line (optimiser), fit, epoch, value."""
+    """Return train UA (percent) of every fit: line (optimiser), fit, period, value."""
     parts = [read_history(path, "train_ua").assign(line=optimiser) for optimiser, path in histories.items()]
     return pd.concat(parts, ignore_index=True).assign(row="", column="")
 
@@ -25,7 +25,7 @@ def pilot_table(curves: pd.DataFrame, chance: float) -> pd.DataFrame:
         curve = mean_curve(curves[curves["line"] == optimiser]).reset_index()
         parts.append(curve.assign(optimiser=optimiser, chance=chance))
     table = pd.concat(parts, ignore_index=True)
-    table = table.rename(columns={"mean": "train_ua_mean", "std": "train_ua_std", "n": "n_fits"})
+    table = table.rename(columns={"period": "epoch", "mean": "train_ua_mean", "std": "train_ua_std", "n": "n_fits"})
     return table[["optimiser", "epoch", "train_ua_mean", "train_ua_std", "n_fits", "chance"]]
 
 
