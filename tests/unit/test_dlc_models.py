@@ -6,9 +6,10 @@ from serflow.noise.plan import CONDITIONS as PLANNED_CONDITIONS
 from serflow.stores.frames import FrameRow, PackedFrames, pack_frames, write_frames
 from serflow.studies.dlc.catalog import load_method, method_names
 from serflow.studies.dlc.data import CONDITIONS, Batch, frame_statistics
-from serflow.studies.dlc.losses import class_weights, cross_entropy, reconstruction
+from serflow.studies.dlc.losses import reconstruction
 from serflow.studies.dlc.models import Classifier, Decoder, Encoder, Sizes, initialise
 from serflow.studies.dlc.options import ModelOptions, Options, TrainingOptions
+from serflow.training.evaluation import cross_entropy
 from serflow.training.optimizers import Adam
 
 SIZES = Sizes(n_bands=6, n_classes=4, condition_counts=(5, 7, 6), text_dim=5)
@@ -164,22 +165,6 @@ def test_biases_start_at_zero_and_weights_are_glorot_uniform():
     assert not first.bias.any()
     bound = (6 / (16 * (6 + 128))) ** 0.5
     assert 0.99 * bound < first.weight.abs().max() <= bound
-
-
-def test_cross_entropy_of_soft_targets_with_weights():
-    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]])
-    targets = torch.tensor([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]])
-    weights = torch.tensor([1.0, 2.0, 0.5])
-    expected = -(torch.log_softmax(logits, 1) * targets * weights).sum() / 2
-    torch.testing.assert_close(cross_entropy(logits, targets, weights), expected)
-    torch.testing.assert_close(
-        cross_entropy(logits, targets, torch.ones(3)), torch.nn.functional.cross_entropy(logits, targets)
-    )
-
-
-def test_class_weights_are_inverse_to_the_sums_of_the_classes():
-    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
-    assert class_weights(targets).tolist() == pytest.approx([4 / (2 * 3), 4 / (2 * 1)])
 
 
 def test_reconstruction_counts_frames_of_utterances_alone():

@@ -165,7 +165,9 @@ def test_a_cell_leaves_four_artefacts_whose_counts_add_up(inputs, tmp_path):
     assert predictions.gate.isna().all()
 
     history = read_table(out / "history.parquet", kind="history").to_pandas()
-    assert history.groupby("seed").epoch.apply(list).tolist() == [list(range(fit["epochs"])) for fit in metrics["fits"]]
+    assert history.groupby("seed").period.apply(list).tolist() == [
+        list(range(fit["epochs"])) for fit in metrics["fits"]
+    ]
     assert np.allclose(history.loss, history.task_loss + history.reconstruction_loss)
     weights = load_file(out / "model.safetensors")
     assert sum(value.size for key, value in weights.items() if key.startswith("0/none/")) == metrics["parameters"]

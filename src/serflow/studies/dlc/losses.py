@@ -5,23 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def class_weights(targets: Tensor) -> Tensor:
-    """Return the weight of each class, ``sum(all) / (n_classes * sum of the class)``, from ``(n, n_classes)``."""
-    return targets.sum() / (targets.shape[1] * targets.sum(0))
-
-
-def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean over the batch of ``-sum_c weights_c * targets_c * log softmax(logits)_c``.
-
-    ``logits`` and ``targets`` are ``(batch, classes)``, ``weights`` is ``(classes,)``.
-    """
-    return -(F.log_softmax(logits, dim=1) * targets * weights).sum(1).mean()
-
-
 def negative_cosine(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return minus the weighted mean cosine of softmax and target, HFFN's own loss for its fusion (Mai et al., 2019).
 
-    An utterance weighs as much as its target: ``sum_c weights_c * targets_c``. Shapes as in `cross_entropy`.
+    An utterance weighs as much as its target: ``sum_c weights_c * targets_c``. Shapes as in
+    `serflow.training.evaluation.cross_entropy`.
     """
     cosine = F.cosine_similarity(torch.softmax(logits, dim=1), targets, dim=1)
     return -(cosine * (targets * weights).sum(1)).mean()
