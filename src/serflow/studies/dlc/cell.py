@@ -25,7 +25,6 @@ from serflow.studies.dlc.data import (
     Fold,
     IntArray,
     batch_maker,
-    frame_statistics,
     select_fold,
 )
 from serflow.studies.dlc.fitting import Dealer, train_stages
@@ -35,6 +34,7 @@ from serflow.studies.dlc.options import Options
 from serflow.training.checkpoints import Checkpoint, key_of
 from serflow.training.metrics import chance_accuracy, unweighted_accuracy, weighted_accuracy
 from serflow.training.seeds import numpy_generator, seed_torch
+from serflow.training.statistics import frame_statistics
 
 log = logging.getLogger(__name__)
 

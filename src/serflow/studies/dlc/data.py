@@ -16,6 +16,7 @@ from serflow.stores.frames import PackedFrames
 from serflow.stores.parquet import read_metadata, read_table
 from serflow.studies.dlc.labels import COLUMNS, Labels, emotion_labels
 from serflow.training.batching import pad_frames
+from serflow.training.statistics import FrameStatistics
 
 CONDITIONS = ("natural", "human", "interior")
 NOT_HELD_OUT = "none"
@@ -269,32 +270,6 @@ def select_fold(data: CellData, seed: int, held_out: str, *, predicts: str) -> F
     if missing:
         raise TrainingError(f"{where}: no training utterance has {CONDITIONS[min(missing)]} noise; use more utterances")
     return Fold(rows["train"], rows["val"], rows["test"], seen)
-
-
-class FrameStatistics(NamedTuple):
-    """Mean and standard deviation of each band, ``(bands,)``."""
-
-    mean: FloatArray
-    std: FloatArray
-
-
-def frame_statistics(packed: PackedFrames, rows: IntArray) -> FrameStatistics:
-    """Return the statistics of all frames of ``rows``, one utterance in memory at a time.
-
-    A band that never changes gets the deviation 1.
-    """
-    total = np.zeros(packed.array.shape[1])
-    squares = np.zeros_like(total)
-    for row in rows:
-        frames = packed[int(row)].astype(np.float64)
-        total += frames.sum(0)
-        squares += np.square(frames).sum(0)
-    count = packed.lengths[rows].sum()
-    mean = total / count
-    variance = np.maximum(squares / count - np.square(mean), 0.0)
-    constant = variance <= 1e-12 * np.square(mean)
-    std = np.where(constant, 1.0, np.sqrt(variance))
-    return FrameStatistics(mean.astype(np.float32), std.astype(np.float32))
 
 
 def batch_maker(

@@ -1,0 +1,46 @@
+"""Mean and deviation of each band over the frames of a fit, by which its features are normalised."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from serflow.rounding import rounding
+from serflow.stores.frames import PackedFrames
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.integer]
+
+_INEXACT = 1e-9
+"""Below this share of the mean square, the difference of both that is the variance has lost too many digits."""
+
+
+class FrameStatistics(NamedTuple):
+    """Mean and standard deviation of each band, ``(bands,)``."""
+
+    mean: FloatArray
+    std: FloatArray
+
+
+def frame_statistics(packed: PackedFrames, rows: IntArray) -> FrameStatistics:
+    """Return the statistics of all frames of ``rows``, one utterance in memory at a time.
+
+    A band that never changes, but for the rounding of its float32 values, gets the deviation 1. What is rounding in a
+    value that a feature computed as a difference, only the feature can tell: it gives 0.
+    """
+    total = np.zeros(packed.array.shape[1])
+    squares = np.zeros_like(total)
+    for row in rows:
+        frames = packed[int(row)].astype(np.float64)
+        total += frames.sum(0)
+        squares += np.square(frames).sum(0)
+    count = packed.lengths[rows].sum()
+    mean, mean_square = total / count, squares / count
+    variance = np.maximum(mean_square - np.square(mean), 0.0)
+    inexact = np.flatnonzero(variance <= _INEXACT * mean_square)
+    if len(inexact):
+        deviations = (packed[int(row)][:, inexact] - mean[inexact] for row in rows)
+        variance[inexact] = sum(np.square(each).sum(0) for each in deviations) / count
+    std = np.sqrt(variance)
+    std[std <= rounding(np.sqrt(mean_square))] = 1.0
+    return FrameStatistics(mean.astype(np.float32), std.astype(np.float32))
