@@ -22,3 +22,17 @@ def real_data() -> Path:
     if not (folder / "MANIFEST.csv").is_file():
         pytest.skip("no real audio: ../shared/data is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bfloat16() -> None:
+    """For tests of bf16: skip them where this machine is refused it."""
+    import torch
+
+    from serflow.devices import require_precision
+    from serflow.errors import ConfigError
+
+    try:
+        require_precision(torch.device("cpu"), "bf16", "precision")
+    except ConfigError as error:
+        pytest.skip(str(error))

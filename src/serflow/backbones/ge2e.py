@@ -56,13 +56,13 @@ def load(path: Path, device: str, precision: str) -> "GE2EBackbone":
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the file is no such checkpoint.
     """
     from serflow.backbones._checkpoint import read_checkpoint
     from serflow.backbones._ge2e_network import GE2EBackbone, network_from
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     network = network_from(read_checkpoint(path, "ge2e", member="model_state"))
-    return GE2EBackbone(network, resolve_device(device, "backbones.ge2e.device"), precision)
+    return GE2EBackbone(network, usable_device(device, precision, "backbones.ge2e"), precision)

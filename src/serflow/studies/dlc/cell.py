@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from serflow.devices import autocast, resolve_device
+from serflow.devices import autocast, usable_device
 from serflow.errors import StoreError, TrainingError
 from serflow.nn.parameters import count_parameters
 from serflow.stores.parquet import read_table
@@ -189,7 +189,7 @@ def train_fit(
     if info.shuffles_labels:
         targets = _shuffled(targets, fold, names)
     classes = [data.classes[column] for column in columns]
-    device = resolve_device(training.device, "dlc.training.device")
+    device = usable_device(training.device, training.precision, "dlc.training")
     statistics = frame_statistics(data.noisy, data.noisy_rows[fold.train])
     weights = _class_weights(targets[fold.train], classes, where, training.class_weights).to(device)
     experts = fold.expert_of(data.conditions)
