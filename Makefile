@@ -11,10 +11,10 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 features free test lint report benchmarks rulegraph lock schema clean
+.PHONY: help env table1 features free test test-portable lint report benchmarks rulegraph lock schema clean
 
 help:  ## this list
-	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 env: $(BIN)/.installed  ## build the environment in .venv from envs/requirements.lock
 

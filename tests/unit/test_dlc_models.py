@@ -1,11 +1,9 @@
-import numpy as np
 import pytest
 import torch
 
 from serflow.noise.plan import CONDITIONS as PLANNED_CONDITIONS
-from serflow.stores.frames import FrameRow, PackedFrames, pack_frames, write_frames
 from serflow.studies.dlc.catalog import load_method, method_names
-from serflow.studies.dlc.data import CONDITIONS, Batch, frame_statistics
+from serflow.studies.dlc.data import CONDITIONS, Batch
 from serflow.studies.dlc.losses import reconstruction
 from serflow.studies.dlc.models import Classifier, Decoder, Encoder, Sizes, initialise
 from serflow.studies.dlc.options import ModelOptions, Options, TrainingOptions
@@ -174,20 +172,6 @@ def test_reconstruction_counts_frames_of_utterances_alone():
     torch.testing.assert_close(reconstruction(output, clean, mask), expected)
     output[1, 2:] = 1e6
     torch.testing.assert_close(reconstruction(output, clean, mask), expected)
-
-
-def test_statistics_are_those_of_all_frames_of_the_rows(tmp_path):
-    generator = np.random.default_rng(0)
-    rows = [FrameRow(f"u{i}", generator.normal(5, 2, (i + 3, 4)).astype(np.float32)) for i in range(6)]
-    for row in rows:
-        row.frames[:, 3] = -13.8
-    write_frames(tmp_path / "0000.parquet", rows, 4, {})
-    pack_frames([tmp_path / "0000.parquet"], tmp_path / "packed.npy", tmp_path / "packed.parquet")
-    statistics = frame_statistics(PackedFrames.open(tmp_path / "packed.parquet"), np.array([1, 2, 5]))
-    frames = np.concatenate([rows[i].frames for i in (1, 2, 5)])
-    np.testing.assert_allclose(statistics.mean, frames.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(statistics.std[:3], frames[:, :3].std(0), rtol=1e-5)
-    assert statistics.std[3] == 1.0
 
 
 def test_conditions_are_those_of_the_noise_plan():

@@ -407,10 +407,18 @@ def test_a_class_without_training_utterances_is_named(inputs, tmp_path):
         train({**inputs, "split": tmp_path / "split.parquet"}, tmp_path / "cell")
 
 
-def test_bfloat16_trains_to_finite_losses(inputs, tmp_path):
+def test_bfloat16_trains_to_finite_losses(inputs, tmp_path, bfloat16):
     options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": "bf16", "max_epochs": 2}}
     history = read_table(train(inputs, tmp_path / "cell", options=options) / "history.parquet").to_pandas()
     assert np.isfinite(history.loss).all()
+
+
+def test_bfloat16_is_refused_where_the_machine_cannot_compute_it(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr("serflow.devices.missing_in_bfloat16", lambda device: "an LSTM")
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": "bf16"}}
+    with pytest.raises(ConfigError, match=r"^dlc\.training\.precision: .* an LSTM in bfloat16 .*; set it to fp32$"):
+        train(inputs, tmp_path / "cell", options=options)
+    assert not (tmp_path / "cell").exists()
 
 
 def test_method_names_and_facts():

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import Wav2Vec2Model
 
-from serflow.audio.waveform import FloatArray, check_waveform
+from serflow.audio.waveform import FloatArray, check_waveform, is_constant
 from serflow.backbones._batches import run_by_length
 from serflow.backbones._hub import read_entries, read_pretrained, require_files
 from serflow.backbones._pretrained import PretrainedNetwork
@@ -201,7 +201,9 @@ class Wav2Vec2Backbone:
         )
 
     def _prepare(self, waveform: FloatArray) -> FloatArray:
-        if self.normalises:
+        if self.normalises and is_constant(waveform):
+            waveform = np.zeros_like(waveform)
+        elif self.normalises:
             waveform = (waveform - waveform.mean()) / np.sqrt(waveform.var() + np.float32(_EPSILON))
         return np.pad(waveform, (0, max(0, self._field - len(waveform))))
 

@@ -98,12 +98,12 @@ def load(path: Path, device: str, precision: str) -> "AllosaurusBackbone":
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the folder is no such model.
     """
     from serflow.backbones._allosaurus_network import AllosaurusBackbone, read_model
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     front, network = read_model(path)
-    return AllosaurusBackbone(front, network, resolve_device(device, "backbones.allosaurus.device"), precision)
+    return AllosaurusBackbone(front, network, usable_device(device, precision, "backbones.allosaurus"), precision)

@@ -215,7 +215,8 @@ def load_backbone(name: str, path: Path, device: str = "cpu", precision: str = "
     Raises
     ------
     ConfigError
-        If there is no such backbone, it is of another kind, or there is no such device.
+        If there is no such backbone, it is of another kind, there is no such device, or it cannot compute in that
+        precision.
     WeightsError
         If the file is not what the loader reads.
     """

@@ -81,12 +81,12 @@ def load(path: Path, device: str, precision: str) -> "BertEncoder":
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the folder is no such model.
     """
     from serflow.backbones._bert_network import BertEncoder, read_model
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     model, tokenizer = read_model(path)
-    return BertEncoder(model, tokenizer, resolve_device(device, "backbones.bert.device"), precision)
+    return BertEncoder(model, tokenizer, usable_device(device, precision, "backbones.bert"), precision)

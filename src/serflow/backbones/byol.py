@@ -97,14 +97,14 @@ def load(path: Path, device: str, precision: str) -> "ByolBackbone":
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the file is no such checkpoint.
     """
     from serflow.backbones._byol_network import ByolBackbone
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
-    return ByolBackbone(network(path), window_of(path), resolve_device(device, "backbones.byol.device"), precision)
+    return ByolBackbone(network(path), window_of(path), usable_device(device, precision, "backbones.byol"), precision)
 
 
 def window_of(path: Path) -> int:

@@ -70,11 +70,11 @@ def load(path: Path, device: str, precision: str) -> "GE2EBackbone":
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the file is no such checkpoint.
     """
     from serflow.backbones._ge2e_network import GE2EBackbone
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
-    return GE2EBackbone(network(path), resolve_device(device, "backbones.ge2e.device"), precision)
+    return GE2EBackbone(network(path), usable_device(device, precision, "backbones.ge2e"), precision)

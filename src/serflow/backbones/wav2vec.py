@@ -68,11 +68,11 @@ def load(path: Path, device: str, precision: str) -> "Wav2VecBackbone":
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the file is no such checkpoint, or of a network that is not wav2vec 1.0.
     """
     from serflow.backbones._wav2vec_network import Wav2VecBackbone
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
-    return Wav2VecBackbone(network(path), resolve_device(device, "backbones.wav2vec.device"), precision)
+    return Wav2VecBackbone(network(path), usable_device(device, precision, "backbones.wav2vec"), precision)

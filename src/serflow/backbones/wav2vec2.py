@@ -59,12 +59,12 @@ def load(path: Path, device: str, precision: str) -> "Wav2Vec2Backbone":
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the folder is no such model.
     """
     from serflow.backbones._wav2vec2_network import Wav2Vec2Backbone, read_model
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     model, preprocessor = read_model(path)
-    return Wav2Vec2Backbone(model, preprocessor, resolve_device(device, "backbones.wav2vec2.device"), precision)
+    return Wav2Vec2Backbone(model, preprocessor, usable_device(device, precision, "backbones.wav2vec2"), precision)

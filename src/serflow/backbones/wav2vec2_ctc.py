@@ -70,13 +70,13 @@ def load(path: Path, device: str, precision: str) -> "Wav2Vec2Recogniser":
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the folder is no such model.
     """
     from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Recogniser, read_model
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     model, preprocessor, symbols = read_model(path)
-    device_found = resolve_device(device, "backbones.wav2vec2_ctc.device")
+    device_found = usable_device(device, precision, "backbones.wav2vec2_ctc")
     return Wav2Vec2Recogniser(model, preprocessor, symbols, device_found, precision)
