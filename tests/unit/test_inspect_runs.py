@@ -7,6 +7,8 @@ from typer.testing import CliRunner
 from serflow.cli import app
 from serflow.files import write_json
 from serflow.inspection.describers.runs import score
+from serflow.inspection.run_plots import draw_history
+from serflow.report.style import figure_style
 from serflow.stores.parquet import write_table
 
 CLASSES = ["anger", "sadness"]
@@ -225,6 +227,21 @@ def test_a_history_is_drawn_value_by_value(tmp_path, file):
     ):  # fmt: skip
         assert f"<!-- {words} -->" in text
     assert "unused" not in text
+
+
+def test_curves_are_means_over_runs_of_what_was_measured_and_scores_are_percent(tmp_path):
+    fits = [(0, "f1", {}), (1, "f1", {}), (0, "f2", {})]
+    with figure_style():
+        figure = draw_history(write_run(tmp_path, fits=fits))
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    assert list(panels) == ["Training UA (%)", "Validation WER (%)", "ctc loss"]
+    training, validation, loss = (axes.lines[0] for axes in panels.values())
+    assert training.get_xdata().tolist() == [0, 1, 2]
+    assert training.get_ydata() == pytest.approx([30, 40, 50])
+    assert validation.get_xdata().tolist() == [2]
+    assert validation.get_ydata() == pytest.approx([90])
+    assert loss.get_ydata() == pytest.approx([1, 1 / 2, 1 / 3])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["f1", "f2"]
 
 
 def test_stages_of_a_history_are_lines_of_their_own(tmp_path):

@@ -120,10 +120,11 @@ def test_what_cannot_be_projected_is_a_sentence(given, projection, fault):
 
 
 def test_the_sentence_stands_in_the_panel_and_the_others_are_drawn():
-    few = panel(project(np.eye(3), "tsne"), heading="few", groups=EMOTIONS[:3], names=NAMES[:3])
+    few = panel(project(np.eye(3), "tsne"), heading="few", groups=["anger", "fear", "fear"], names=NAMES[:3])
     figure = draw([panel(project(vectors(), "tsne")), few])
     first, second = figure.axes
     assert len(first.collections) == 2
+    assert legend(second) == ["anger", "sadness"]
     assert not second.collections
     assert [text.get_text().replace("\n", " ") for text in second.texts] == ["t-SNE needs 4 vectors, there are 3"]
     table = scatter_table([few])
@@ -142,12 +143,13 @@ def test_panels_of_one_plane_show_the_same_points():
 
 def test_a_few_groups_can_be_shown_in_the_limits_of_all():
     plane = project(vectors(), "pca")
-    figure = draw([panel(plane), panel(plane, "speaker", only=["s1", "s3"])])
-    every, some = figure.axes
+    figure = draw([panel(plane), panel(plane, only=["sadness"]), panel(plane, "speaker", only=["s1", "s3"])])
+    every, corner, some = figure.axes
     assert sum(len(group.get_offsets()) for group in some.collections) == 16
     assert legend(some) == ["s1", "s3"]
-    assert some.get_xlim() == every.get_xlim()
-    assert some.get_ylim() == every.get_ylim()
+    for axes in (corner, some):
+        assert axes.get_xlim() == every.get_xlim()
+        assert axes.get_ylim() == every.get_ylim()
     assert set(scatter_table([panel(plane, "speaker", only=["s1", "s3"])])["group"]) == {"s1", "s3"}
 
 

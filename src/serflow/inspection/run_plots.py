@@ -89,7 +89,7 @@ def _draw_value(axes: Axes, table: pd.DataFrame, name: str, lines: dict[str, str
     words = measure_words(name if part not in _PARTS else rest)
     share = name.split("_")[-1] in SHARES
     axes.set_title(" ".join([_PARTS.get(part, ""), words, "(%)" if share else ""]).strip(), pad=8)
-    curves = table.assign(fit=table["run"], value=(100 if share else 1) * table[name]).dropna(subset=["value"])
+    curves = table.assign(fit=table["run"], value=(100 if share else 1) * table[name])
     draw_lines(axes, curves, lines)
     axes.set_xlabel("period", color=FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
