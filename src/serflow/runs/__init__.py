@@ -1,0 +1,1 @@
+"""What trainings leave behind, and what is read from it."""
