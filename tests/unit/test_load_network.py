@@ -221,13 +221,15 @@ def test_the_state_goes_through_a_file_into_another_network(name, stand_in, tmp_
             assert torch.equal(ours, expected)
 
 
-def test_loading_draws_no_random_numbers_and_depends_on_none(name, stand_in):
+def test_loading_draws_no_random_numbers_and_depends_on_none(name, stand_in, monkeypatch):
+    path = stand_in(name)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("seeds the GPU"))
     states = []
     for seed in (1, 2):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
-        states.append(load_network(name, stand_in(name)).state_dict())
+        states.append(load_network(name, path).state_dict())
         assert torch.equal(torch.get_rng_state(), before[0])
         assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
     assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())

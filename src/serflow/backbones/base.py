@@ -258,7 +258,8 @@ def load_network(name: str, path: Path, device: str = "cpu", fine_tune: str = "a
 
     Returns
     -------
-    The network in training mode, as torch's own constructors leave a module; what is frozen is in evaluation mode.
+    The network in training mode, as torch's own constructors leave a module (and as cuDNN wants recurrent layers that
+    gradients go through); what is frozen is in evaluation mode.
 
     Raises
     ------
@@ -277,7 +278,8 @@ def load_network(name: str, path: Path, device: str = "cpu", fine_tune: str = "a
 
     resolved = resolve_device(device, f"backbones.{name}.device")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        # not torch.manual_seed, which seeds GPUs as well
+        torch.default_generator.manual_seed(0)
         network: PretrainedNetwork = module.network(path)
     return network.to(resolved).fine_tune(fine_tune).train()
 
