@@ -73,7 +73,7 @@ if __name__ == "__main__":
     parser.add_argument("--corpus", required=True, help="name of the corpus in config.yaml")
     parser.add_argument("--layout", required=True, help="module of serflow.corpora that reads it")
     parser.add_argument("--root", type=Path, required=True, help="folder of the corpus")
-    parser.add_argument("--files", type=Path, default=None, help="output: JSON of the files that were read")
+    parser.add_argument("--files", type=Path, default=None, help="output: JSON of what was read, not for stand-ins")
     parser.add_argument("--options", type=json_option, default={}, help="options of the layout, JSON")
     parser.add_argument("--title", default=None, help="heading in tables; the layout's title by default")
     parser.add_argument("--language", default=None, help="ISO 639-1 code in place of the layout's own")

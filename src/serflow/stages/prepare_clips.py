@@ -87,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder of ESC-50, with audio/ and meta/")
-    parser.add_argument("--files", type=Path, default=None, help="output: JSON of the files that were read")
+    parser.add_argument("--files", type=Path, default=None, help="output: JSON of what was read, not for stand-ins")
     parser.add_argument("--synthetic", action="store_true", help="the clips are stand-ins; fewer are enough")
     parser.add_argument("--allow-partial", action="store_true", help="go on with fewer clips than published")
     parser.add_argument("--clips", type=Path, required=True, help="output: Parquet of clips")
