@@ -5,11 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
+# a pipe fails where any part of it does, and what a failed command had begun to write goes
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
 .DEFAULT_GOAL := help
-.PHONY: help env table1 features free test lint report benchmarks rulegraph lock schema clean
+.PHONY: help env table1 features free test test-portable lint report benchmarks rulegraph lock schema clean
 
 help:  ## this list
-	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 env: $(BIN)/.installed  ## build the environment in .venv from envs/requirements.lock
 
@@ -46,7 +51,11 @@ report: table1  ## report.html: tables, comparison and training curves in one fi
 	$(BIN)/snakemake --report report.html results/table1.csv
 
 rulegraph: env  ## rulegraph.svg: the stages of Table I (needs graphviz)
-	$(BIN)/snakemake --rulegraph results/table1.csv | dot -Tsvg > rulegraph.svg
+	@command -v dot > /dev/null || { echo "dot is not installed: apt-get install graphviz, or your system's graphviz"; exit 1; }
+	$(BIN)/snakemake results/table1.csv --rulegraph > rulegraph.dot
+	dot -Tsvg rulegraph.dot > rulegraph.svg.part
+	mv rulegraph.svg.part rulegraph.svg
+	rm rulegraph.dot
 
 benchmarks: env  ## speed beside named peers, one JSON line a comparison
 	for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done

@@ -24,6 +24,7 @@ rule all:
 
 
 include: "workflow/rules/corpora.smk"
+include: "workflow/rules/audio.smk"
 include: "workflow/rules/noise.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/transcripts.smk"

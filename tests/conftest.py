@@ -9,6 +9,30 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# Modules whose tests hang on how a CPU computes: `make test-portable` runs them with older instructions.
+NUMERIC = {
+    "adversarial", "allosaurus", "batching", "bert", "byol", "decode", "devices", "dlc_domain", "dlc_models",
+    "energy_vad", "features_contract", "fit", "ge2e", "hffn", "metrics", "mfb", "mfcc", "mfcc_kaldi", "mixing", "nn",
+    "noise_plan", "pitch_pulse", "rounding", "routing", "spectrogram", "statistics", "synthetic_speech",
+    "vectors_store", "wav2vec", "wav2vec2", "wav2vec2_ctc",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of numeric modules.
+
+    Raises
+    ------
+    UsageError
+        If a module is listed that is not there.
+    """
+    names = {f"test_{name}" for name in NUMERIC}
+    if absent := names - {path.stem for path in Path(__file__).parent.rglob("test_*.py")}:
+        raise pytest.UsageError(f"tests/conftest.py: NUMERIC names {', '.join(sorted(absent))}, which are not there")
+    for item in items:
+        if item.path.stem in names:
+            item.add_marker(pytest.mark.numeric)
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
@@ -22,3 +46,17 @@ def real_data() -> Path:
     if not (folder / "MANIFEST.csv").is_file():
         pytest.skip("no real audio: ../shared/data is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bfloat16() -> None:
+    """For tests of bf16: skip them where this machine is refused it."""
+    import torch
+
+    from serflow.devices import require_precision
+    from serflow.errors import ConfigError
+
+    try:
+        require_precision(torch.device("cpu"), "bf16", "precision")
+    except ConfigError as error:
+        pytest.skip(str(error))

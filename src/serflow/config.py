@@ -14,6 +14,8 @@ from pydantic import ValidationError, model_validator
 
 from serflow.corpora.base import load_corpus
 from serflow.errors import ConfigError, CorpusError
+from serflow.folders import is_file, is_folder
+from serflow.noise.published import ADDRESS, LICENCE
 from serflow.settings.base import SYNTHETIC, KeyPath, explain
 from serflow.settings.data import Data
 from serflow.studies.contract import Plan
@@ -35,49 +37,57 @@ class Config(Data):
         """Return what each study is asked to do, by its name."""
         return {"dlc": DlcPlan(self.dlc, self)}
 
-    def missing_inputs(self, files: Sequence[Path] = ()) -> list[str]:
-        """Say, a paragraph each, which corpora and noises of the tables are not there, and what to do.
+    def absent_corpus(self, corpus: str, files: Sequence[Path] = ()) -> str | None:
+        """Say that a corpus is not there, where it comes from and what to write; None where it is there.
 
         ``files`` are the configuration files in the order they were merged; they give the line to change.
         """
-        missing = []
-        for corpus in self.dlc.corpora:
-            if self.is_synthetic(corpus):
-                continue
-            info = load_corpus(self.layout(corpus)).info
-            line = _key_line(files, ["corpora", corpus, "root"])
-            try:
-                root = self.root(corpus)
-            except ConfigError as error:
-                missing.append(f"{line}{error}")
-                continue
-            if not root.is_dir():
-                missing.append(
-                    f"{line}corpora.{corpus}.root: no folder {root}\n"
-                    f"  {self.title(corpus)} comes from {info.address} ({info.licence}).\n"
-                    f"  Set `corpora: {{{corpus}: {{root: /path/to/it}}}}`, or `root: synthetic` for a stand-in,\n"
-                    f"  or take {corpus} out of `dlc: corpora:` to go on without it."
-                )
-        if not self.esc50_root().is_dir() and self.noise.esc50.root != SYNTHETIC:
-            missing.append(
-                f"{_key_line(files, ['noise', 'esc50', 'root'])}noise.esc50.root: no folder {self.esc50_root()}\n"
-                "  ESC-50 comes from https://github.com/karolpiczak/ESC-50 (CC BY-NC 3.0).\n"
-                "  Set `noise: {esc50: {root: /path/to/ESC-50-master}}`, or `root: synthetic` for a stand-in."
-            )
+        line = _key_line(files, ["corpora", corpus, "root"])
+        try:
+            root = self.root(corpus)
+        except ConfigError as error:
+            return f"{line}{error}"
+        if self.is_synthetic(corpus) or is_folder(root):
+            return None
+        info = load_corpus(self.layout(corpus)).info
+        users = [f"`{plan.name}: corpora:`" for plan in self.plans().values() if corpus in plan.corpora()]
+        without = f"take {corpus} out of {' and '.join(users)}" if users else "`root: null`"
+        return (
+            f"{line}corpora.{corpus}.root: no folder {root}\n"
+            f"  {self.title(corpus)} comes from {info.address} ({info.licence}).\n"
+            f"  Set `corpora: {{{corpus}: {{root: /path/to/it}}}}`, or `root: synthetic` for a stand-in,\n"
+            f"  or {without} to go on without it."
+        )
+
+    def absent_esc50(self, files: Sequence[Path] = ()) -> str | None:
+        """Say that ESC-50 is not there and what to write; None where it is there, or a stand-in is."""
+        if self.noise.esc50.root == SYNTHETIC or is_folder(self.esc50_root()):
+            return None
+        return (
+            f"{_key_line(files, ['noise', 'esc50', 'root'])}noise.esc50.root: no folder {self.esc50_root()}\n"
+            f"  ESC-50 comes from {ADDRESS} ({LICENCE}).\n"
+            "  Set `noise: {esc50: {root: /path/to/ESC-50-master}}`, or `root: synthetic` for a stand-in."
+        )
+
+    def absent_engine(self, files: Sequence[Path] = ()) -> str | None:
+        """Say that DeepSpeech's library is not where the configuration says; None where it is, or is fetched."""
         engine = self.transcripts.deepspeech.engine
-        if engine is not None and not Path(engine).expanduser().is_file():
-            missing.append(
-                f"{_key_line(files, ['transcripts', 'deepspeech', 'engine'])}transcripts.deepspeech.engine: no file "
-                f"{engine}\n  Give a libdeepspeech.so, such as that of envs/deepspeech.yaml, or null to fetch it."
-            )
-        for name in self.backbones:
-            path = self.weights_path(name)
-            if path is not None and not path.exists():
-                missing.append(
-                    f"{_key_line(files, ['backbones', name, 'weights'])}backbones.{name}.weights: no file or folder "
-                    f"{path}\n  Give a path, or `download`, or `stand-in` for a small random network of its format."
-                )
-        return missing
+        if engine is None or is_file(Path(engine).expanduser()):
+            return None
+        return (
+            f"{_key_line(files, ['transcripts', 'deepspeech', 'engine'])}transcripts.deepspeech.engine: no file "
+            f"{engine}\n  Give a libdeepspeech.so, such as that of envs/deepspeech.yaml, or null to fetch it."
+        )
+
+    def absent_weights(self, backbone: str, files: Sequence[Path] = ()) -> str | None:
+        """Say that weights are not at their path; None where they are, or the workflow gets them."""
+        path = self.weights_path(backbone)
+        if path is None or is_file(path) or is_folder(path):
+            return None
+        return (
+            f"{_key_line(files, ['backbones', backbone, 'weights'])}backbones.{backbone}.weights: no file or folder "
+            f"{path}\n  Give a path, or `download`, or `stand-in` for a small random network of its format."
+        )
 
 
 def _key_line(files: Sequence[Path], path: KeyPath) -> str:

@@ -1,13 +1,19 @@
 """Where networks run and in which precision; imports torch."""
 
 import functools
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from serflow.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+_WIDTH = 8
 
 
 def resolve_device(name: str, key: str) -> torch.device:
@@ -33,3 +39,82 @@ def resolve_device(name: str, key: str) -> torch.device:
 def autocast(device: torch.device, precision: str) -> Callable[[], AbstractContextManager[Any]]:
     """Return what makes the context to compute in: bfloat16 autocast for ``bf16``, nothing for ``fp32``."""
     return functools.partial(torch.autocast, device.type, torch.bfloat16) if precision == "bf16" else nullcontext
+
+
+def require_precision(device: torch.device, precision: str, key: str) -> None:
+    """Refuse ``bf16`` where torch cannot compute all kinds of layers in it.
+
+    It is one rule for all networks, whatever their layers: a CPU without an LSTM in bfloat16 (one without AVX-512)
+    has the others too slowly to be of use. Nothing is computed for ``fp32``.
+
+    Parameters
+    ----------
+    device
+        Where a network is going to run.
+    precision
+        ``fp32`` or ``bf16``.
+    key
+        The setting's key in ``config.yaml``, for the error.
+
+    Raises
+    ------
+    ConfigError
+        If a layer fails. There is no falling back to ``fp32``: the same configuration would give other numbers
+        on another machine.
+    """
+    if precision == "bf16" and (missing := missing_in_bfloat16(device.type)):
+        raise ConfigError(
+            f"{key}: bf16 was asked for, and torch {torch.__version__} cannot compute {missing} in bfloat16 on this "
+            f"machine's {device.type}; set it to fp32"
+        )
+
+
+def usable_device(name: str, precision: str, section: str) -> torch.device:
+    """Return the device of a section of ``config.yaml`` that has ``device`` and ``precision``.
+
+    Parameters
+    ----------
+    name, precision
+        Values of the two.
+    section
+        For the error, e.g. ``backbones.ge2e``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device, or it cannot compute in that precision.
+    """
+    device = resolve_device(name, f"{section}.device")
+    require_precision(device, precision, f"{section}.precision")
+    return device
+
+
+@functools.cache
+def missing_in_bfloat16(device: str) -> str | None:
+    """Return what torch cannot run forwards and backwards under bfloat16 autocast on a kind of device, or None.
+
+    Small layers are run to find out, once a process; random numbers go on as if they had not been.
+    """
+    values = torch.ones(2, _WIDTH, _WIDTH, device=device)
+    with torch.random.fork_rng(devices=[]):
+        layers: dict[str, nn.Module] = {
+            "a linear layer": nn.Linear(_WIDTH, _WIDTH),
+            "a convolution": nn.Conv1d(_WIDTH, _WIDTH, 3),
+            "an LSTM": nn.LSTM(_WIDTH, _WIDTH),
+        }
+    for name, layer in layers.items():
+        try:
+            _run_in_bfloat16(layer.to(device), values)
+        except RuntimeError as error:
+            log.info("%s in bfloat16 on %s: %s", name, device, error)
+            return name
+    return None
+
+
+def _run_in_bfloat16(layer: nn.Module, values: Tensor) -> None:
+    """Run a layer forwards and backwards, to the end."""
+    with torch.enable_grad(), torch.autocast(values.device.type, torch.bfloat16):
+        found = layer(values)
+        total = (found[0] if isinstance(found, tuple) else found).sum()
+    total.backward()
+    total.item()

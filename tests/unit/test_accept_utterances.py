@@ -26,6 +26,7 @@ def shard(folder, name, utterances, rejected=(), corpus="mini"):
 def prepared(tmp_path):
     utterances = [Utterance(name, f"{name}.wav", "s", "en") for name in NAMES]
     metadata = {"corpus": "mini", "layout": "emodb", "title": "Mini", "synthetic": False, "warnings": []}
+    metadata["content"] = "0123"
     write_listing(tmp_path / "listing.parquet", utterances, metadata)
     write_rejected(tmp_path / "listing_rejected.csv", [Rejected("", "x.wav", "odd name")])
 
@@ -54,6 +55,7 @@ def test_accepted_utterances_keep_listing_order_and_gain_duration_and_shard(prep
     assert described["warnings"] == ["audio: 1 of 4 listed utterances rejected"]
     assert described["partial"] is True
     assert (described["corpus"], described["title"], described["synthetic"]) == ("mini", "Mini", False)
+    assert described["content"] == "0123"
 
 
 def test_whole_corpus_is_not_partial(prepared, tmp_path):

@@ -105,6 +105,16 @@ def test_the_zero_line_is_drawn():
     assert any(list(line.get_ydata()) == [0.0, 0.0] for line in draw().axes[0].lines)
 
 
+def test_what_must_not_be_overlooked_is_said():
+    with figure_style():
+        bars = pd.DataFrame(ROWS, columns=["panel", "group", "series", "value", "spread", "reference"])
+        figure = draw_bars(
+            bars, panels=PANELS, groups=GROUPS, series=SERIES, title="Gain", quantity="points", note="", reference="",
+            marks=["synthetic noise"],
+        )  # fmt: skip
+    assert [text.get_text() for text in figure.texts] == ["Gain", "synthetic noise"]
+
+
 def test_no_bars_at_all_is_an_empty_figure():
     assert heights(draw([], {}, {"a": "A"}).axes[0]) == []
 

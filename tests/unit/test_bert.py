@@ -83,7 +83,7 @@ def test_any_english_text_is_written_without_unknown_pieces(encoder):
     assert len(encoder.encode(["The bus stops over there"])[0]) == 7
 
 
-def test_bf16_is_near_fp32(folder, encoder):
+def test_bf16_is_near_fp32(folder, encoder, bfloat16):
     halved = load(folder, "cpu", "bf16").encode(TEXTS[:3])
     for rough, exact in zip(halved, encoder.encode(TEXTS[:3]), strict=True):
         assert rough.dtype == np.float32

@@ -228,7 +228,7 @@ def test_what_is_not_one_channel_of_float32_is_refused(stand_in, waveform):
         stand_in([waveform], "vector")
 
 
-def test_bfloat16_is_close_to_float32(stand_in_path, stand_in):
+def test_bfloat16_is_close_to_float32(stand_in_path, stand_in, bfloat16):
     waveform = noise(30_000)
     (rough,) = load_backbone("byol", stand_in_path, precision="bf16")([waveform], "vector")
     (exact,) = stand_in([waveform], "vector")

@@ -12,7 +12,6 @@ import pytest
 import safetensors.numpy
 from typer.testing import CliRunner
 
-from dlc_artefacts import write_metrics
 from serflow.audio.prepared import PreparedUtterance, write_prepared
 from serflow.cli import app
 from serflow.corpora._tables import UTTERANCES_SCHEMA, write_rejected, write_utterances
@@ -27,7 +26,6 @@ from serflow.stores.vectors import write_vectors
 EMOTIONS = ["anger", "happiness", "sadness"]
 N = 12
 NAMES = [f"utt{i:02d}" for i in range(N)]
-CELL = ("exp1", "single", "emodb", "h1")
 COMMON = {
     "feature": "mfb",
     "extractor": "mfb",
@@ -143,23 +141,8 @@ def built(tmp_path_factory):
     )  # fmt: skip
     audio = (PreparedUtterance(name, np.full(1600, 5, np.int16), 48000, 2, "PCM_24", i) for i, name in enumerate(NAMES))
     write_prepared(results / "audio" / "emodb" / "0000.parquet", audio, {"corpus": "emodb", "n_shards": 1})
-    write_run(results)
+    (results / "runs" / "dlc" / "exp1" / "single" / "emodb" / "h1").mkdir(parents=True)
     return results
-
-
-def write_run(results):
-    folder = write_metrics(results, CELL, {0: [0.5], 1: [0.7]}).parent
-    labels, predictions = ["low", "low", "mid", "high"], ["low", "mid", "mid", "low"]
-    described = dict(zip(("experiment", "method", "corpus", "profile"), CELL, strict=True))
-    table = pa.table({"utterance": NAMES[:4], "label": labels, "prediction": predictions})
-    write_table(folder / "predictions.parquet", table, kind="predictions", metadata=described)
-    history = [
-        {"seed": seed, "held_out": "none", "epoch": epoch, "train_ua": 0.3 + 0.1 * epoch, "val_ua": 0.3 + 0.05 * epoch}
-        for seed in (0, 1)
-        for epoch in range(5)
-    ]  # fmt: skip
-    table = pa.Table.from_pylist(history)
-    write_table(folder / "history.parquet", table, kind="history", metadata=described)
 
 
 @pytest.fixture
@@ -170,7 +153,6 @@ def where(results):
         packed=results / "packed" / "mfb" / "emodb" / "clean.parquet",
         utterances=results / "corpora" / "emodb" / "utterances.parquet",
         plan=results / "noise" / "emodb" / "h1.parquet",
-        run=results.joinpath("runs", "dlc", *CELL),
     )
 
 
@@ -269,15 +251,6 @@ def test_a_noise_plan_is_described_by_condition(where):
     ]
 
 
-def test_a_run_is_described_with_its_scores_and_confusion(where):
-    found = as_json(where.run)
-    assert found["facts"]["seeds"] == [0, 1]
-    assert found["facts"]["UA"]["mean"] == pytest.approx(60)
-    assert found["facts"]["WA"]["mean"] == pytest.approx(30)
-    confusion = found["tables"][1]["rows"]
-    assert confusion == [["low", 1, 1, 0, 50.0], ["mid", 0, 1, 0, 100.0], ["high", 1, 0, 0, 0.0]]
-
-
 def test_the_other_tables_are_described(results):
     assert as_json(results / "splits" / "emodb" / "speaker.parquet")["tables"][0]["rows"] == [[0, 8, 2, 2]]
     audio = as_json(results / "audio" / "emodb")["facts"]
@@ -343,6 +316,7 @@ def test_files_that_are_no_artefacts_are_refused(tmp_path):
         ("feature/mfb/emodb/clean", "features/mfb/emodb/clean", None),
         ("runs/dlc/exp2/single/emodb/h1", "runs/dlc/exp1/single/emodb/h1", "exp2/single/emodb/h1/metrics.json"),
         ("corpora/mosei", None, "results/corpora/mosei/utterances.parquet"),
+        ("dlc/curves.svg", None, "results/dlc/curves.svg"),
     ],
 )
 def test_a_wrong_path_gets_the_nearest_and_the_command(results, monkeypatch, path, near, command):
@@ -380,7 +354,7 @@ def test_damage_is_one_sentence(where):
 # Pictures
 
 
-@pytest.mark.parametrize("what", ["frames", "vectors", "utterances", "plan", "run"])
+@pytest.mark.parametrize("what", ["frames", "vectors", "utterances", "plan"])
 def test_there_is_a_picture_of(where, tmp_path, what):
     png = tmp_path / "figures" / "x.png"
     assert f"figure: {png}" in passes("inspect", getattr(where, what), "--plot", png)
@@ -398,7 +372,6 @@ def test_there_is_a_picture_of(where, tmp_path, what):
         ),
         ("utterances", ["EmoDB", "synthetic corpus · partial", "happiness", "female", "s3"]),
         ("plan", ["Noise of emodb, profile h1", "synthetic noise", "natural: 6 at -20 dB", "Achieved - requested"]),
-        ("run", ["single · emodb · h1", "Training", "Validation", "UA (%)"]),
     ],
 )
 def test_pictures_say_what_they_show(where, tmp_path, what, words):
@@ -434,7 +407,9 @@ def test_frames_of_one_column_are_lines(where, tmp_path):
 
 def test_tsne_is_there_on_request(where, tmp_path):
     passes("inspect", where.vectors, "--plot", tmp_path / "x.svg", "--projection", "tsne")
-    assert "t-SNE 1" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+    text = (tmp_path / "x.svg").read_text(encoding="utf-8")
+    assert "<!-- t-SNE 1" in text
+    assert "<!-- t-SNE of 11 vectors of 8 values, perplexity 3.33." in text
 
 
 def test_constant_and_very_few_vectors_can_be_drawn(where, tmp_path):
@@ -442,6 +417,10 @@ def test_constant_and_very_few_vectors_can_be_drawn(where, tmp_path):
     write_two_shards(where.vectors, write_vectors, rows, 1)
     passes("inspect", where.vectors, "--plot", tmp_path / "x.png")
     passes("inspect", where.vectors / "0001.parquet", "--plot", tmp_path / "x.png")
+    for path, words in [(where.vectors, "all 8 are alike"), (where.vectors / "0001.parquet", "needs 4 vectors")]:
+        result = run("inspect", path, "--plot", tmp_path / "y.png", "--projection", "tsne")
+        assert result.exit_code == 1
+        assert words in result.stderr
 
 
 def test_what_cannot_be_drawn_is_said(results, where, tmp_path):
@@ -466,12 +445,12 @@ def test_what_cannot_be_drawn_is_said(results, where, tmp_path):
 def test_verify_finds_nothing_wrong_with_what_is_whole(results):
     shown = passes("verify", results)
     assert "are whole" in shown
-    assert shown.startswith("13 of 13 ")
+    assert shown.startswith("11 of 11 ")
 
 
 def test_verify_looks_at_results_by_default(results, monkeypatch):
     monkeypatch.chdir(results.parent)
-    assert passes("verify").startswith("13 of 13 ")
+    assert passes("verify").startswith("11 of 11 ")
 
 
 def test_verify_lists_all_that_is_damaged(results, where):
@@ -485,7 +464,7 @@ def test_verify_lists_all_that_is_damaged(results, where):
     pq.write_table(pa.table({"a": [1]}), results / "foreign.parquet")
     result = run("verify", results)
     assert result.exit_code == 1
-    assert result.stdout.startswith("8 of 13 ")
+    assert result.stdout.startswith("6 of 11 ")
     lines = result.stderr.splitlines()
     assert len(lines) == 5
     for words in ("h1.parquet: the data", "not a whole", "clean.npy: does not", "shard 0001 of 2", "not written by"):

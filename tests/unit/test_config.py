@@ -113,16 +113,32 @@ def test_shards_follow_from_published_counts_alone() -> None:
     assert typed.n_shards("emodb") == 1
 
 
-def test_missing_corpora_name_key_source_licence_and_the_line_to_write(tmp_path: Path) -> None:
+def test_what_is_absent_names_key_source_licence_and_the_line_to_write(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
     config = Config().model_dump()
-    config["corpora"]["iemocap"]["root"] = str(tmp_path / "nowhere")
-    config["noise"]["esc50"]["root"] = str(tmp_path / "no_esc")
-    iemocap, esc50 = check_config(config).missing_inputs()
-    assert "corpora.iemocap.root: no folder" in iemocap
+    config["corpora"]["iemocap"]["root"] = config["corpora"]["emodb"]["root"] = nowhere
+    config["corpora"]["cafe"]["root"] = None
+    config["corpora"]["ravdess"]["root"] = str(tmp_path)
+    config["noise"]["esc50"]["root"] = nowhere
+    config["transcripts"]["deepspeech"]["engine"] = nowhere
+    config["backbones"]["byol"]["weights"] = nowhere
+    typed = check_config(config)
+    iemocap = typed.absent_corpus("iemocap")
+    assert iemocap is not None
+    assert iemocap.startswith(f"corpora.iemocap.root: no folder {nowhere}\n")
     assert "sail.usc.edu/iemocap" in iemocap
     assert "corpora: {iemocap: {root:" in iemocap
-    assert "noise.esc50.root" in esc50
+    assert "take iemocap out of `dlc: corpora:` to go on without it" in iemocap
+    assert "`root: null` to go on without it" in str(typed.absent_corpus("emodb"))
+    assert typed.absent_corpus("cafe") == "corpora.cafe.root is null: set it to the folder of CaFE"
+    assert typed.absent_corpus("ravdess") is typed.absent_corpus("mosei") is None
+    esc50 = typed.absent_esc50()
+    assert esc50 is not None
+    assert f"noise.esc50.root: no folder {nowhere}" in esc50
     assert "CC BY-NC 3.0" in esc50
+    assert str(typed.absent_engine()).startswith(f"transcripts.deepspeech.engine: no file {nowhere}")
+    assert str(typed.absent_weights("byol")).startswith(f"backbones.byol.weights: no file or folder {nowhere}")
+    assert typed.absent_weights("ge2e") is Config().absent_esc50() is Config().absent_engine() is None
 
 
 def test_relative_roots_are_taken_from_data_root() -> None:

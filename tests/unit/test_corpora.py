@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import soundfile as sf
 
 from serflow.corpora import base
 from serflow.corpora._audio_files import audio_files, index_audio
-from serflow.corpora.base import Corpus, Listing, Rejected, Utterance, corpus_names, load_corpus
+from serflow.corpora.base import Corpus, Listing, Rejected, Utterance, corpus_names, files_read, load_corpus
 from serflow.errors import CorpusError, MissingDependencyError
+from serflow.state import stamps
 
 
 def wav(path: Path) -> Path:
@@ -34,6 +37,41 @@ def reasons(listing: Listing) -> dict[str, str]:
 
 
 # --- what all corpora share
+
+WATCHERS: list[list[str]] = []
+
+
+def hook(event, given):
+    if event == "open" and WATCHERS:
+        WATCHERS[-1].append(str(given[0]))
+
+
+sys.addaudithook(hook)
+
+
+@pytest.fixture(autouse=True)
+def only_what_it_says_is_read(monkeypatch):
+    """In all tests here: a layout opens no file below the root that its patterns leave out, and lists none."""
+
+    def checked(list_corpus):
+        def list_and_check(self, root, options):
+            opened: list[str] = []
+            WATCHERS.append(opened)
+            try:
+                listing = list_corpus(self, root, options)
+            finally:
+                WATCHERS.remove(opened)
+            read = {Path(name) for name in opened if root in Path(name).parents}
+            read |= {root / utterance.path for utterance in listing.utterances}
+            assert {path.relative_to(root).as_posix() for path in read} <= stamps(
+                root, files_read(self.info, options)
+            ).keys()
+            return listing
+
+        return list_and_check
+
+    for name in corpus_names():
+        monkeypatch.setattr(type(load_corpus(name)), "list", checked(type(load_corpus(name)).list))
 
 
 def test_every_layout_is_a_corpus_with_a_known_vocabulary():
@@ -92,11 +130,15 @@ def test_an_unknown_layout_lists_the_known_ones():
         load_corpus("iemocapp")
 
 
+def closed(folder: str, error: OSError) -> None:
+    raise AssertionError(f"{folder}: {error}")
+
+
 def test_audio_search_skips_shadow_files_and_other_suffixes(tmp_path):
     for name in ("a/x.wav", "a/._x.wav", ".hidden/y.wav", "__MACOSX/z.wav", "a/w.WAV", "b/v.flac"):
         wav(tmp_path / name)
     text(tmp_path / "a/x.txt", "no audio")
-    assert [path.as_posix() for path in audio_files(tmp_path)] == ["a/w.WAV", "a/x.wav", "b/v.flac"]
+    assert [path.as_posix() for path in audio_files(tmp_path, closed)] == ["a/w.WAV", "a/x.wav", "b/v.flac"]
 
 
 def test_audio_search_follows_links_but_not_in_circles(tmp_path):
@@ -104,7 +146,42 @@ def test_audio_search_follows_links_but_not_in_circles(tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root/link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/circle").symlink_to(tmp_path / "elsewhere")
-    assert audio_files(tmp_path / "root") == [Path("link/x.wav")]
+    assert audio_files(tmp_path / "root", closed) == [Path("link/x.wav")]
+
+
+def test_a_folder_that_cannot_be_read_is_rejected(tmp_path, monkeypatch):
+    wav(tmp_path / "open/03a01Fa.wav")
+    wav(tmp_path / "shut/03a02Fa.wav")
+    scandir = os.scandir
+
+    def refuse(folder):
+        if Path(folder).name == "shut":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    rejected = Rejected("", "shut", "the folder cannot be read (Permission denied); make it readable")
+    assert load_corpus("emodb").list(tmp_path, {}).rejected == [rejected]
+    text(tmp_path / "t.csv", "file,speaker,emotion", "03a01Fa,a,anger")
+    options = {"table": "t.csv", "audio": "open/{file}.wav"}
+    assert load_corpus("table").list(tmp_path, options).rejected == []
+    text(tmp_path / "t.csv", "file,speaker,emotion", "open/03a01Fa,a,anger")
+    assert load_corpus("table").list(tmp_path, {"table": "t.csv", "audio": "{file}.wav"}).rejected == [rejected]
+
+
+def test_files_that_a_layout_reads_are_those_of_its_options_too(tmp_path):
+    for name in ("labels/t.csv", "Samples/a.ogg", "other/b.ogg", "other/c.FLAC", "x[1]/d.mp3"):
+        text(tmp_path / name, "")
+
+    def found(audio):
+        return [*stamps(tmp_path, files_read(load_corpus("table").info, {"table": "./labels/t.csv", "audio": audio}))]
+
+    assert found("samples/{file}") == ["Samples/a.ogg", "labels/t.csv", "other/c.FLAC"]
+    assert found("x[1]/{file}") == ["labels/t.csv", "other/c.FLAC", "x[1]/d.mp3"]
+    assert len(found("{file}")) == 5
+    text(tmp_path / "Raw/Labels/CMU_MOSEI_Labels.csd", "")
+    text(tmp_path / "Raw/Videos/Full/Combined/v.mp4", "")
+    assert [*stamps(tmp_path / "Raw", load_corpus("mosei").info.reads)] == ["Labels/CMU_MOSEI_Labels.csd"]
 
 
 def test_of_files_with_one_stem_the_outermost_wav_is_used_and_the_others_are_reported(tmp_path):

@@ -1,18 +1,23 @@
 """DANN, MADDoG and DSN as networks: who learns what, and what a held-out condition needs."""
 
 import copy
+import itertools
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from serflow.errors import TrainingError
 from serflow.nn.adversarial import GradientReversal, reversal_ramp
+from serflow.protocols.folds import FitName, FoldRows
 from serflow.studies.dlc.catalog import load_method
 from serflow.studies.dlc.data import Batch
+from serflow.studies.dlc.learner import Dealer, StageLearner
 from serflow.studies.dlc.models import Sizes, initialise
 from serflow.studies.dlc.options import AdversaryOptions, DsnOptions, MaddogOptions, ModelOptions, Options
-from serflow.training.checkpoints import Checkpoint
-from serflow.training.fit import Critic, fit
+from serflow.training.metrics import unweighted_accuracy
 from serflow.training.optimizers import Adam
 
 SIZES = Sizes(n_bands=6, n_classes=3, condition_counts=(6, 3))
@@ -88,15 +93,11 @@ def test_the_critic_is_in_nobody_elses_optimiser_and_stays_within_its_bounds():
 
     encoder = copy.deepcopy(network.acoustic.single.state_dict())
     optimizer = Adam(critic.parameters(), 1e-2)
+    endless = itertools.repeat(batch)
     losses = []
     for _ in range(30):
-        loss = network.acoustic.critic_loss(batch)
-        optimizer.zero_grad()
-        loss.backward()
+        losses.append(network.acoustic.learn_apart(endless, optimizer, nullcontext)["critic_loss"])
         assert all(parameter.grad is None for parameter in network.acoustic.single.parameters())
-        optimizer.step()
-        network.acoustic.after_critic_step()
-        losses.append(loss.item())
         assert all(parameter.abs().max() <= 0.02 for parameter in critic.parameters())
     assert losses[-1] < losses[5]
     assert all(torch.equal(value, encoder[name]) for name, value in network.acoustic.single.state_dict().items())
@@ -109,44 +110,69 @@ def test_the_critic_is_in_nobody_elses_optimiser_and_stays_within_its_bounds():
     assert all(torch.equal(value, frozen[name]) for name, value in critic.state_dict().items())
 
 
-class Toy:
-    """MADDoG on one batch, through `fit`."""
+def test_the_critic_learns_as_many_batches_as_it_is_to():
+    network, batch = build("maddog", maddog=MaddogOptions(critic_batches=7)), make_batch()
+    critic, taken = network.acoustic.trained_apart(), []
+    before = copy.deepcopy(critic.state_dict())
 
-    def __init__(self, folder, max_epochs=4):
-        self.network, self.batch = build("maddog"), make_batch()
-        acoustic = self.network.acoustic
-        self.critic = Critic(
-            Adam(acoustic.trained_apart().parameters(), 1e-3),
-            acoustic.critic_loss,
-            lambda epoch: [self.batch] * 3,
-            acoustic.after_critic_step,
-        )
-        self.checkpoint = Checkpoint(folder / "fit.pt", "key")
-        self.max_epochs = max_epochs
+    def endless():
+        for turn in itertools.count():
+            taken.append(turn)
+            yield batch
 
-    def fit(self):
-        return fit(
+    found = network.acoustic.learn_apart(endless(), Adam(critic.parameters(), 1e-3), nullcontext)
+    assert taken == list(range(7))
+    assert found.keys() == {"critic_loss"}
+    assert not any(torch.equal(value, before[name]) for name, value in critic.state_dict().items())
+
+
+class Stage:
+    """A learner of MADDoG on six utterances in batches of four and two."""
+
+    def __init__(self, batch):
+        self.batch, self.network = batch, build("maddog")
+        data = SimpleNamespace(lengths=batch.lengths.numpy())
+        rows = np.arange(6)
+        self.learner = StageLearner(
             self.network,
-            Adam(self.network.parameters_of("all"), 1e-3),
-            lambda batch: self.network.losses(batch, torch.ones(3)),
-            lambda epoch: [self.batch],
-            lambda: [self.batch],
-            name="toy",
-            seed=0,
-            max_epochs=self.max_epochs,
-            patience=self.max_epochs,
-            checkpoint=self.checkpoint,
-            critic=self.critic,
+            "all",
+            Dealer("mixed", data, batch.conditions.numpy(), 4),
+            FoldRows(FitName(0, "none"), rows, rows, rows),
+            lambda rows: Batch(*(None if values is None else values[rows] for values in batch)),
+            torch.ones(3),
+            nullcontext,
+            ("exp2", "maddog", 7),
+            Adam(self.network.acoustic.trained_apart().parameters(), 1e-3),
         )
 
 
-def test_a_killed_fit_with_a_critic_goes_on_to_the_same_result(tmp_path):
-    whole = Toy(tmp_path / "whole").fit()
-    assert [row["critic_loss"] for row in whole.history] != [whole.history[0]["critic_loss"]] * 4
-    Toy(tmp_path, max_epochs=2).fit()
-    resumed = Toy(tmp_path).fit()
-    assert resumed.history == whole.history
-    assert all(torch.equal(value, resumed.weights[name]) for name, value in whole.weights.items())
+def test_a_stage_reports_what_it_saw():
+    stage = Stage(make_batch())
+    learner, network, batch = stage.learner, stage.network, stage.batch
+    network.train()
+    assert learner.start(2).keys() == {"critic_loss"}
+    batches = list(learner.batches(2))
+    assert [len(part.targets) for part in batches] == [len(part.targets) for part in learner.batches(2)]
+    for part in batches:
+        losses = learner.losses(part)
+        assert losses.n == len(part.targets)
+    with torch.no_grad():
+        network.eval()
+        found = learner.validate()
+        whole = network.losses(batch, torch.ones(3))
+        predictions = whole.logits.argmax(1).numpy()
+    ua = unweighted_accuracy(batch.targets.numpy(), predictions)
+    # without dropout and before any update, training and validation see the same network
+    assert found == {"train_ua": ua, "val_loss": found["val_loss"], "val_ua": ua}
+    parts = [network.losses(learner.make_batch(places), torch.ones(3)) for places in learner.dealer.test(np.arange(6))]
+    assert found["val_loss"] == pytest.approx((4 * parts[0].total.item() + 2 * parts[1].total.item()) / 6)
+
+
+def test_a_validation_loss_that_is_not_finite_names_fit_and_batch():
+    batch = make_batch()
+    batch.noisy[1] = torch.inf
+    with pytest.raises(TrainingError, match="exp2 maddog 7, validation, batch 1: the loss is not finite"):
+        Stage(batch).learner.validate()
 
 
 def test_the_emotion_of_an_unseen_noise_is_read_from_the_shared_code_alone():

@@ -1,14 +1,13 @@
-import numpy as np
 import pytest
 import torch
 
 from serflow.noise.plan import CONDITIONS as PLANNED_CONDITIONS
-from serflow.stores.frames import FrameRow, PackedFrames, pack_frames, write_frames
 from serflow.studies.dlc.catalog import load_method, method_names
-from serflow.studies.dlc.data import CONDITIONS, Batch, frame_statistics
-from serflow.studies.dlc.losses import class_weights, cross_entropy, reconstruction
+from serflow.studies.dlc.data import CONDITIONS, Batch
+from serflow.studies.dlc.losses import reconstruction
 from serflow.studies.dlc.models import Classifier, Decoder, Encoder, Sizes, initialise
 from serflow.studies.dlc.options import ModelOptions, Options, TrainingOptions
+from serflow.training.evaluation import cross_entropy
 from serflow.training.optimizers import Adam
 
 SIZES = Sizes(n_bands=6, n_classes=4, condition_counts=(5, 7, 6), text_dim=5)
@@ -166,22 +165,6 @@ def test_biases_start_at_zero_and_weights_are_glorot_uniform():
     assert 0.99 * bound < first.weight.abs().max() <= bound
 
 
-def test_cross_entropy_of_soft_targets_with_weights():
-    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]])
-    targets = torch.tensor([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]])
-    weights = torch.tensor([1.0, 2.0, 0.5])
-    expected = -(torch.log_softmax(logits, 1) * targets * weights).sum() / 2
-    torch.testing.assert_close(cross_entropy(logits, targets, weights), expected)
-    torch.testing.assert_close(
-        cross_entropy(logits, targets, torch.ones(3)), torch.nn.functional.cross_entropy(logits, targets)
-    )
-
-
-def test_class_weights_are_inverse_to_the_sums_of_the_classes():
-    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
-    assert class_weights(targets).tolist() == pytest.approx([4 / (2 * 3), 4 / (2 * 1)])
-
-
 def test_reconstruction_counts_frames_of_utterances_alone():
     output, clean = torch.randn(2, 5, 3), torch.randn(2, 5, 3)
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])[..., None].bool()
@@ -189,20 +172,6 @@ def test_reconstruction_counts_frames_of_utterances_alone():
     torch.testing.assert_close(reconstruction(output, clean, mask), expected)
     output[1, 2:] = 1e6
     torch.testing.assert_close(reconstruction(output, clean, mask), expected)
-
-
-def test_statistics_are_those_of_all_frames_of_the_rows(tmp_path):
-    generator = np.random.default_rng(0)
-    rows = [FrameRow(f"u{i}", generator.normal(5, 2, (i + 3, 4)).astype(np.float32)) for i in range(6)]
-    for row in rows:
-        row.frames[:, 3] = -13.8
-    write_frames(tmp_path / "0000.parquet", rows, 4, {})
-    pack_frames([tmp_path / "0000.parquet"], tmp_path / "packed.npy", tmp_path / "packed.parquet")
-    statistics = frame_statistics(PackedFrames.open(tmp_path / "packed.parquet"), np.array([1, 2, 5]))
-    frames = np.concatenate([rows[i].frames for i in (1, 2, 5)])
-    np.testing.assert_allclose(statistics.mean, frames.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(statistics.std[:3], frames[:, :3].std(0), rtol=1e-5)
-    assert statistics.std[3] == 1.0
 
 
 def test_conditions_are_those_of_the_noise_plan():

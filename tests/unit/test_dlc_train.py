@@ -165,7 +165,9 @@ def test_a_cell_leaves_four_artefacts_whose_counts_add_up(inputs, tmp_path):
     assert predictions.gate.isna().all()
 
     history = read_table(out / "history.parquet", kind="history").to_pandas()
-    assert history.groupby("seed").epoch.apply(list).tolist() == [list(range(fit["epochs"])) for fit in metrics["fits"]]
+    assert history.groupby("seed").period.apply(list).tolist() == [
+        list(range(fit["epochs"])) for fit in metrics["fits"]
+    ]
     assert np.allclose(history.loss, history.task_loss + history.reconstruction_loss)
     weights = load_file(out / "model.safetensors")
     assert sum(value.size for key, value in weights.items() if key.startswith("0/none/")) == metrics["parameters"]
@@ -405,10 +407,18 @@ def test_a_class_without_training_utterances_is_named(inputs, tmp_path):
         train({**inputs, "split": tmp_path / "split.parquet"}, tmp_path / "cell")
 
 
-def test_bfloat16_trains_to_finite_losses(inputs, tmp_path):
+def test_bfloat16_trains_to_finite_losses(inputs, tmp_path, bfloat16):
     options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": "bf16", "max_epochs": 2}}
     history = read_table(train(inputs, tmp_path / "cell", options=options) / "history.parquet").to_pandas()
     assert np.isfinite(history.loss).all()
+
+
+def test_bfloat16_is_refused_where_the_machine_cannot_compute_it(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr("serflow.devices.missing_in_bfloat16", lambda device: "an LSTM")
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": "bf16"}}
+    with pytest.raises(ConfigError, match=r"^dlc\.training\.precision: .* an LSTM in bfloat16 .*; set it to fp32$"):
+        train(inputs, tmp_path / "cell", options=options)
+    assert not (tmp_path / "cell").exists()
 
 
 def test_method_names_and_facts():

@@ -10,7 +10,9 @@ import soundfile
 from serflow.errors import AudioError, NoiseError
 from serflow.noise.esc50 import ClipFile, check_complete, list_clips, read_clip
 from serflow.noise.mixing import ClipBank
+from serflow.noise.published import READS
 from serflow.stages import prepare_clips
+from serflow.state import stamps
 from serflow.stores.parquet import read_metadata, read_table
 
 HEADER = "filename,fold,target,category,esc10,src_file,take"
@@ -43,11 +45,23 @@ def run(root: Path, folder: Path, synthetic: bool = False, allow_partial: bool =
             root=root,
             synthetic=synthetic,
             allow_partial=allow_partial,
+            files=None,
             clips=folder / "clips.parquet",
             rejected=folder / "clips_rejected.csv",
         )
     )
     return folder / "clips.parquet"
+
+
+def test_the_files_that_count_are_those_that_are_read(tmp_path: Path) -> None:
+    root = make_esc50(tmp_path / "wav", [10, 20, 30])
+    make_esc50(tmp_path / "flac", [31], suffix=".flac")
+    (root / "audio/other.flac").write_bytes((tmp_path / "flac/audio/1-1000-A-31.flac").read_bytes())
+    (root / "README.md").write_text("not read")
+    listed, _, _ = list_clips(root)
+    found = stamps(root, READS)
+    assert {clip.path.relative_to(root).as_posix() for clip in listed if clip.path} < found.keys()
+    assert found.keys() - {f"audio/{clip.clip}.wav" for clip in listed} == {"meta/esc50.csv", "audio/other.flac"}
 
 
 def rejected(folder: Path) -> list[dict[str, str]]:

@@ -217,7 +217,7 @@ def test_a_partial_that_activates_no_unit_has_the_embedding_0(stand_in_path, tmp
     np.testing.assert_array_equal(embedding, np.zeros((1, 256)))
 
 
-def test_bfloat16_is_close_to_float32(stand_in_path, stand_in):
+def test_bfloat16_is_close_to_float32(stand_in_path, stand_in, bfloat16):
     waveforms = [noise(30_000), noise(60_000, seed=1)]
     rough = load_backbone("ge2e", stand_in_path, precision="bf16")(waveforms, "embedding")
     for embedding, exact in zip(rough, stand_in(waveforms, "embedding"), strict=True):

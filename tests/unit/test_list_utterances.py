@@ -1,4 +1,6 @@
 import argparse
+import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -29,7 +31,7 @@ def root(tmp_path):
 def arguments(root, tmp_path, **changes):
     given = {
         "corpus": "berlin", "layout": "emodb", "root": root, "options": {}, "title": None, "language": None,
-        "synthetic": False, "allow_partial": False,
+        "synthetic": False, "allow_partial": False, "files": tmp_path / "out/files.json",
         "listing": tmp_path / "out/listing.parquet", "rejected": tmp_path / "out/rejected.csv",
     }  # fmt: skip
     return argparse.Namespace(**{**given, **changes})
@@ -55,11 +57,24 @@ def test_allow_partial_turns_the_differences_into_warnings(root, tmp_path):
     assert {key: described[key] for key in ("corpus", "layout", "title", "synthetic")} == {
         "corpus": "berlin", "layout": "emodb", "title": "EmoDB", "synthetic": False,
     }  # fmt: skip
+    assert sorted(json.loads(given.files.read_text())["files"]) == [
+        "wav/03a01Fa.wav", "wav/03a02Wa.wav", "wav/08a01Na.wav",
+    ]  # fmt: skip
     table = read_listing(given.listing)
     assert table.schema.equals(LISTING_SCHEMA)
     assert table.column("id").to_pylist() == ["03a01Fa", "03a02Wa", "08a01Na"]
     assert table.column("path").to_pylist()[0] == "wav/03a01Fa.wav"
     assert table.column("start").to_pylist() == [None] * 3
+
+
+def test_the_listing_tells_its_content(root, tmp_path):
+    given = arguments(root, tmp_path, allow_partial=True)
+    contents = []
+    for edit in (lambda file: None, lambda file: os.utime(file, (0, 0)), lambda file: file.write_bytes(b"other")):
+        edit(root / "wav/03a01Fa.wav")
+        list_utterances.main(given)
+        contents.append(read_listing_metadata(given.listing)["content"])
+    assert contents[0] == contents[1] != contents[2]
 
 
 def test_stand_in_skips_counts_but_nothing_may_be_rejected(root, tmp_path):

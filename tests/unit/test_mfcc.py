@@ -161,7 +161,7 @@ def test_a_coefficient_without_variance_stays_zero():
     frames = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
     frames[:, 1] = -1131.37
     frames[:25, 1] += np.float32(1e-4)
-    normalised = normalise(frames)
+    normalised = normalise(frames, np.full(3, 1e-2))
     assert normalised.dtype == np.float32
     assert not normalised[:, 1].any()
     np.testing.assert_allclose(normalised[:, [0, 2]].std(axis=0), 1, atol=1e-5)

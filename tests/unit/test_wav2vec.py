@@ -161,7 +161,7 @@ def test_neighbours_in_a_batch_are_not_seen(tmp_path, waveform):
     np.testing.assert_allclose(backbone(neighbours, "context")[0], alone, atol=1e-5)
 
 
-def test_bf16_stays_close(tmp_path, waveform):
+def test_bf16_stays_close(tmp_path, waveform, bfloat16):
     path = write_stand_in(tmp_path, seed=0)
     exact, rough = (load(path, "cpu", precision)([waveform], "context")[0] for precision in ("fp32", "bf16"))
     assert rough.dtype == np.float32

@@ -169,7 +169,7 @@ def test_a_network_without_a_head_and_a_vocabulary_of_another_are_refused(folder
             load(folder, "cuda", "fp32")
 
 
-def test_bf16_says_about_the_same(folder, recogniser, waveforms):
+def test_bf16_says_about_the_same(folder, recogniser, waveforms, bfloat16):
     rough = load(folder, "cpu", "bf16").transcribe(waveforms[:3])
     for ours, exact in zip(rough, recogniser.transcribe(waveforms[:3]), strict=True):
         assert ours.confidence == pytest.approx(exact.confidence, abs=0.02)

@@ -46,7 +46,11 @@ class Workflow:
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run would do."""
-        lines = self.run(*arguments, "-n", "-q", "rules").splitlines()
+        return self.jobs(self.run(*arguments, "-n", "-q", "rules"))
+
+    def jobs(self, said: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run said that it would do."""
+        lines = said.splitlines()
         if any("Nothing to be done" in line for line in lines):
             return {}
         start = next(i for i, line in enumerate(lines) if line.startswith("job "))

@@ -133,6 +133,11 @@ def test_a_change_of_one_feature_or_network_leaves_the_others_alone(built: Workf
     assert (plan["extract_features"], plan["prepare_weights"]) == (2 + 4, 1)
 
 
+def test_a_change_of_how_a_network_is_run_is_seen(built: Workflow) -> None:
+    plan = built.plan(*CLEAN, '--config=backbones={"ge2e": {"weights": "stand-in", "precision": "bf16"}}')
+    assert plan == {"extract_features": 4}
+
+
 def test_weights_by_path_are_read_and_a_change_of_them_is_seen(built: Workflow, tmp_path: Path) -> None:
     weights = shutil.copytree(built.folder / "resources/weights/byol", tmp_path / "my weights")
     file = next(path for path in weights.rglob("*") if path.is_file())
@@ -146,8 +151,9 @@ def test_weights_by_path_are_read_and_a_change_of_them_is_seen(built: Workflow, 
     shard = metadata(changed.folder / target / "0000.parquet")
     assert shard["weights"]["source"] == "path"
     assert "weights" not in shard["synthetic"]
-    assert changed.plan(target) == {}
     os.utime(file, (1, 1))
+    assert changed.plan(target) == {}
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
     assert changed.plan(target)["prepare_weights"] == 1
 
 

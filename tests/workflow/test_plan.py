@@ -101,6 +101,32 @@ def test_a_run_without_the_corpus_stops_before_the_first_job(repository: Path, t
     assert not (tmp_path / "results").exists()
 
 
+def test_what_is_missing_is_said_where_it_is_needed_alone(repository: Path, tmp_path: Path) -> None:
+    """Corpora of `features` are looked for like those of a table."""
+    missing = {
+        "corpora.iemocap.root": "corpora: {iemocap: {root: /no/IEMOCAP}, cafe: {root: null}, emodb: {root: no/EmoDB}}",
+        "noise.esc50.root": "noise: {esc50: {root: /nowhere/ESC-50}}",
+        "transcripts.deepspeech.engine": "transcripts: {deepspeech: {engine: /nowhere/lib.so}}",
+        "backbones.byol.weights": "backbones: {byol: {weights: /nowhere/byol.pth}, bert: {weights: /nowhere/bert}}",
+    }
+    workflow = Workflow(repository, tmp_path, "\n".join(missing.values()))
+    keys = [*missing, "corpora.emodb.root", "corpora.cafe.root", "backbones.bert.weights"]
+
+    def said(target: str) -> set[str]:
+        output = workflow.run(target, "-n", "-q", "rules")
+        assert output.count("A run would stop here.") == output.count("Not there yet:")
+        return {key for key in keys if key in output}
+
+    assert said("results/features/mfb/ravdess/clean") == set()
+    assert said("results/features/mfb/emodb/clean") == {"corpora.emodb.root"}
+    assert said("results/features/mfb/cafe/h1/0000.parquet") == {"corpora.cafe.root", "noise.esc50.root"}
+    assert said("results/features/byol/mosei/clean") == {"backbones.byol.weights"}
+    assert said("results/features/bert_reference/mosei/clean/0000.parquet") == {"backbones.bert.weights"}
+    assert said("results/transcripts/deepspeech/iemocap/clean/0000.parquet") == {
+        "corpora.iemocap.root", "transcripts.deepspeech.engine",
+    }  # fmt: skip
+
+
 def test_licensed_corpus_needs_one_edit(repository: Path, tmp_path: Path) -> None:
     """Only the root is changed, on the command line; nothing synthetic is made for that corpus any more."""
     workflow = Workflow(repository, tmp_path, "corpora: {iemocap: {root: /data/IEMOCAP_full_release}}")

@@ -1,6 +1,7 @@
 # Helpers of all rules; no rule stands here.
 import functools
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -12,14 +13,16 @@ SRC = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SRC))
 
 from serflow.backbones.base import backbone_names
-from serflow.backbones.weights import state_of
 from serflow.config import check_config
+from serflow.corpora.base import files_read, load_corpus
 from serflow.errors import ConfigError, SerflowError
 from serflow.files import require_writable, sha256_file
 from serflow.fingerprint import fingerprint
+from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
 from serflow.settings.base import CLEAN, SYNTHETIC
 from serflow.settings.features import TEXT_FEATURE, wants_gpu
+from serflow.state import ABSENT, EVERYTHING, look
 
 # `python` in a rule is the interpreter that runs snakemake, with the package of this checkout
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SRC}"; ')
@@ -36,15 +39,23 @@ except ConfigError as error:
 
 STUDIES = CONFIG.plans()
 
-MISSING = "\n".join(CONFIG.missing_inputs(CONFIG_FILES))
-if MISSING and workflow.is_main_process:
-    logger.warning(f"Not there yet:\n{MISSING}\nA run would stop here.")
+# What the jobs of this plan need and is not there: the input functions of those that would read it note it here.
+MISSING = []
+
+
+def note_missing(said):
+    """A dry run says at once what is not there, a run before its first job."""
+    if said is None or said in MISSING:
+        return
+    MISSING.append(said)
+    if workflow.dryrun:
+        logger.warning(f"Not there yet:\n{said}\nA run would stop here.")
 
 
 onstart:
     # a dry run never comes here
     if MISSING:
-        raise WorkflowError(f"Not there yet:\n{MISSING}")
+        raise WorkflowError("Not there yet:\n" + "\n".join(MISSING))
     for folder in ("results", "resources"):
         try:
             require_writable(folder)
@@ -113,19 +124,66 @@ def flag(name, value):
     return f"--{name}" if value else ""
 
 
+@functools.cache
+def state_of(key, path, record, reads=EVERYTHING):
+    """The state of a folder that no rule makes, told once, by the process that plans."""
+    if not workflow.is_main_process:
+        return ""
+    if not path:
+        return ABSENT
+    state = look(Path(path), Path(record), reads)
+    for change in state.changes:
+        logger.info(f"{key}: since it was read last, {change}")
+    return state.id
+
+
 # Corpora
 
 
 def corpus_manifest(wildcards):
-    """A stand-in has to be made first; a real corpus is just there."""
+    """A stand-in has to be made first; a real corpus is just there, or is missed."""
     if CONFIG.is_synthetic(wildcards.corpus):
         return f"resources/synthetic/{wildcards.corpus}.json"
+    note_missing(CONFIG.absent_corpus(wildcards.corpus, CONFIG_FILES))
     return []
+
+
+def corpus_folder(corpus):
+    return "" if CONFIG.corpora[corpus].root is None else str(CONFIG.root(corpus))
+
+
+def corpus_root(wildcards, output):
+    """Where the corpus lies. Snakemake records no param that asks for `output`: what lies there is its `state`."""
+    return corpus_folder(wildcards.corpus)
 
 
 def corpus_options(wildcards):
     options = CONFIG.corpora[wildcards.corpus].options
     return {} if options is None else options.model_dump(exclude_none=True)
+
+
+def corpus_record(corpus):
+    return f"results/corpora/{corpus}/files.json"
+
+
+def corpus_files(wildcards):
+    """Where to leave what was read of a real corpus."""
+    synthetic = CONFIG.is_synthetic(wildcards.corpus)
+    return "" if synthetic else f"--files {corpus_record(wildcards.corpus)}"
+
+
+def corpus_state(wildcards):
+    """A stand-in is told by its manifest, which is an input."""
+    corpus = wildcards.corpus
+    if CONFIG.is_synthetic(corpus):
+        return SYNTHETIC
+    info = load_corpus(CONFIG.layout(corpus)).info
+    return state_of(
+        f"corpora.{corpus}.root",
+        corpus_folder(corpus),
+        corpus_record(corpus),
+        tuple(files_read(info, corpus_options(wildcards))),
+    )
 
 
 # Noise
@@ -141,7 +199,23 @@ def plan_split(wildcards):
 def esc50_manifest(wildcards):
     if CONFIG.noise.esc50.root == SYNTHETIC:
         return "resources/synthetic/esc50.json"
+    note_missing(CONFIG.absent_esc50(CONFIG_FILES))
     return []
+
+
+def esc50_root(wildcards, output):
+    """As with corpora, Snakemake records the state of the folder and not its name."""
+    return str(CONFIG.esc50_root())
+
+
+ESC50_RECORD = "results/noise/files.json"
+
+
+def esc50_state(wildcards):
+    if CONFIG.noise.esc50.root == SYNTHETIC:
+        return SYNTHETIC
+    root = str(CONFIG.esc50_root())
+    return state_of("noise.esc50.root", root, ESC50_RECORD, READS)
 
 
 # Features
@@ -169,12 +243,17 @@ def weights_inputs(wildcards):
     return {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
 
 
-def network_options(wildcards, input):
+def network_options(wildcards):
     backbone = CONFIG.backbone(wildcards.feature)
     if backbone is None:
         return ""
     options = {"name": backbone, **backbone_options(backbone)}
-    return f"--backbone {shlex.quote(as_json(options))} --weights {input.weights}"
+    return f"--backbone {shlex.quote(as_json(options))}"
+
+
+def weights_option(wildcards, input):
+    """The weights of a network, for rules that may have none."""
+    return f"--weights {input.weights}" if "weights" in input.keys() else ""
 
 
 def backbone_options(backbone):
@@ -227,26 +306,43 @@ DEEPSPEECH_ENGINE = "resources/deepspeech/libdeepspeech.so"
 
 
 def recogniser_inputs(wildcards):
-    """The record of a recogniser's weights, and DeepSpeech's engine."""
+    """The record of a recogniser's weights, and DeepSpeech's engine where it is fetched."""
     backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
     inputs = {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
-    if (
-        wildcards.recogniser == "deepspeech"
-        and not CONFIG.transcripts.deepspeech.engine
-    ):
-        inputs["engine"] = DEEPSPEECH_ENGINE
+    if wildcards.recogniser == "deepspeech":
+        note_missing(CONFIG.absent_engine(CONFIG_FILES))
+        if CONFIG.transcripts.deepspeech.engine is None:
+            inputs["engine"] = DEEPSPEECH_ENGINE
     return inputs
 
 
-def recogniser_options(wildcards, input):
+def recogniser_options(wildcards):
     backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
     if backbone is None:
         return ""
     options = {"backbone": backbone, **backbone_options(backbone)}
     if wildcards.recogniser == "deepspeech":
         settings = CONFIG.transcripts.deepspeech.model_dump()
-        options |= {**settings, "engine": settings["engine"] or DEEPSPEECH_ENGINE}
-    return f"--options {shlex.quote(as_json(options))} --weights {input.weights}"
+        options |= {**settings, "engine": deepspeech_engine()}
+    return f"--options {shlex.quote(as_json(options))}"
+
+
+def deepspeech_engine():
+    engine = CONFIG.transcripts.deepspeech.engine
+    return DEEPSPEECH_ENGINE if engine is None else os.path.expanduser(engine)
+
+
+@functools.cache
+def engine_digest(engine):
+    return sha256_file(engine)[:16] if os.path.isfile(engine) else ""
+
+
+def engine_state(wildcards):
+    """The content of an engine given by path; one that is fetched is an input, and pinned."""
+    given = CONFIG.transcripts.deepspeech.engine is not None
+    if wildcards.recogniser != "deepspeech" or not given:
+        return ""
+    return engine_digest(deepspeech_engine()) if workflow.is_main_process else ""
 
 
 def recogniser_modules(recogniser):
@@ -276,15 +372,28 @@ def transcript_shards(recogniser, corpus, condition):
 # Weights
 
 
+def weights_given(wildcards):
+    """Weights given by path are just there, or are missed."""
+    note_missing(CONFIG.absent_weights(wildcards.backbone, CONFIG_FILES))
+    return []
+
+
 def weights_source(wildcards):
     path = CONFIG.weights_path(wildcards.backbone)
-    return CONFIG.backbones[wildcards.backbone].weights if path is None else path
+    return CONFIG.backbones[wildcards.backbone].weights if path is None else str(path)
+
+
+def weights_record(backbone):
+    return f"resources/weights/{backbone}/files.json"
 
 
 def weights_state(wildcards):
-    """Names, sizes and times of files given by path, so that a change of them is seen."""
+    """What lies at a path of weights; downloads are pinned, and stand-ins follow from the code."""
     path = CONFIG.weights_path(wildcards.backbone)
-    return [] if path is None else state_of(path)
+    if path is None:
+        return ""
+    key = f"backbones.{wildcards.backbone}.weights"
+    return state_of(key, str(path), weights_record(wildcards.backbone))
 
 
 def weights_release(wildcards):

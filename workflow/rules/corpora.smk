@@ -42,7 +42,9 @@ rule list_utterances:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        root=lambda wildcards: CONFIG.root(wildcards.corpus),
+        root=corpus_root,
+        state=corpus_state,
+        files=corpus_files,
         layout=lambda wildcards: CONFIG.layout(wildcards.corpus),
         title=lambda wildcards: CONFIG.title(wildcards.corpus),
         language=lambda wildcards: CONFIG.language(wildcards.corpus),
@@ -60,8 +62,8 @@ rule list_utterances:
         "Read the labels of {wildcards.corpus} in {params.root}"
     shell:
         "python -m serflow.stages.list_utterances --corpus {wildcards.corpus} --layout {params.layout}"
-        " --root {params.root:q} --options {params.options:q} --title {params.title:q}"
-        " --language {params.language} {params.synthetic} {params.partial}"
+        " --root {params.root:q} {params.files} --options {params.options:q} --title={params.title:q}"
+        " --language={params.language:q} {params.synthetic} {params.partial}"
         " --listing {output.listing} --rejected {output.rejected} --log {log}"
 
 
@@ -83,7 +85,8 @@ rule prepare_audio:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
-        root=lambda wildcards: CONFIG.root(wildcards.corpus),
+        root=corpus_root,
+        state=corpus_state,
         n_shards=lambda wildcards: CONFIG.n_shards(wildcards.corpus),
         options=as_json({"min_duration_s": CONFIG.audio.min_duration_s}),
         code=code("stages.prepare_audio"),

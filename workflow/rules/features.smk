@@ -3,6 +3,8 @@
 
 rule prepare_weights:
     """Get the weights of a pretrained network: from a path, a pinned download, or as a stand-in."""
+    input:
+        weights_given,
     output:
         record="resources/weights/{backbone}.json",
     log:
@@ -16,6 +18,7 @@ rule prepare_weights:
     params:
         weights=weights_source,
         state=weights_state,
+        files=lambda wildcards: weights_record(wildcards.backbone),
         release=weights_release,
         code=lambda wildcards: code(
             "stages.prepare_weights", f"backbones.{wildcards.backbone}"
@@ -24,7 +27,8 @@ rule prepare_weights:
         "Get the weights of {wildcards.backbone}: {params.weights}"
     shell:
         "python -m serflow.stages.prepare_weights --backbone {wildcards.backbone} --weights {params.weights:q}"
-        " {params.release} --folder resources/weights/{wildcards.backbone} --record {output.record} --log {log}"
+        " {params.release} --folder resources/weights/{wildcards.backbone} --files {params.files}"
+        " --record {output.record} --log {log}"
 
 
 rule list_weights:
@@ -70,6 +74,7 @@ rule extract_features:
         extractor=lambda wildcards: CONFIG.extractor(wildcards.feature),
         parameters=lambda wildcards: as_json(CONFIG.parameters(wildcards.feature)),
         network=network_options,
+        weights=weights_option,
         noise=noise_options,
         rounding=rounding_options,
         code=lambda wildcards: code(
@@ -79,7 +84,7 @@ rule extract_features:
         "Extract {wildcards.feature} of {wildcards.corpus}, {wildcards.condition}, shard {wildcards.shard}"
     shell:
         "python -m serflow.stages.extract_features --feature {wildcards.feature} --extractor {params.extractor}"
-        " --parameters {params.parameters:q} {params.network} --corpus {wildcards.corpus}"
+        " --parameters {params.parameters:q} {params.network} {params.weights} --corpus {wildcards.corpus}"
         " --condition {wildcards.condition} --audio {input.audio} {params.noise} {params.rounding}"
         " --code {params.code} --frames {output.frames} --log {log}"
 

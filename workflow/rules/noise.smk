@@ -40,15 +40,19 @@ rule prepare_clips:
         mem_mb=memory(1500),
         runtime=minutes(30),
     params:
-        root=CONFIG.esc50_root(),
+        root=esc50_root,
+        state=esc50_state,
+        files=(
+            "" if CONFIG.noise.esc50.root == SYNTHETIC else f"--files {ESC50_RECORD}"
+        ),
         synthetic=flag("synthetic", CONFIG.noise.esc50.root == SYNTHETIC),
         partial=flag("allow-partial", CONFIG.noise.esc50.allow_partial),
         code=code("stages.prepare_clips"),
     message:
         "Decode the noise clips in {params.root}"
     shell:
-        "python -m serflow.stages.prepare_clips --root {params.root:q} {params.synthetic} {params.partial}"
-        " --clips {output.clips} --rejected {output.rejected} --log {log}"
+        "python -m serflow.stages.prepare_clips --root {params.root:q} {params.files}"
+        " {params.synthetic} {params.partial} --clips {output.clips} --rejected {output.rejected} --log {log}"
 
 
 rule plan_noise:

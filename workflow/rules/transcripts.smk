@@ -44,6 +44,8 @@ rule transcribe:
         gpu=recogniser_gpus,
     params:
         recogniser=recogniser_options,
+        engine=engine_state,
+        weights=weights_option,
         noise=noise_options,
         code=lambda wildcards: code(
             "stages.transcribe", *recogniser_modules(wildcards.recogniser)
@@ -51,7 +53,7 @@ rule transcribe:
     message:
         "Transcribe {wildcards.corpus} with {wildcards.recogniser}, {wildcards.condition}, shard {wildcards.shard}"
     shell:
-        "python -m serflow.stages.transcribe --recogniser {wildcards.recogniser} {params.recogniser}"
+        "python -m serflow.stages.transcribe --recogniser {wildcards.recogniser} {params.recogniser} {params.weights}"
         " --corpus {wildcards.corpus} --condition {wildcards.condition} --audio {input.audio} {params.noise}"
         " --utterances {input.utterances} --code {params.code} --transcripts {output.transcripts} --log {log}"
 

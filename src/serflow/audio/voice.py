@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from serflow.audio.waveform import FloatArray
 from serflow.errors import MissingDependencyError
+from serflow.rounding import rounding
 
 SAMPLE_RATE = 16_000
 HOP_LENGTH = 160
@@ -27,9 +28,14 @@ _MIN_COVERAGE = 0.75
 
 
 def raise_level(waveform: FloatArray) -> FloatArray:
-    """Return the waveform raised to an RMS of -30 dB of full scale; louder ones, and silence, as they are."""
+    """Return the waveform raised to an RMS of -30 dB of full scale; louder ones, and silence, as they are.
+
+    What is no louder than rounding at full scale (-120 dB at its peak) is silence.
+    """
+    if np.abs(waveform).max() <= rounding(1.0):
+        return waveform
     rms = np.sqrt(np.mean(np.square(waveform * _FULL_SCALE))) / _FULL_SCALE
-    gain_db = LEVEL_DB - 20 * np.log10(rms) if rms > 0 else 0
+    gain_db = LEVEL_DB - 20 * np.log10(rms)
     raised: FloatArray = waveform * np.float32(10 ** (gain_db / 20)) if gain_db > 0 else waveform
     return raised
 

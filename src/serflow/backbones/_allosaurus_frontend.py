@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from serflow.audio.waveform import FloatArray
+from serflow.audio.waveform import FloatArray, is_constant
 from serflow.backbones._checkpoint import weights_error
+from serflow.rounding import rounding
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -26,6 +27,8 @@ _PREEMPHASIS = 0.97
 _LIFTER = 22
 _LOWEST_POWER = float(np.finfo(np.float64).eps)
 _STACK = 3
+_INEXACT_VARIANCE = 1e-4
+"""Below this share of the mean square, the difference of both that is the variance has lost too many digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class FrontEnd:
         lifter = 1 + _LIFTER / 2 * np.sin(np.pi * coefficient / _LIFTER)
         cosines = scipy.fft.dct(np.eye(options.bank_size), axis=1, norm="ortho")[:, : options.cep_size]
         self._cepstra = (cosines * lifter).astype(np.float32)
+        self._magnitudes = np.abs(self._cepstra).sum(axis=0)
 
     def __call__(self, waveform: FloatArray) -> FloatArray:
         """Return the network's input.
@@ -100,17 +104,28 @@ class FrontEnd:
 
         Returns
         -------
-        Frames ``(n_frames, dim)`` float32. A coefficient that does not vary in the utterance is 0.
+        Frames ``(n_frames, dim)`` float32. A coefficient that does not vary in the utterance but for rounding is 0, so
+        all of a constant waveform are.
         """
         shortest = self.length + (self.options.feature_window - 1) * self.shift
         samples = np.pad(waveform, (0, max(0, shortest - len(waveform)))) * np.float32(_FULL_SCALE)
-        cepstra = self._mfcc(samples)
+        if is_constant(waveform):
+            samples[:] = 0
+        log_mel, log_energies = self._log_powers(samples)
+        cepstra = log_mel @ self._cepstra
+        scale = np.abs(log_mel).max() * self._magnitudes
+        if log_energies is not None:
+            cepstra[:, 0] = log_energies
+            scale[0] = np.abs(log_energies).max()
         if self.options.cmvn == "speaker":
-            cepstra = _normalise(cepstra)
+            cepstra = normalise(cepstra, rounding(scale, self.options.bank_size))
         return _stack(cepstra) if self.options.feature_window == _STACK else cepstra
 
-    def _mfcc(self, samples: FloatArray) -> FloatArray:
-        """Return cepstra ``(n_frames, cep_size)`` of samples at the scale of 16-bit integers."""
+    def _log_powers(self, samples: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+        """Return the logarithms of mel powers ``(n_frames, bank_size)`` and, where they are asked for, of energies.
+
+        ``samples`` are at the scale of 16-bit integers.
+        """
         n_frames = 1 + (len(samples) - self.length) // self.shift
         strides = (self.shift * samples.itemsize, samples.itemsize)
         frames = np.array(np.ndarray((n_frames, self.length), np.float32, samples, strides=strides))
@@ -122,11 +137,10 @@ class FrontEnd:
         np.multiply(frames[:, 0], np.float32(1 - _PREEMPHASIS), out=emphasised[:, 0])
         emphasised *= self._window
         power = np.square(np.abs(scipy.fft.rfft(padded, overwrite_x=True)))
-        cepstra = np.log(_above_zero(power @ self._bands)) @ self._cepstra
-        if self.options.use_energy:
-            cepstra[:, 0] = np.log(_above_zero(np.square(frames, dtype=np.float64).sum(axis=1)))
-        result: FloatArray = cepstra.astype(np.float32)
-        return result
+        log_mel = np.log(_above_zero(power @ self._bands))
+        if not self.options.use_energy:
+            return log_mel, None
+        return log_mel, np.log(_above_zero(np.square(frames, dtype=np.float64).sum(axis=1))).astype(np.float32)
 
     def _mel_bands(self) -> Float64Array:
         """Return triangular bands ``(1 + n_fft // 2, bank_size)``; the bin at the Nyquist frequency is in none."""
@@ -148,14 +162,26 @@ def _above_zero(power: Float64Array) -> Float64Array:
     return np.where(power == 0, _LOWEST_POWER, power)
 
 
-def _normalise(cepstra: FloatArray) -> FloatArray:
-    """Return each coefficient with mean 0 and deviation 1 over the utterance; 0 where it does not vary."""
+def normalise(cepstra: FloatArray, least: FloatArray) -> FloatArray:
+    """Return each coefficient with mean 0 and deviation 1 over the utterance.
+
+    Parameters
+    ----------
+    cepstra
+        ``(n_frames, cep_size)``.
+    least
+        Differences that are rounding, ``(cep_size,)``: a coefficient that varies by no more becomes 0.
+    """
+    varies = np.ptp(cepstra, axis=0) > least
     mean = cepstra.sum(axis=0) / len(cepstra)
     mean_square = (cepstra * cepstra).sum(axis=0) / len(cepstra)
     variance = mean_square - mean * mean
-    varies = (np.ptp(cepstra, axis=0) > 1e-6 * np.abs(cepstra).max(axis=0)) & (variance > 0)
-    deviation = np.sqrt(np.where(varies, variance, 1))
-    return np.where(varies, (cepstra - mean) / deviation, 0).astype(np.float32)
+    clear = varies & (variance > _INEXACT_VARIANCE * mean_square)
+    normalised = np.where(clear, (cepstra - mean) / np.sqrt(np.where(clear, variance, 1)), 0).astype(np.float32)
+    faint = varies & ~clear
+    values = cepstra[:, faint].astype(np.float64)
+    normalised[:, faint] = (values - values.mean(axis=0)) / values.std(axis=0)
+    return normalised
 
 
 def _stack(frames: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_se
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._allosaurus_frontend import FrontEnd, FrontEndOptions
 from serflow.backbones._checkpoint import read_checkpoint, weights_error
+from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones.base import Output
 from serflow.devices import autocast
 from serflow.errors import SerflowError
@@ -21,7 +22,7 @@ _BATCH = 16
 _GPU_BATCH = 128
 
 
-class Allosaurus(nn.Module):
+class Allosaurus(PretrainedNetwork):
     """BLSTM layers, then phones; the names of the layers are those of the release.
 
     Parameters

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from serflow.audio.waveform import FloatArray
 from serflow.backbones._checkpoint import weights_error
 from serflow.backbones._hub import first_line, read_pretrained, require_files
+from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.devices import autocast
 
 _NAME = "bert"
@@ -43,6 +45,23 @@ def read_model(folder: Path) -> tuple[Any, Any]:
             vocabulary, _NAME, f"holds {n_pieces} pieces of words; the network knows {model.config.vocab_size}"
         )
     return model, tokenizer
+
+
+class Bert(PretrainedNetwork):
+    """BERT as a module in the graph, with the ``tokenizer`` that makes its input."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return the last layer ``(batch, n_tokens, width)`` of token numbers ``(batch, n_tokens)``.
+
+        ``mask`` is 1 on tokens and 0 on padding, which is not attended to.
+        """
+        states: Tensor = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
+        return states
 
 
 class BertEncoder:

@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._checkpoint import Checkpoint
+from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones.base import Output
 from serflow.devices import autocast
 
@@ -32,6 +33,7 @@ _BLOCK = 256
 _ONEDNN_FRAMES = 321
 _LEAST_SAMPLES = (POOLING - 1) * HOP_LENGTH
 _LEAST_DEVIATION = 1e-3
+"""Of a picture (ln power): the rounding of samples near full scale moves ``ln(power + 2**-23)`` by about 1e-4."""
 
 
 def mel_filters() -> FloatArray:
@@ -81,13 +83,17 @@ class LogMelPicture:
 
 
 def standardise(picture: FloatArray) -> FloatArray:
-    """Return the picture with mean 0 and standard deviation 1 over all its bands and frames; 0 if it is constant."""
+    """Return the picture with mean 0 and standard deviation 1 over all its bands and frames.
+
+    A picture that is constant but for rounding, that of silence, becomes 0.
+    """
     mean, deviation = picture.mean(dtype=np.float64), picture.std(dtype=np.float64, ddof=1)
-    scale = 1 / deviation if deviation > _LEAST_DEVIATION else 1.0
-    return (picture - np.float32(mean)) * np.float32(scale)
+    if deviation <= _LEAST_DEVIATION:
+        return np.zeros_like(picture)
+    return (picture - np.float32(mean)) * np.float32(1 / deviation)
 
 
-class Encoder(nn.Module):
+class Encoder(PretrainedNetwork):
     """The network called AudioNTT2020 in the weights' file names.
 
     Parameters

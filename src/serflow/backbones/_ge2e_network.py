@@ -20,19 +20,22 @@ from serflow.audio.voice import (
 )
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._checkpoint import Checkpoint
+from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones.base import Output
 from serflow.devices import autocast
+from serflow.nn.normalisation import unit_rows
+from serflow.rounding import rounding
 
 _BATCH = {("cpu", "fp32"): 48, ("cpu", "bf16"): 64}
 _GPU_BATCH = 512
 """Partials run at once. On the CPU fewer than 32 read the weights too often."""
 
 
-class GE2E(nn.Module):
+class GE2E(PretrainedNetwork):
     """Embedding of mel partials: LSTM layers, the last state through a linear layer and ReLU, unit length.
 
-    Frozen by `load` for extraction; a new one, or one with ``requires_grad_()``, can be trained on partials as the
-    feature ``ge2e`` with ``output: partials`` gives them, reshaped to ``(n_partials, 160, 40)``.
+    Frozen for extraction; what `serflow.backbones.base.load_network` gives can be trained on partials as the feature
+    ``ge2e`` with ``output: partials`` gives them, reshaped to ``(n_partials, 160, 40)``.
 
     Parameters
     ----------
@@ -54,10 +57,14 @@ class GE2E(nn.Module):
     def forward(self, partials: Tensor) -> Tensor:
         """Return embeddings ``(batch, dim)`` of mel power ``(batch, 160, n_mels)``; not negative, of length 1.
 
-        A partial for which no unit of the last layer is active has the embedding 0.
+        A partial for which no unit of the last layer is active, but for rounding, has the embedding 0.
         """
         _, (states, _) = self.lstm(partials)
-        return F.normalize(F.relu(self.linear(states[-1])).float(), dim=1)
+        active = F.relu(self.linear(states[-1])).float()
+        with torch.no_grad():
+            weight, bias = self.linear.weight.abs(), self.linear.bias.abs()
+            magnitudes = torch.linalg.vector_norm(F.linear(states[-1].abs(), weight, bias).float(), dim=1)
+        return unit_rows(active, rounding(magnitudes, self.linear.in_features + 1))
 
 
 def pool_partials(embeddings: Tensor, counts: Sequence[int]) -> Tensor:

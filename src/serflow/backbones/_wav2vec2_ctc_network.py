@@ -1,9 +1,9 @@
 """wav2vec 2.0 with a CTC head through transformers, and greedy decoding of what it says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._batches import run_by_length
 from serflow.backbones._checkpoint import weights_error
 from serflow.backbones._hub import read_entries, read_pretrained, require_files
-from serflow.backbones._wav2vec2_network import Wav2Vec2Backbone
+from serflow.backbones._pretrained import PretrainedNetwork
+from serflow.backbones._wav2vec2_network import Wav2Vec2, Wav2Vec2Backbone
 from serflow.backbones.base import Transcript
 from serflow.errors import AudioError
 
@@ -53,6 +54,38 @@ def read_model(folder: Path) -> tuple[Any, dict[str, Any], list[str]]:
         symbols[place] = " " if symbol == delimiter else "" if special else symbol.lower()
     symbols[blank] = ""
     return model, preprocessor, symbols
+
+
+class Wav2Vec2Ctc(PretrainedNetwork):
+    """wav2vec 2.0 and its CTC head as a module in the graph; either can be had alone.
+
+    Parameters
+    ----------
+    model
+        ``Wav2Vec2ForCTC`` of transformers.
+    preprocessor
+        Content of ``preprocessor_config.json``.
+    symbols
+        What each output adds to a transcript; output ``blank`` is CTC's blank.
+    """
+
+    PARTS: ClassVar[Mapping[str, Sequence[str]]] = {
+        **{part: tuple(f"wav2vec2.{name}" for name in names) for part, names in Wav2Vec2.PARTS.items()},
+        "head": ("dropout", "head"),
+    }
+
+    def __init__(self, model: Any, preprocessor: Mapping[str, Any], symbols: Sequence[str]) -> None:
+        super().__init__()
+        self.wav2vec2 = Wav2Vec2(model.wav2vec2, preprocessor)
+        self.dropout = model.dropout
+        self.head = model.lm_head
+        self.symbols = list(symbols)
+        self.blank = int(model.config.pad_token_id)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor | None = None, mask_padding: bool = True) -> Tensor:
+        """Return logits ``(batch, n_frames, n_symbols)``; parameters and errors are those of `Wav2Vec2.forward`."""
+        logits: Tensor = self.head(self.dropout(self.wav2vec2(waveforms, lengths, mask_padding)))
+        return logits
 
 
 class Wav2Vec2Recogniser(Wav2Vec2Backbone):

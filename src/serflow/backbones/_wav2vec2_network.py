@@ -1,20 +1,25 @@
 """wav2vec 2.0 (Baevski et al., NeurIPS 2020) through transformers, from the folder of a model."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import Wav2Vec2Model
 
-from serflow.audio.waveform import FloatArray, check_waveform
+from serflow.audio.waveform import FloatArray, check_waveform, is_constant
 from serflow.backbones._batches import run_by_length
 from serflow.backbones._hub import read_entries, read_pretrained, require_files
+from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones.base import Output
 from serflow.devices import autocast
+from serflow.errors import AudioError
+from serflow.nn.pooling import frame_mask
 
 _BATCH = 8
 _EPSILON = 1e-7
@@ -35,6 +40,127 @@ def read_model(folder: Path) -> tuple[Any, dict[str, Any]]:
     preprocessor = read_entries(folder / "preprocessor_config.json", "wav2vec2")
     # the embedding of masked frames is used in training alone
     return read_pretrained(folder, "wav2vec2", Wav2Vec2Model, {"masked_spec_embed"}), preprocessor
+
+
+def field_of_view(config: Any) -> int:
+    """Return the samples that a frame of the convolutional encoder sees."""
+    field = 1
+    for kernel, stride in reversed(list(zip(config.conv_kernel, config.conv_stride, strict=True))):
+        field = (field - 1) * stride + kernel
+    return field
+
+
+@contextmanager
+def _numpy_seeded_by_torch() -> Iterator[None]:
+    """Seed NumPy's own generator, from which transformers draws masks, so that torch's state is all that counts."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(int(torch.randint(2**32, ())))  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+class Wav2Vec2(PretrainedNetwork):
+    """wav2vec 2.0 as a module in the graph: waveforms to the last layer of the transformer.
+
+    ``model`` is the one of transformers. In training mode it drops out, leaves layers out and masks frames as its
+    ``config`` says (``apply_spec_augment``); masks belong to the context network, and rest when that is frozen.
+
+    Models whose encoder normalises over channels (``feat_extract_norm: layer``, the large ones of Libri-Light) give a
+    padded utterance what they give it alone. The base models normalise the first layer over time: zeros after the end
+    change the mean and deviation of all its frames, whether they are masked from attention or not, and only rows of
+    one length give what each gives alone.
+
+    Parameters
+    ----------
+    model
+        ``Wav2Vec2Model`` of transformers.
+    preprocessor
+        Content of ``preprocessor_config.json``.
+    """
+
+    PARTS: ClassVar[Mapping[str, Sequence[str]]] = {
+        "encoder": ("model.feature_extractor",),
+        "context": ("model.feature_projection", "model.masked_spec_embed", "model.encoder", "model.adapter"),
+    }
+
+    def __init__(self, model: Any, preprocessor: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.sample_rate = int(preprocessor.get("sampling_rate", 16_000))
+        self.normalises = bool(preprocessor.get("do_normalize", True))
+        self.field = field_of_view(model.config)
+        self.hop = int(math.prod(model.config.conv_stride))
+
+    def forward(self, waveforms: Tensor, lengths: Tensor | None = None, mask_padding: bool = True) -> Tensor:
+        """Return the last layer ``(batch, n_frames, width)``; `n_frames` says how many frames of a row are speech.
+
+        Models with ``do_stable_layer_norm`` end with a norm, which it has gone through; ``layer_N`` of
+        `Wav2Vec2Backbone` is what comes before that norm.
+
+        Parameters
+        ----------
+        waveforms
+            ``(batch, n_samples)`` in -1..1 at ``sample_rate``; each is given mean 0 and variance 1 where the model
+            was trained so. What is shorter than the encoder's field of view is continued by zeros.
+        lengths
+            Samples of each row ``(batch,)``, padding after them; whole rows if None.
+        mask_padding
+            Keep padding out of the attention. False runs on zeros as if they were speech, which is how the base models
+            were trained (``return_attention_mask: false``).
+
+        Raises
+        ------
+        AudioError
+            If the batch is too short for the masks of training.
+        """
+        if self.normalises:
+            waveforms = _normalise(waveforms, lengths)
+        waveforms = F.pad(waveforms, (0, max(0, self.field - waveforms.shape[1])))
+        mask = None
+        if lengths is not None and mask_padding:
+            mask = frame_mask(lengths.clamp(min=self.field), waveforms.shape[1])[..., 0].long()
+        # where transformers looks before it masks frames
+        self.model.training = self.model.encoder.training
+        # for checkpointing it asks for gradients of its input, and fails where there are some already
+        self.model.feature_extractor._requires_grad = not waveforms.requires_grad
+        if not self.model.training:
+            return self._last_layer(waveforms, mask)
+        self._check_masks(waveforms.shape[1])
+        with _numpy_seeded_by_torch():
+            return self._last_layer(waveforms, mask)
+
+    def n_frames(self, n_samples: Tensor) -> Tensor:
+        """Return how many frames waveforms of ``n_samples`` have, by row."""
+        return 1 + (n_samples.clamp(min=self.field) - self.field) // self.hop
+
+    def _last_layer(self, waveforms: Tensor, mask: Tensor | None) -> Tensor:
+        states: Tensor = self.model(waveforms, attention_mask=mask).last_hidden_state
+        return states
+
+    def _check_masks(self, n_samples: int) -> None:
+        config = self.model.config
+        if not (config.apply_spec_augment and config.mask_time_prob > 0):
+            return
+        shortest = self.field + (config.mask_time_length - 1) * self.hop
+        if n_samples < shortest:
+            raise AudioError(
+                f"a batch of {n_samples / self.sample_rate:.3f} s, where wav2vec 2.0 masks {config.mask_time_length} "
+                f"frames at a time in training; leave out utterances below {shortest / self.sample_rate:.3f} s"
+            )
+
+
+def _normalise(waveforms: Tensor, lengths: Tensor | None) -> Tensor:
+    """Give each row ``(batch, n_samples)`` mean 0 and variance 1 over its length, and zeros after it."""
+    if lengths is None:
+        lengths = torch.full((len(waveforms),), waveforms.shape[1], device=waveforms.device)
+    speech = frame_mask(lengths, waveforms.shape[1])[..., 0]
+    n = lengths[:, None]
+    centred = (waveforms - (waveforms * speech).sum(dim=1, keepdim=True) / n) * speech
+    variance = centred.square().sum(dim=1, keepdim=True) / n
+    normalised: Tensor = centred / (variance + _EPSILON).sqrt()
+    return normalised
 
 
 class Wav2Vec2Backbone:
@@ -63,9 +189,7 @@ class Wav2Vec2Backbone:
             "width": config.hidden_size,
             "normalised_waveform": self.normalises,
         }
-        self._field = 1
-        for kernel, stride in reversed(list(zip(config.conv_kernel, config.conv_stride, strict=True))):
-            self._field = (self._field - 1) * stride + kernel
+        self._field = field_of_view(config)
         self._autocast = autocast(device, precision)
 
     def __call__(self, waveforms: Sequence[FloatArray], output: str) -> list[FloatArray]:
@@ -77,7 +201,9 @@ class Wav2Vec2Backbone:
         )
 
     def _prepare(self, waveform: FloatArray) -> FloatArray:
-        if self.normalises:
+        if self.normalises and is_constant(waveform):
+            waveform = np.zeros_like(waveform)
+        elif self.normalises:
             waveform = (waveform - waveform.mean()) / np.sqrt(waveform.var() + np.float32(_EPSILON))
         return np.pad(waveform, (0, max(0, self._field - len(waveform))))
 

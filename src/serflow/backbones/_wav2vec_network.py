@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from torch.nn import functional as F
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._batches import run_by_length
 from serflow.backbones._checkpoint import Checkpoint, read_content, weights_error
+from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones.base import Output
 from serflow.devices import autocast
+from serflow.errors import ConfigError
 
 SAMPLE_RATE = 16_000
 _BATCH = 8
@@ -53,6 +55,10 @@ class Geometry:
     def hop(self) -> int:
         """Samples from one frame to the next."""
         return math.prod(stride for _, _, stride in self.conv_feature_layers)
+
+    def context_field(self, n_layers: int | None = None) -> int:
+        """Return the samples that one frame sees after ``n_layers`` of the context network (all of them if None)."""
+        return self.field + self.hop * sum(kernel - 1 for _, kernel, _ in self.conv_aggregator_layers[:n_layers])
 
 
 class EncoderLayer(nn.Sequential):
@@ -117,20 +123,32 @@ class Context(nn.Module):
             for n_in, (n_out, _, _) in zip(widths, layers, strict=False)
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Return c."""
+    def forward(self, z: Tensor, n_layers: int | None = None) -> Tensor:
+        """Return c after the first ``n_layers``, all of them if None."""
         x = z
-        mode = "constant" if self.geometry.agg_zero_pad else "replicate"
-        for layer, project in zip(self.conv_layers, self.residual_proj, strict=True):
+        for layer, project in zip(self.conv_layers[:n_layers], self.residual_proj[:n_layers], strict=True):
             assert isinstance(layer, ContextLayer)
-            before, x = x, layer(F.pad(x, (layer.kernel - 1, 0), mode))
+            first = torch.zeros_like(x[..., :1]) if self.geometry.agg_zero_pad else x[..., :1]
+            earlier = first.expand(-1, -1, layer.kernel - 1)
+            before, x = x, layer(torch.cat([earlier, x], dim=2))
             if self.geometry.skip_connections_agg:
                 x = (x + project(before)) * math.sqrt(self.geometry.residual_scale)
         return x
 
 
-class Wav2Vec(nn.Module):
-    """Encoder ``feature_extractor`` and context network ``feature_aggregator``, under fairseq's names."""
+class Wav2Vec(PretrainedNetwork):
+    """Encoder ``feature_extractor`` and context network ``feature_aggregator``, under fairseq's names.
+
+    Each norm is over all frames of a row, and zeros after the end of an utterance are frames like any other: padding
+    changes the mean and deviation that *every* frame of the utterance is normalised with, and there is no mask that
+    the network would know. Only rows of one length give what each would give alone. But for the norms, a frame sees
+    itself and what came before.
+    """
+
+    PARTS: ClassVar[Mapping[str, Sequence[str]]] = {
+        "encoder": ("feature_extractor",),
+        "context": ("feature_aggregator",),
+    }
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
@@ -138,10 +156,31 @@ class Wav2Vec(nn.Module):
         self.feature_extractor = Encoder(geometry)
         self.feature_aggregator = Context(geometry)
 
-    def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z and c ``(batch, frames, channels)`` of waveforms ``(batch, n_samples)``."""
-        z = self.feature_extractor(waveforms)
-        return z.transpose(1, 2), self.feature_aggregator(z).transpose(1, 2)
+    def forward(self, waveforms: Tensor, context_layers: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return z and c ``(batch, frames, channels)`` of waveforms ``(batch, n_samples)`` in -1..1 at 16 kHz.
+
+        Parameters
+        ----------
+        waveforms
+            What is shorter than the encoder's field of view is continued by zeros.
+        context_layers
+            Take c after so many layers of the context network (0: c is z); all of them if None. A frame of c then
+            sees ``geometry.context_field(context_layers)`` samples.
+
+        Raises
+        ------
+        ConfigError
+            If the context network has fewer layers.
+        """
+        most = len(self.geometry.conv_aggregator_layers)
+        if context_layers is not None and not 0 <= context_layers <= most:
+            raise ConfigError(f"{context_layers} layers of wav2vec's context network; this one has 0 to {most}")
+        z = self.feature_extractor(F.pad(waveforms, (0, max(0, self.geometry.field - waveforms.shape[1]))))
+        return z.transpose(1, 2), self.feature_aggregator(z, context_layers).transpose(1, 2)
+
+    def n_frames(self, n_samples: Tensor) -> Tensor:
+        """Return how many frames waveforms of ``n_samples`` have, by row."""
+        return 1 + (n_samples.clamp(min=self.geometry.field) - self.geometry.field) // self.geometry.hop
 
 
 # What an option must be for this network to compute the same; others are read into Geometry or do not matter here.
@@ -227,12 +266,11 @@ class Wav2VecBackbone:
             "encoder": Output("frames", geometry.conv_feature_layers[-1][0], hop_s, "activation"),
             "context": Output("frames", geometry.conv_aggregator_layers[-1][0], hop_s, "activation"),
         }
-        frames_seen = sum(kernel - 1 for _, kernel, _ in geometry.conv_aggregator_layers)
         self.description: Mapping[str, Any] = {
             "network": "wav2vec 1.0",
             "encoder_layers": [list(layer) for layer in geometry.conv_feature_layers],
             "context_layers": [list(layer) for layer in geometry.conv_aggregator_layers],
-            "field_samples": geometry.field + geometry.hop * frames_seen,
+            "field_samples": geometry.context_field(),
         }
         self._autocast = autocast(device, precision)
 

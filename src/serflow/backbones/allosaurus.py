@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._allosaurus_network import AllosaurusBackbone
+    from serflow.backbones._allosaurus_network import Allosaurus, AllosaurusBackbone
 
 RELEASES = (
     Release(
@@ -79,18 +79,31 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     return folder
 
 
+def network(path: Path) -> "Allosaurus":
+    """Read the network of a model's folder: frames of its front end to states and phones; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._allosaurus_network import read_model
+
+    return read_model(path)[1]
+
+
 def load(path: Path, device: str, precision: str) -> "AllosaurusBackbone":
     """Load the folder of a model; see `serflow.backbones.base.load_backbone`.
 
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the folder is no such model.
     """
     from serflow.backbones._allosaurus_network import AllosaurusBackbone, read_model
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     front, network = read_model(path)
-    return AllosaurusBackbone(front, network, resolve_device(device, "backbones.allosaurus.device"), precision)
+    return AllosaurusBackbone(front, network, usable_device(device, precision, "backbones.allosaurus"), precision)

@@ -12,6 +12,11 @@ its file name is its name in ``config.yaml``. It has
     writes a small network with random weights, in the released file's own format, and returns its path;
 ``load(path, device, precision)``
     reads such a file or folder, released or stand-in alike, and returns a `Backbone`, or what ``KIND`` says;
+``network(path)``
+    reads the same, by the same reader, as a module of torch in evaluation mode; its ``forward`` takes tensors and
+    gives tensors, so that a study can train it further;
+``NO_NETWORK``
+    in modules without ``network``: why there is none;
 ``KIND``
     ``recogniser`` or ``text``, in modules that give no `Backbone`;
 ``STAND_IN_TRAINED_ON``
@@ -23,13 +28,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from serflow.errors import ConfigError
 from serflow.plugins import plugin_names
+
+if TYPE_CHECKING:
+    from serflow.backbones._pretrained import PretrainedNetwork
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -207,7 +215,8 @@ def load_backbone(name: str, path: Path, device: str = "cpu", precision: str = "
     Raises
     ------
     ConfigError
-        If there is no such backbone, it is of another kind, or there is no such device.
+        If there is no such backbone, it is of another kind, there is no such device, or it cannot compute in that
+        precision.
     WeightsError
         If the file is not what the loader reads.
     """
@@ -228,6 +237,51 @@ def load_text_encoder(name: str, path: Path, device: str = "cpu", precision: str
     loaded = _load(name, "text", path, device, precision)
     assert isinstance(loaded, TextEncoder)
     return loaded
+
+
+def load_network(name: str, path: Path, device: str = "cpu", fine_tune: str = "all") -> "PretrainedNetwork":
+    """Load a network as a module in the graph, from the weights that `load_backbone` and its sisters take.
+
+    Nothing is drawn from torch's random numbers: a tensor that a release lacks, since training alone has a use for it
+    (the embedding of masked frames of wav2vec 2.0), is the same in every process.
+
+    Parameters
+    ----------
+    name
+        Name of the backbone, of any kind.
+    path
+        File or folder of weights, as `serflow.backbones.weights.read_weights` has checked it.
+    device
+        ``cpu``, ``cuda`` or ``auto``.
+    fine_tune
+        What is trained: ``all``, ``none``, or a part by its name (``PARTS`` of the network).
+
+    Returns
+    -------
+    The network in training mode, as torch's own constructors leave a module (and as cuDNN wants recurrent layers that
+    gradients go through); what is frozen is in evaluation mode.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such backbone, part or device, or the backbone cannot be trained.
+    WeightsError
+        If the file is not what the loader reads.
+    """
+    module = backbone_module(name)
+    if hasattr(module, "NO_NETWORK"):
+        known = ", ".join(other for other in backbone_names() if not hasattr(backbone_module(other), "NO_NETWORK"))
+        raise ConfigError(f"backbone {name!r} cannot be trained further: {module.NO_NETWORK}; those that can: {known}")
+    import torch
+
+    from serflow.devices import resolve_device
+
+    resolved = resolve_device(device, f"backbones.{name}.device")
+    with torch.random.fork_rng(devices=[]):
+        # not torch.manual_seed, which seeds GPUs as well
+        torch.default_generator.manual_seed(0)
+        network: PretrainedNetwork = module.network(path)
+    return network.to(resolved).fine_tune(fine_tune).train()
 
 
 def _load(name: str, kind: str, path: Path, device: str, precision: str, **options: Any) -> Any:

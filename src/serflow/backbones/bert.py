@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._bert_network import BertEncoder
+    from serflow.backbones._bert_network import Bert, BertEncoder
 
 KIND = "text"
 
@@ -62,18 +62,31 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     return folder
 
 
+def network(path: Path) -> "Bert":
+    """Read the folder of a model: tokens to the last layer; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._bert_network import Bert, read_model
+
+    return Bert(*read_model(path))
+
+
 def load(path: Path, device: str, precision: str) -> "BertEncoder":
     """Load the folder of a model; see `serflow.backbones.base.load_text_encoder`.
 
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the folder is no such model.
     """
     from serflow.backbones._bert_network import BertEncoder, read_model
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     model, tokenizer = read_model(path)
-    return BertEncoder(model, tokenizer, resolve_device(device, "backbones.bert.device"), precision)
+    return BertEncoder(model, tokenizer, usable_device(device, precision, "backbones.bert"), precision)

@@ -17,7 +17,7 @@ from serflow.backbones.base import Release
 from serflow.files import sha256_file
 
 if TYPE_CHECKING:
-    from serflow.backbones._byol_network import ByolBackbone
+    from serflow.backbones._byol_network import ByolBackbone, Encoder
 
 _SERAB = "https://github.com/Neclow/SERAB/raw/cc0ebd74014c19ce4fad752afe5dfd374fc7fdb2/SERAB/checkpoints"
 _BYOL_A = "https://github.com/nttcslab/byol-a/raw/3e65c9283498d06915e6dbcff3445307d8d3e930/pretrained_weights"
@@ -77,22 +77,34 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     return path
 
 
+def network(path: Path) -> "Encoder":
+    """Read the state of an encoder: standardised pictures to frames; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the file is no such checkpoint.
+    """
+    from serflow.backbones._byol_network import network_from
+    from serflow.backbones._checkpoint import read_checkpoint
+
+    return network_from(read_checkpoint(path, "byol"))
+
+
 def load(path: Path, device: str, precision: str) -> "ByolBackbone":
     """Load the state of an encoder; see `serflow.backbones.base.load_backbone`.
 
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the file is no such checkpoint.
     """
-    from serflow.backbones._byol_network import ByolBackbone, network_from
-    from serflow.backbones._checkpoint import read_checkpoint
-    from serflow.devices import resolve_device
+    from serflow.backbones._byol_network import ByolBackbone
+    from serflow.devices import usable_device
 
-    network = network_from(read_checkpoint(path, "byol"))
-    return ByolBackbone(network, window_of(path), resolve_device(device, "backbones.byol.device"), precision)
+    return ByolBackbone(network(path), window_of(path), usable_device(device, precision, "backbones.byol"), precision)
 
 
 def window_of(path: Path) -> int:

@@ -16,6 +16,7 @@ from serflow.backbones.base import Release, Transcript
 from serflow.errors import AudioError, ConfigError, WeightsError
 
 KIND = "recogniser"
+NO_NETWORK = "its own library runs it and gives no gradients"
 RELEASES = (
     Release(
         name="0.9.3",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._ge2e_network import GE2EBackbone
+    from serflow.backbones._ge2e_network import GE2E, GE2EBackbone
 
 RELEASES = (
     Release(
@@ -50,19 +50,31 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     return path
 
 
+def network(path: Path) -> "GE2E":
+    """Read a ``pretrained.pt``: mel partials ``(batch, 160, 40)`` to embeddings; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the file is no such checkpoint.
+    """
+    from serflow.backbones._checkpoint import read_checkpoint
+    from serflow.backbones._ge2e_network import network_from
+
+    return network_from(read_checkpoint(path, "ge2e", member="model_state"))
+
+
 def load(path: Path, device: str, precision: str) -> "GE2EBackbone":
     """Load a ``pretrained.pt``; see `serflow.backbones.base.load_backbone`.
 
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the file is no such checkpoint.
     """
-    from serflow.backbones._checkpoint import read_checkpoint
-    from serflow.backbones._ge2e_network import GE2EBackbone, network_from
-    from serflow.devices import resolve_device
+    from serflow.backbones._ge2e_network import GE2EBackbone
+    from serflow.devices import usable_device
 
-    network = network_from(read_checkpoint(path, "ge2e", member="model_state"))
-    return GE2EBackbone(network, resolve_device(device, "backbones.ge2e.device"), precision)
+    return GE2EBackbone(network(path), usable_device(device, precision, "backbones.ge2e"), precision)

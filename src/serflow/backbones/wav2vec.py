@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._wav2vec_network import Wav2VecBackbone
+    from serflow.backbones._wav2vec_network import Wav2Vec, Wav2VecBackbone
 
 RELEASES = (
     Release(
@@ -49,17 +49,30 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     return path
 
 
+def network(path: Path) -> "Wav2Vec":
+    """Read a fairseq checkpoint: waveforms to z and c; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the file is no such checkpoint, or of a network that is not wav2vec 1.0.
+    """
+    from serflow.backbones._wav2vec_network import read_network
+
+    return read_network(path)
+
+
 def load(path: Path, device: str, precision: str) -> "Wav2VecBackbone":
     """Load a fairseq checkpoint; see `serflow.backbones.base.load_backbone`.
 
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the file is no such checkpoint, or of a network that is not wav2vec 1.0.
     """
-    from serflow.backbones._wav2vec_network import Wav2VecBackbone, read_network
-    from serflow.devices import resolve_device
+    from serflow.backbones._wav2vec_network import Wav2VecBackbone
+    from serflow.devices import usable_device
 
-    return Wav2VecBackbone(read_network(path), resolve_device(device, "backbones.wav2vec.device"), precision)
+    return Wav2VecBackbone(network(path), usable_device(device, precision, "backbones.wav2vec"), precision)

@@ -8,7 +8,7 @@ from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._wav2vec2_network import Wav2Vec2Backbone
+    from serflow.backbones._wav2vec2_network import Wav2Vec2, Wav2Vec2Backbone
 
 RELEASES = (
     Release(
@@ -40,18 +40,31 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     return folder
 
 
+def network(path: Path) -> "Wav2Vec2":
+    """Read the folder of a model: waveforms to the last layer; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._wav2vec2_network import Wav2Vec2, read_model
+
+    return Wav2Vec2(*read_model(path))
+
+
 def load(path: Path, device: str, precision: str) -> "Wav2Vec2Backbone":
     """Load the folder of a model; see `serflow.backbones.base.load_backbone`.
 
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the folder is no such model.
     """
     from serflow.backbones._wav2vec2_network import Wav2Vec2Backbone, read_model
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     model, preprocessor = read_model(path)
-    return Wav2Vec2Backbone(model, preprocessor, resolve_device(device, "backbones.wav2vec2.device"), precision)
+    return Wav2Vec2Backbone(model, preprocessor, usable_device(device, precision, "backbones.wav2vec2"), precision)

@@ -9,7 +9,7 @@ from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
-    from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Recogniser
+    from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Ctc, Wav2Vec2Recogniser
 
 KIND = "recogniser"
 
@@ -51,19 +51,32 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     return folder
 
 
+def network(path: Path) -> "Wav2Vec2Ctc":
+    """Read the folder of a model: waveforms to logits of symbols; see `serflow.backbones.base`.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is no such model.
+    """
+    from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Ctc, read_model
+
+    return Wav2Vec2Ctc(*read_model(path))
+
+
 def load(path: Path, device: str, precision: str) -> "Wav2Vec2Recogniser":
     """Load the folder of a model; see `serflow.backbones.base.load_recogniser`.
 
     Raises
     ------
     ConfigError
-        If there is no such device.
+        If there is no such device, or it cannot compute in that precision.
     WeightsError
         If the folder is no such model.
     """
     from serflow.backbones._wav2vec2_ctc_network import Wav2Vec2Recogniser, read_model
-    from serflow.devices import resolve_device
+    from serflow.devices import usable_device
 
     model, preprocessor, symbols = read_model(path)
-    device_found = resolve_device(device, "backbones.wav2vec2_ctc.device")
+    device_found = usable_device(device, precision, "backbones.wav2vec2_ctc")
     return Wav2Vec2Recogniser(model, preprocessor, symbols, device_found, precision)

@@ -10,6 +10,7 @@ from typing import Any
 from serflow.backbones.base import Release, backbone_module, backbone_names, releases
 from serflow.errors import WeightsError
 from serflow.files import read_json, sha256_file
+from serflow.state import paths, stamps
 
 DOWNLOAD = "download"
 STAND_IN = "stand-in"
@@ -55,22 +56,7 @@ class Weights:
 
 def weight_files(path: Path) -> dict[str, Path]:
     """Return the files of a file or folder of weights by relative name, sorted; hidden ones are left out."""
-    if path.is_file():
-        return {path.name: path}
-    return {
-        file.relative_to(path).as_posix(): file
-        for file in sorted(path.rglob("*"))
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    }
-
-
-def state_of(path: Path) -> list[list[str | int]]:
-    """Return name, size and time (whole seconds) of each file, so that a change is noticed without reading them."""
-    found: list[list[str | int]] = []
-    for name, file in weight_files(path).items():
-        status = file.stat()
-        found.append([name, status.st_size, int(status.st_mtime)])
-    return found
+    return paths(path, sorted(name for name, stamp in stamps(path).items() if stamp.size is not None))
 
 
 def git_digest(path: Path) -> str:
@@ -110,12 +96,12 @@ def describe_files(backbone: str, source: str, release: Release | None, path: Pa
     WeightsError
         If there is nothing, or a folder that cannot be a model.
     """
-    files = weight_files(path)
-    if not files:
+    found = weight_files(path)
+    if not found:
         raise WeightsError(f"{path}: no file there; set backbones.{backbone}.weights to the weights")
-    if len(files) > _MAX_FILES:
+    if len(found) > _MAX_FILES:
         raise WeightsError(
-            f"{path}: {len(files)} files, so hardly a model; set backbones.{backbone}.weights to the weights themselves"
+            f"{path}: {len(found)} files, so hardly a model; set backbones.{backbone}.weights to the weights themselves"
         )
     stand_in = source == STAND_IN
     return Weights(
@@ -123,8 +109,8 @@ def describe_files(backbone: str, source: str, release: Release | None, path: Pa
         source=source,
         release=STAND_IN if stand_in else release.name if release else UNKNOWN,
         path=str(path),
-        files={name: sha256_file(file) for name, file in files.items()},
-        bytes=sum(file.stat().st_size for file in files.values()),
+        files={name: sha256_file(file) for name, file in found.items()},
+        bytes=sum(file.stat().st_size for file in found.values()),
         licence="none needed" if stand_in else release.licence if release else UNKNOWN,
         trained_on=_stand_in_trained_on(backbone) if stand_in else release.trained_on if release else UNKNOWN,
         address="" if stand_in or release is None else release.address,

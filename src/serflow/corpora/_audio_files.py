@@ -1,12 +1,12 @@
 """Finding the audio files of a corpus, once, by name."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from serflow.corpora.base import Rejected
 from serflow.errors import CorpusError
+from serflow.folders import walk
 
 SUFFIXES = (".wav", ".flac")
 
@@ -24,35 +24,37 @@ def require_folder(root: Path, title: str) -> None:
         raise CorpusError(f"{title}: root is {root}, but {what}; correct root in config.yaml")
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Walk folders in order, through links but never twice, without hidden folders and macOS leftovers."""
-    seen: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        yield Path(folder), sorted(name for name in files if not name.startswith("."))
+def _readable(name: str) -> str:
+    """Return a name that a table can hold, whatever its bytes are."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
-def audio_files(root: Path) -> list[Path]:
-    """Return the WAV and FLAC files under ``root``, relative to it, in order.
+def audio_files(root: Path, unreadable: Callable[[str, OSError], None]) -> list[Path]:
+    """Return the WAV and FLAC files under ``root``, relative to it, in the order of `walk`.
 
-    Names that start with a dot (the ``._*`` shadow files of macOS) are no audio and are passed over.
+    Names that start with a dot (the ``._*`` shadow files of macOS) are no audio and are passed over. ``unreadable``
+    is called with each folder that cannot be read, relative to ``root``, and the error.
     """
-    return [
-        (folder / name).relative_to(root)
-        for folder, names in _walk(root)
-        for name in names
-        if Path(name).suffix.lower() in SUFFIXES
-    ]
+    paths = (Path(name) for name, _ in walk(root, unreadable))
+    return [path for path in paths if path.suffix.lower() in SUFFIXES]
+
+
+def reject_folders(rejected: list[Rejected], folder: Path) -> Callable[[str, OSError], None]:
+    """Return what adds folders that cannot be read to ``rejected``; their names are relative to ``folder``."""
+
+    def unreadable(name: str, error: OSError) -> None:
+        reason = f"the folder cannot be read ({error.strerror or error}); make it readable"
+        rejected.append(Rejected("", _readable((folder / name).as_posix()), reason))
+
+    return unreadable
 
 
 def find_file(root: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the least deeply nested file under ``root`` that has one of ``names``, or None."""
-    found = [folder / name for folder, files in _walk(root) for name in files if name in names]
+    """Return the least deeply nested file under ``root`` that has one of ``names``, or None.
+
+    Folders that cannot be read are passed over; `index_audio` rejects them.
+    """
+    found = [root / name for name, entry in walk(root, lambda name, error: None) if entry.name in names]
     return min(found, key=lambda path: (len(path.parts), path), default=None)
 
 
@@ -100,18 +102,16 @@ def index_audio(root: Path, below: Path | None = None) -> AudioIndex:
 
     A stem that occurs twice is the same recording copied or converted: WAV is preferred to FLAC, then the
     less deeply nested file, and the other one is rejected. So is a file whose path is not UTF-8, since no
-    table can hold it.
+    table can hold it, and a folder that cannot be read.
     """
-    start = root if below is None else below
+    start = (root if below is None else below).relative_to(root)
     index = AudioIndex()
-    for path in sorted((start.relative_to(root) / path for path in audio_files(start)), key=_preference):
-        try:
-            name = path.as_posix()
-            name.encode()
-        except UnicodeEncodeError:
-            readable = name.encode("utf-8", "backslashreplace").decode()
+    found = audio_files(root / start, reject_folders(index.rejected, start))
+    for path in sorted((start / path for path in found), key=_preference):
+        name = path.as_posix()
+        if _readable(name) != name:
             reason = "the name of the file or its folder is not UTF-8; rename it (file names alone carry the labels)"
-            index.rejected.append(Rejected("", readable, reason))
+            index.rejected.append(Rejected("", _readable(name), reason))
             continue
         kept = index.paths.setdefault(path.stem, path)
         if kept is not path:

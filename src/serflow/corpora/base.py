@@ -7,6 +7,8 @@ Every module of this package but this one (and those whose names start with ``_`
 
 import difflib
 import importlib
+import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from serflow.errors import CorpusError
 from serflow.plugins import plugin_names
+from serflow.state import EVERYTHING
+
+AUDIO_FILES = ("*.wav", "*.flac")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,8 @@ class Count:
 class CorpusInfo:
     """Facts of a corpus that need no data: for headings, messages and the size of the DAG.
 
-    ``turns`` says whether its utterances have an order in dialogues.
+    ``turns`` says whether its utterances have an order in dialogues. ``reads`` are patterns of the files below the root
+    that the layout may read (`serflow.state.stamps`); a change of any other file is none of the corpus.
     """
 
     title: str
@@ -112,6 +118,7 @@ class CorpusInfo:
     address: str
     published: tuple[Count, ...] = ()
     turns: bool = False
+    reads: tuple[str, ...] = EVERYTHING
 
 
 @runtime_checkable
@@ -170,6 +177,15 @@ def refuse_options(options: Mapping[str, Any], known: Iterable[str] = ()) -> Non
     for name in options:
         if name not in known:
             raise CorpusError(unknown_name(name, known, "option of this corpus layout"))
+
+
+def files_read(info: CorpusInfo, options: Mapping[str, Any]) -> list[str]:
+    """Return patterns of the files that a layout may read: its own, and those that its options name (layout ``table``).
+
+    ``audio: samples/{file_id}`` names all files in ``samples``.
+    """
+    named = [re.sub(r"\{[^{}]*\}", "*", str(options[name])) for name in ("table", "audio") if name in options]
+    return [*info.reads, *(os.path.normpath(pattern).replace("[", "[[]") for pattern in named)]
 
 
 def missing_from_published(listing: Listing, info: CorpusInfo) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora.base import CorpusInfo, Count, Listing, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Utterance, refuse_options
 
 _STEM = re.compile(r"(?P<speaker>0[1-9]|1[0-2])-(?P<emotion>[CDJNPST])-(?P<intensity>[12])-(?P<sentence>[1-6])")
 _EMOTIONS = {
@@ -39,6 +39,7 @@ class CaFE:
         language="fr",
         licence="CC BY-NC-SA 4.0",
         address="https://zenodo.org/records/1478765",
+        reads=AUDIO_FILES,
         published=(
             Count("speaker", {f"{speaker:02d}": 78 for speaker in range(1, 13)}),
             Count(

@@ -9,7 +9,7 @@ from typing import Any
 
 from serflow.corpora._audio_files import find_file, read_lines, require_folder
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora.base import CorpusInfo, Count, Listing, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Utterance, refuse_options
 from serflow.errors import CorpusError
 
 _STEM = re.compile(
@@ -56,6 +56,7 @@ class CremaD:
         language="en",
         licence="ODbL 1.0 and DbCL 1.0",
         address="https://github.com/CheyneyComputerScience/CREMA-D",
+        reads=(*AUDIO_FILES, f"*{_DEMOGRAPHICS}"),
         published=(
             Count(
                 "emotion",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora.base import CorpusInfo, Count, Listing, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Utterance, refuse_options
 
 _STEM = re.compile(r"(?P<speaker>03|08|09|1[0-6])(?P<sentence>[ab]\d\d)(?P<emotion>[WLEAFTN])[a-f]")
 _EMOTIONS = {
@@ -38,6 +38,7 @@ class EmoDB:
         language="de",
         licence="CC BY 4.0 (Zenodo record 7447302)",
         address="https://zenodo.org/records/7447302",
+        reads=AUDIO_FILES,
         published=(
             Count(
                 "speaker",

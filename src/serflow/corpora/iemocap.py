@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from serflow.corpora._audio_files import AudioIndex, index_audio, read_lines, require_folder, text_files
-from serflow.corpora.base import CorpusInfo, Count, Listing, Rejected, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Rejected, Utterance, refuse_options
 from serflow.errors import CorpusError
 
 _SESSIONS = ("1", "2", "3", "4", "5")
@@ -121,6 +121,11 @@ class Iemocap:
         language="en",
         licence="signed agreement",
         address="https://sail.usc.edu/iemocap/",
+        reads=(
+            *(f"Session?/sentences/wav/{name}" for name in AUDIO_FILES),
+            "Session?/dialog/EmoEvaluation/*.txt",
+            "Session?/dialog/transcriptions/*.txt",
+        ),
         turns=True,
         published=(
             Count("session", {"1": 1085, "2": 1023, "3": 1151, "4": 1031, "5": 1241}, among=_FOUR_CLASSES),

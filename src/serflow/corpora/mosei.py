@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._audio_files import index_audio, read_lines, require_folder, text_files
-from serflow.corpora.base import CorpusInfo, Listing, Rejected, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Listing, Rejected, Utterance, refuse_options
 from serflow.errors import CorpusError, MissingDependencyError
 
 _CSD = "CMU_MOSEI_Labels.csd"
@@ -218,6 +218,7 @@ class Mosei:
         language="en",
         licence="CMU-MOSEI's own, research only",
         address="http://immortal.multicomp.cs.cmu.edu",
+        reads=(*AUDIO_FILES, "*.csd", "*.csv", "*.txt"),
         turns=True,
     )
 

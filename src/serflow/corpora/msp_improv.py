@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._audio_files import find_file, index_audio, read_lines, require_folder
-from serflow.corpora.base import CorpusInfo, Count, Listing, Rejected, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Rejected, Utterance, refuse_options
 from serflow.errors import CorpusError
 
 _LABEL_FILES = ("Evalution.txt", "Evaluation.txt")
@@ -149,6 +149,7 @@ class MspImprov:
         language="en",
         licence="signed agreement",
         address="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Improv.html",
+        reads=(*AUDIO_FILES, *(f"*{name}" for name in _LABEL_FILES)),
         turns=True,
         published=(
             Count("session", {"5": 1505, "6": 1622}, complete=False),

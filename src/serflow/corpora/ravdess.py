@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora.base import CorpusInfo, Count, Listing, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Utterance, refuse_options
 
 _STEM = re.compile(
     r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<sentence>0[12])-0[12]-(?P<speaker>0[1-9]|1\d|2[0-4])"
@@ -42,6 +42,7 @@ class Ravdess:
         language="en",
         licence="CC BY-NC-SA 4.0",
         address="https://zenodo.org/records/1188976",
+        reads=AUDIO_FILES,
         published=(
             Count("speaker", {f"{speaker:02d}": 60 for speaker in range(1, 25)}),
             Count(

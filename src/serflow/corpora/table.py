@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serflow.corpora._audio_files import SUFFIXES, audio_files, require_folder
+from serflow.corpora._audio_files import SUFFIXES, audio_files, reject_folders, require_folder
 from serflow.corpora.base import (
+    AUDIO_FILES,
     EMOTIONS,
     CorpusInfo,
     Listing,
@@ -247,11 +248,11 @@ def _utterance(cells: Mapping[str, str], path: Path, layout: _Layout) -> Utteran
 def _unlisted_audio(root: Path, layout: _Layout, used: set[Path]) -> list[Rejected]:
     folder = Path(os.path.normpath(layout.audio.partition("{")[0].rpartition("/")[0]))
     used_names = {path.with_suffix("") for path in used}
-    return [
-        Rejected("", (folder / path).as_posix(), f"audio without a row in {layout.name}")
-        for path in audio_files(root / folder)
-        if (folder / path).with_suffix("") not in used_names
-    ]
+    rejected: list[Rejected] = []
+    for path in audio_files(root / folder, reject_folders(rejected, folder)):
+        if (folder / path).with_suffix("") not in used_names:
+            rejected.append(Rejected("", (folder / path).as_posix(), f"audio without a row in {layout.name}"))
+    return rejected
 
 
 class Table:
@@ -274,6 +275,7 @@ class Table:
         language="und",
         licence="that of the corpus",
         address="its publisher",
+        reads=AUDIO_FILES,
     )
 
     def list(self, root: Path, options: Mapping[str, Any]) -> Listing:

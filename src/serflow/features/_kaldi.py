@@ -16,6 +16,7 @@ from serflow.audio.mel import SAMPLE_RATE, check_range
 from serflow.audio.waveform import check_waveform
 from serflow.errors import ConfigError
 from serflow.features.base import FloatArray
+from serflow.rounding import rounding
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -223,7 +224,10 @@ class Cepstra:
         samples = self.framing.samples(waveform)
         means, log_energies = self.framing.means_and_log_energies(samples)
         mel = self._mel(samples, means)
+        silent = mel.max() == LOWEST_ENERGY
         cepstra: FloatArray = np.log(mel, out=mel) @ self.cepstral
+        if silent:  # the same in every band, so that all functions but the first cancel
+            cepstra[:] = 0
         cepstra[:, 0] = log_energies
         return cepstra
 
@@ -287,9 +291,13 @@ def add_deltas(frames: FloatArray, order: int, window: int) -> FloatArray:
 
     Returns
     -------
-    ``(n_frames, (order + 1) * dim)`` float32: the frames, their deltas, the deltas of those.
+    ``(n_frames, (order + 1) * dim)`` float32: the frames, their deltas, the deltas of those. Those of what does not
+    change are 0.
     """
+    constant = np.ptp(frames, axis=0) <= rounding(np.abs(frames).max())
     filtered = [
         scipy.ndimage.correlate1d(frames, taps, axis=0, mode="nearest") for taps in delta_filters(order, window)[1:]
     ]
+    for deltas in filtered:
+        deltas[:, constant] = 0
     return np.concatenate([frames, *filtered], axis=1)

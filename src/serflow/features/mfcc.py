@@ -13,6 +13,7 @@ import numpy as np
 
 from serflow.audio.mel import SAMPLE_RATE, MelSpectrogram, check_range
 from serflow.features.base import FeatureInfo, FloatArray, merge_parameters
+from serflow.rounding import rounding
 
 DEFAULTS = {
     "n_mfcc": 40,
@@ -32,8 +33,8 @@ _LOWEST_POWER = 1e-10
 _DB_PER_NEPER = 10 / math.log(10)
 """dB of a power whose natural logarithm is 1."""
 
-_NO_VARIANCE_DB = 1e-2
-"""Below this standard deviation (dB) a coefficient is constant: single precision leaves 1e-3 dB of rounding."""
+_TRANSFORM_ROUNDING_DB = 1e-2
+"""What the rounding of a float32 transform moves coefficients by (dB), ten times what was seen (1e-3)."""
 
 
 def dct_matrix(n_mfcc: int, n_mels: int) -> FloatArray:
@@ -44,12 +45,20 @@ def dct_matrix(n_mfcc: int, n_mels: int) -> FloatArray:
     return matrix.astype(np.float32)
 
 
-def normalise(frames: FloatArray) -> FloatArray:
-    """Return ``frames`` with zero mean and unit variance in every column; a column without variance becomes 0."""
+def normalise(frames: FloatArray, least: FloatArray) -> FloatArray:
+    """Return ``frames`` with zero mean and unit variance in every column.
+
+    Parameters
+    ----------
+    frames
+        ``(n_frames, dim)``.
+    least
+        Deviations that are rounding, ``(dim,)``: a column that has no larger one becomes 0.
+    """
     centred = frames.astype(np.float64)
     centred -= centred.mean(axis=0)
     deviation = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(centred))
-    centred *= np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation >= _NO_VARIANCE_DB)
+    centred *= np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > least)
     return centred.astype(np.float32)
 
 
@@ -98,6 +107,9 @@ class Mfcc:
         units = "standard deviations" if cmvn else "dB"
         self.info = FeatureInfo("mfcc", SAMPLE_RATE, n_mfcc, hop_length / SAMPLE_RATE, "frames", units)
         self._dct = dct_matrix(n_mfcc, n_mels) * np.float32(_DB_PER_NEPER)
+        # the logarithms lie within half the dynamic range about 0
+        magnitudes = np.abs(self._dct).sum(axis=0) * np.float32(_TOP_DB / 2 / _DB_PER_NEPER)
+        self._least = np.maximum(_TRANSFORM_ROUNDING_DB, rounding(magnitudes, n_mels))
 
     def __call__(self, waveform: FloatArray) -> FloatArray:
         """Return coefficients ``(1 + n_samples // hop_length, n_mfcc)``; see `Feature`."""
@@ -110,7 +122,7 @@ class Mfcc:
         mel *= np.float32(1 / middle)
         frames: FloatArray = np.log(mel, out=mel) @ self._dct
         frames[:, 0] += np.float32(10 * math.log10(middle) * math.sqrt(self.mel.n_mels))
-        return normalise(frames) if self.cmvn else frames
+        return normalise(frames, self._least) if self.cmvn else frames
 
 
 def build(parameters: Mapping[str, Any]) -> Mfcc:

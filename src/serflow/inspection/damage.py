@@ -9,6 +9,7 @@ from serflow.inspection.paths import require_path
 from serflow.stores.features import FeatureStore
 from serflow.stores.frames import PACKED_KIND, PackedFrames
 from serflow.stores.parquet import check
+from serflow.stores.waveforms import WAVEFORMS_KIND, PackedWaveforms
 
 
 class Checked(NamedTuple):
@@ -60,5 +61,9 @@ def check_all(paths: Sequence[Path]) -> Iterator[Checked]:
 def _check(path: Path) -> None:
     if path.is_dir():
         FeatureStore.open(path)
-    elif check(path).get("kind") == PACKED_KIND:
+        return
+    kind = check(path).get("kind")
+    if kind == PACKED_KIND:
         PackedFrames.open(path)
+    elif kind == WAVEFORMS_KIND:
+        PackedWaveforms.open(path)

@@ -1,12 +1,14 @@
 """Where artefacts lie below a results folder, and what to say of a path that is not there."""
 
 import difflib
+import pkgutil
 from pathlib import Path
 
+import serflow.studies
 from serflow.errors import StoreError
 
-_TARGETS = ("audio", "corpora", "dlc", "features", "noise", "packed", "runs", "splits", "transcripts")
-"""Folders of results/ whose files Snakemake can be asked for by name."""
+_TARGETS = ("audio", "corpora", "features", "noise", "packed", "runs", "splits", "transcripts")
+"""Folders of results/ whose files Snakemake can be asked for by name, besides those of studies."""
 
 _FOLDER_TARGETS = {"features": "", "corpora": "utterances.parquet", "runs": "metrics.json"}
 """What to ask for where a folder is meant; "" for the folder itself."""
@@ -37,7 +39,7 @@ def build_command(path: Path) -> str | None:
         return None
     start = len(parts) - 1 - parts[::-1].index("results")
     inner = parts[start + 1 :]
-    if not inner or (inner[0] not in _TARGETS and path.suffix != ".csv"):
+    if not inner or (inner[0] not in (*_TARGETS, *_studies()) and path.suffix != ".csv"):
         return None
     target = Path(*parts[start:])
     if not path.suffix:
@@ -46,6 +48,10 @@ def build_command(path: Path) -> str | None:
         target /= _FOLDER_TARGETS[inner[0]]
     directory = "" if start == 0 else f" --directory {Path(*parts[:start])}"
     return f"snakemake --cores 2 {target}{directory}"
+
+
+def _studies() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(serflow.studies.__path__) if module.ispkg]
 
 
 def near_match(path: Path) -> Path | None:

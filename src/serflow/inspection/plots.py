@@ -1,46 +1,41 @@
 """Pictures of artefacts: spectrograms, vectors in a plane, labels of a corpus, noise levels, training curves."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from serflow.errors import StoreError
 from serflow.files import atomic_path
-from serflow.inspection.describe import FEATURE_KINDS, STAND_IN_MARKS, kind_of
 from serflow.inspection.examples import choose, emotion_rank, read_labels
+from serflow.inspection.kinds import FEATURE_KINDS, RUN, kind_of
 from serflow.inspection.paths import require_path, utterance_table
-from serflow.report.curves import draw_curves
+from serflow.inspection.run_plots import draw_confusion, draw_history
+from serflow.report.frame import Margins, Words, framed
+from serflow.report.marks import PARTIAL, STAND_INS
+from serflow.report.scatter import TITLES, Projection, add_legend, draw_points, looks_of, project
 from serflow.report.style import COLOURS, FAINT, INK, figure_style, save_svg
 from serflow.stores.features import FeatureStore
 from serflow.stores.frames import FloatArray
 from serflow.stores.parquet import check, read_table
 from serflow.stores.vectors import VECTORS_KIND
 
-Projection = Literal["pca", "tsne"]
-
 _N_PANELS = 9
 _MAX_POINTS = 5000
 _MAX_SPEAKERS = 30
 _LINES_BELOW = 4
 """Frames of fewer columns are drawn as lines, not as an image."""
-_EMOTION_STYLES = {
-    "anger": ("#D55E00", "o"), "happiness": ("#E69F00", "o"), "sadness": ("#0072B2", "o"), "neutral": ("#7a7a7a", "o"),
-    "fear": ("#CC79A7", "^"), "disgust": ("#009E73", "^"), "surprise": ("#56B4E9", "^"), "boredom": ("#8a6d00", "^"),
-    "calm": ("#009E73", "s"), "excitement": ("#E69F00", "s"), "frustration": ("#D55E00", "s"),
-    "anxiety": ("#000000", "s"), "other": ("#000000", "D"), "undecided": ("#7a7a7a", "D"),
-}  # fmt: skip
 _DPI = 150
-_MARK = "#b35900"
+_MARGINS = Margins(left=0.85, right=0.4, top=1.15, bottom=0.65)
+_INDENT = 0.5
 
 
 def plot(path: Path, file: Path, *, utterance: str | None = None, projection: Projection | None = None) -> None:
@@ -81,49 +76,8 @@ def plot(path: Path, file: Path, *, utterance: str | None = None, projection: Pr
                 figure.savefig(temporary, format="png", dpi=_DPI, facecolor="white", metadata={"Software": "serflow"})
 
 
-# Frame of a figure, in inches from the edges
-
-
-def _figure(width: float, height: float, title: str, subtitle: str, marks: Sequence[str]) -> Figure:
-    """Return a figure with a heading, a line below it, and what a reader must not overlook to its right."""
-    figure = Figure(figsize=(width, height))
-    figure.text(0.5 / width, 1 - 0.24 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="top")
-    figure.text(0.5 / width, 1 - 0.52 / height, subtitle, fontsize=9, color=FAINT, va="top")
-    if marks:
-        figure.text(
-            1 - 0.4 / width, 1 - 0.26 / height, " · ".join(marks), fontsize=9, fontweight="bold", color=_MARK,
-            ha="right", va="top",
-        )  # fmt: skip
-    return figure
-
-
-def _grid(
-    figure: Figure, rows: int, columns: int, *, left: float = 0.85, right: float = 0.4, top: float = 1.15,
-    bottom: float = 0.65, gap: float = 0.45, **options: Any,
-) -> Any:  # fmt: skip
-    """Return axes on a grid with margins in inches."""
-    width, height = figure.get_size_inches()
-    panel_width = (width - left - right - gap * (columns - 1)) / columns
-    panel_height = (height - top - bottom - gap * (rows - 1)) / rows
-    return figure.subplots(
-        rows,
-        columns,
-        squeeze=False,
-        gridspec_kw={
-            "left": left / width,
-            "right": 1 - right / width,
-            "top": 1 - top / height,
-            "bottom": bottom / height,
-            "wspace": gap / panel_width,
-            "hspace": gap / panel_height,
-            **options.pop("gridspec_kw", {}),
-        },
-        **options,
-    )
-
-
 def _store_marks(metadata: Mapping[str, Any]) -> list[str]:
-    return [STAND_IN_MARKS[what] for what in metadata.get("synthetic", ())]
+    return [STAND_INS[what] for what in metadata.get("synthetic", ())]
 
 
 def _store_title(store: FeatureStore) -> str:
@@ -164,15 +118,17 @@ def _draw_frames(store: FeatureStore, panels: Mapping[str, FloatArray]) -> Figur
     columns_text = "one column" if store.dim == 1 else f"{store.dim} columns"
     rate = f"every {1000 * store.hop_s:g} ms" if store.hop_s else "a token"
     subtitle = f"{columns_text} {rate}, {metadata.get('units')}{bits}"
-    figure = _figure(
-        9.5 if large else max(3.3 * columns + 1.2, 6.6),
-        4.6 if large else 1.9 * rows + 2.1,
-        _store_title(store),
-        subtitle,
-        _store_marks(metadata),
-    )
     as_lines = store.dim < _LINES_BELOW
-    axes = _grid(figure, rows, columns, right=0.45 if as_lines else 1.25, sharey=True, sharex=True)
+    margins = _MARGINS._replace(right=0.45 if as_lines else 1.25)
+    width = 9.5 if large else max(3.3 * columns + 1.2, 6.6)
+    figure, axes = framed(
+        Words(_store_title(store), subtitle, _store_marks(metadata), indent=_INDENT),
+        (rows, columns),
+        (width - margins.left - margins.right, 2.8 if large else 1.9 * rows + 0.3),
+        margins,
+        sharey=True,
+        sharex=True,
+    )
     longest = max(len(frames) for frames in panels.values()) * (store.hop_s or 1)
     colours, map_name = _colour_scale(list(panels.values()), str(metadata.get("units")))
     image = None
@@ -241,67 +197,37 @@ def _draw_vectors(store: FeatureStore, projection: Projection) -> Figure:
     table = utterance_table(store.path, store.metadata.get("corpus"))
     emotions = {} if table is None else {entry.utterance: entry.emotion for entry in read_labels(table)}
     keep = np.unique(np.linspace(0, len(names) - 1, min(len(names), _MAX_POINTS)).astype(int))
-    points, axis_names = _project(values[keep], projection)
+    plane = project(values[keep], projection)
+    if plane.fault is not None:
+        raise StoreError(f"{store.path}: {plane.fault}; --projection pca draws any")
     labels = [emotions.get(names[row]) for row in keep]
-    present = sorted(set(labels), key=emotion_rank)
-    rate = f"{len(names):,} utterances, {store.dim} values each, {store.metadata.get('units')}"
-    figure = _figure(10.4, 5.2, _store_title(store), rate, _store_marks(store.metadata))
-    histogram, plane = _grid(figure, 1, 2, right=2.0, gap=0.95, gridspec_kw={"width_ratios": [1, 1.55]})[0]
+    figure, ((histogram, axes),) = framed(
+        Words(
+            _store_title(store),
+            f"{len(names):,} utterances, {store.dim} values each, {store.metadata.get('units')}",
+            _store_marks(store.metadata),
+            note=f"{plane.words}{f', of {len(names):,}' if len(keep) < len(names) else ''}.",
+            indent=_INDENT,
+        ),
+        (1, 2),
+        (7.55, 3.4),
+        _MARGINS._replace(right=2.0),
+        (0.95, 0.0),
+        width_ratios=(1, 1.55),
+    )
     low, high = np.percentile(values, [0.1, 99.9])
     low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
     histogram.hist(np.clip(values.ravel(), low, high), bins=60, color=COLOURS[0], alpha=0.85)
     histogram.set_title("Values")
     histogram.set_xlabel(str(store.metadata.get("units")), color=FAINT)
     histogram.set_ylabel("count", color=FAINT)
-    size = 26 if len(keep) < 400 else 14 if len(keep) < 1500 else 7
-    for emotion in present:
-        rows = [row for row, label in enumerate(labels) if label == emotion]
-        style = _emotion_style(emotion)
-        plane.scatter(
-            points[rows, 0], points[rows, 1], s=size, color=style["color"], marker=style["marker"], alpha=0.75,
-            linewidths=0, label=f"{emotion or 'no label'} ({len(rows):,})", rasterized=len(keep) > 2000,
-        )  # fmt: skip
-    plane.grid(True, axis="both")
-    plane.set_title({"pca": "Principal components", "tsne": "t-SNE"}[projection])
-    plane.set_xlabel(axis_names[0], color=FAINT)
-    plane.set_ylabel(axis_names[1], color=FAINT)
-    handles = [
-        Line2D(
-            [], [], linestyle="", markersize=6, label=f"{e or 'no label'} ({labels.count(e):,})", **_emotion_style(e)
-        )
-        for e in present
-    ]
-    plane.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.02), handletextpad=0.3, fontsize=8.5)
+    looks = looks_of(labels)
+    draw_points(axes, plane.points, labels, looks)
+    axes.set_title(TITLES[projection])
+    axes.set_xlabel(plane.axes[0], color=FAINT)
+    axes.set_ylabel(plane.axes[1], color=FAINT)
+    add_legend(axes, looks, Counter(labels))
     return figure
-
-
-def _emotion_style(emotion: str | None) -> dict[str, Any]:
-    """Return colour and marker of an emotion, the same in every figure; no label is grey."""
-    colour, marker = _EMOTION_STYLES.get(emotion or "", ("#b5b5b5", "o"))
-    return {"color": colour, "marker": marker}
-
-
-def _project(values: FloatArray, projection: Projection) -> tuple[np.ndarray[Any, Any], tuple[str, str]]:
-    """Return points ``(n, 2)`` and the names of their axes."""
-    centred = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
-    if projection == "tsne":
-        from sklearn.manifold import TSNE
-
-        if len(values) < 4:
-            raise StoreError(f"--projection tsne needs 4 utterances, there are {len(values)}; use pca")
-        perplexity = min(30.0, (len(values) - 1) / 3)
-        points = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(centred.astype(np.float32))
-        return points, ("t-SNE 1", "t-SNE 2")
-    scatter = centred.T @ centred
-    spread, directions = np.linalg.eigh(scatter)
-    order = np.argsort(spread)[::-1][:2]
-    axes = directions[:, order]
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    points = np.zeros((len(values), 2))
-    points[:, : axes.shape[1]] = centred @ axes
-    total = max(float(spread.sum()), 1e-300)
-    shares = [100 * max(0.0, float(spread[place])) / total for place in order] + [0.0]
-    return points, (f"PC 1 ({shares[0]:.0f} % of variance)", f"PC 2 ({shares[1]:.0f} %)")
 
 
 # Tables
@@ -316,11 +242,16 @@ def _draw_utterances(path: Path) -> Figure:
         raise StoreError(f"{path}: holds no utterance to draw")
     hours = sum(table["duration_s"]) / 3600
     subtitle = f"{n:,} utterances, {hours:.2f} h, {len(set(table['speaker']))} speakers"
-    marks = ["synthetic corpus"] * bool(metadata.get("synthetic")) + ["partial"] * bool(metadata.get("partial"))
-    figure = _figure(12.2, 1.9 + 0.36 * max(6, len(emotions)), str(metadata.get("title")), subtitle, marks)
-    bars, lengths, speakers = _grid(
-        figure, 1, 3, left=1.15, right=0.5, gap=0.35, sharey=True, gridspec_kw={"width_ratios": [1, 0.8, 1.3]}
-    )[0]
+    marks = [STAND_INS["corpus"]] * bool(metadata.get("synthetic")) + [PARTIAL] * bool(metadata.get("partial"))
+    figure, ((bars, lengths, speakers),) = framed(
+        Words(str(metadata.get("title")), subtitle, marks, indent=_INDENT),
+        (1, 3),
+        (10.55, 0.1 + 0.36 * max(6, len(emotions))),
+        _MARGINS._replace(left=1.15, right=0.5),
+        (0.35, 0.0),
+        width_ratios=(1, 0.8, 1.3),
+        sharey=True,
+    )
     places = np.arange(len(emotions))
     genders = sorted({g for g in table["gender"] if g}) or [None]
     counts = Counter(zip(table["emotion"], table["gender"], strict=True))
@@ -381,12 +312,10 @@ def _draw_plan(path: Path) -> Figure:
     rows = read_table(_only(path)).to_pylist()
     if not rows:
         raise StoreError(f"{path}: holds no utterance to draw")
-    marks = ["synthetic noise"] if metadata.get("synthetic_clips") else []
+    marks = [STAND_INS["noise"]] if metadata.get("synthetic_clips") else []
     subtitle = f"{len(rows):,} utterances, mixing: {metadata.get('mixing')}; dashed: the levels asked for"
     conditions = sorted({row["condition"] for row in rows})
     title = f"Noise of {metadata.get('corpus')}, profile {metadata.get('profile')}"
-    figure = _figure(9.6, 4.2, title, subtitle, marks)
-    levels, errors = _grid(figure, 1, 2, top=1.35, gap=0.8)[0]
     achieved = np.array([row["achieved_snr_db"] for row in rows])
     off = achieved - np.array([row["snr_db"] for row in rows])
     groups = [np.array([row["condition"] == condition for row in rows]) for condition in conditions]
@@ -395,54 +324,35 @@ def _draw_plan(path: Path) -> Figure:
         f"{condition}: {mine.sum():,} at {', '.join(f'{level:g}' for level in asked[condition])} dB"
         for condition, mine in zip(conditions, groups, strict=True)
     ]
-    for axis, values, title in ((levels, achieved, "Achieved SNR"), (errors, off, "Achieved - requested")):
+    figure, ((levels, errors),) = framed(
+        Words(
+            title,
+            subtitle,
+            marks,
+            [Patch(color=COLOURS[i], label=label) for i, label in enumerate(labels)],
+            indent=_INDENT,
+        ),
+        (1, 2),
+        (8.35, 2.2),
+        _MARGINS,
+        (0.8, 0.0),
+        legend_entry=2.6,
+        legend_handle=1.0,
+    )
+    for axis, values, heading in ((levels, achieved, "Achieved SNR"), (errors, off, "Achieved - requested")):
         reach = max(1.0, float(np.ptp(values)))
         low, high = (float(values.min() + values.max()) / 2 + sign * 0.55 * reach for sign in (-1, 1))
         axis.hist(
             [values[mine] for mine in groups], bins=np.linspace(low, high, 48), stacked=True,
-            color=[COLOURS[position] for position in range(len(conditions))], label=labels,
+            color=[COLOURS[position] for position in range(len(conditions))],
         )  # fmt: skip
-        axis.set_title(title)
+        axis.set_title(heading)
         axis.set_xlabel("dB", color=FAINT)
         axis.set_ylabel("utterances", color=FAINT)
         axis.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     for level in sorted({level for found in asked.values() for level in found}):
         levels.axvline(level, color=INK, linestyle=(0, (4, 2)), linewidth=1.2)
-    width, height = figure.get_size_inches()
-    figure.legend(
-        *levels.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.42 / width, 1 - 0.66 / height),
-        ncols=3, fontsize=8.5, handlelength=1, borderaxespad=0,
-    )  # fmt: skip
     return figure
-
-
-def _draw_run(path: Path) -> Figure:
-    file = path if path.is_file() else path / "history.parquet"
-    metadata = check(file, "history")
-    import pandas as pd
-
-    table = read_table(file).to_pandas()
-    scores = {"train_ua": "Training", "val_ua": "Validation"}
-    if not set(scores) <= set(table.columns) or table.empty:
-        raise StoreError(f"{file}: no columns {' and '.join(scores)} to draw; it has {', '.join(table.columns)}")
-    cell = [str(metadata[key]) for key in ("method", "corpus", "profile") if key in metadata]
-    lines = {name: "all conditions" if name == "none" else f"without {name}" for name in sorted(set(table["held_out"]))}
-    curves = pd.concat(
-        table.assign(
-            row="run", column=column, line=table["held_out"], fit=table["seed"].astype(str), value=100 * table[column]
-        )
-        for column in scores
-    )
-    return draw_curves(
-        curves,
-        rows={"run": str(metadata.get("experiment", ""))},
-        columns=scores,
-        lines=lines,
-        title=" · ".join(cell),
-        quantity="UA (%)",
-        note=f"Line: mean over seeds {json.dumps(sorted(set(table['seed'].tolist())))}. Band: one standard deviation. "
-        "A line ends where fewer than half of its fits are still training.",
-    )
 
 
 def _only(path: Path) -> Path:
@@ -459,6 +369,7 @@ def _only(path: Path) -> Path:
 _DRAWERS: dict[str, Callable[[Path], Figure]] = {
     "utterances": _draw_utterances,
     "noise_plan": _draw_plan,
-    "run": _draw_run,
-    "history": _draw_run,
+    RUN: draw_history,
+    "history": draw_history,
+    "predictions": draw_confusion,
 }

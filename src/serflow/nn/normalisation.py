@@ -1,7 +1,17 @@
-"""Batch normalisation over the frames of utterances; padding does not count."""
+"""Batch normalisation over the frames of utterances; padding does not count. Rows scaled to length 1."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def unit_rows(rows: Tensor, least: Tensor) -> Tensor:
+    """Scale each row of ``rows`` ``(n, dim)`` to norm 1.
+
+    A row whose norm is no more than ``least``, a number or ``(n,)``, is rounding: it becomes 0 and gets no gradient.
+    """
+    rounded = (torch.linalg.vector_norm(rows.detach(), dim=1) <= least).unsqueeze(1)
+    return F.normalize(rows.masked_fill(rounded, 0.0), dim=1)
 
 
 class MaskedBatchNorm(nn.Module):

@@ -17,14 +17,15 @@ import numpy as np
 from serflow.audio.decode import SAMPLE_RATE, decode
 from serflow.audio.prepared import PcmArray, quantise
 from serflow.errors import AudioError, NoiseError
-
-GROUPS = {1: "natural", 2: "human", 3: "interior"}
-PUBLISHED_CLIPS = 2000
-PUBLISHED_CLASSES = 50
-PUBLISHED_PER_CLASS = 40
-PUBLISHED_PER_GROUP = 10 * PUBLISHED_PER_CLASS
-ADDRESS = "https://github.com/karolpiczak/ESC-50"
-LICENCE = "CC BY-NC 3.0"
+from serflow.noise.published import (
+    ADDRESS,
+    GROUPS,
+    LICENCE,
+    PUBLISHED_CLASSES,
+    PUBLISHED_CLIPS,
+    PUBLISHED_PER_CLASS,
+    PUBLISHED_PER_GROUP,
+)
 
 _NAME = re.compile(r"([1-5])-(\d+)-([A-Z])-(\d|[1-4]\d)\.wav")
 _COLUMNS = {"filename", "fold", "target", "category"}

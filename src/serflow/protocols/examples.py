@@ -151,3 +151,17 @@ def read_roles(path: Path, corpus: str, names: Sequence[str]) -> dict[str, npt.N
     for utterance, fold, role in zip(utterances, folds, roles, strict=True):
         found[fold][utterance] = role
     return {fold: np.array([role_of.get(name, "") for name in names]) for fold, role_of in found.items()}
+
+
+def read_draw(path: Path, corpus: str, names: Sequence[str]) -> npt.NDArray[np.str_]:
+    """Return the role of each utterance in a split that is one draw.
+
+    Raises
+    ------
+    StoreError
+        If the split is damaged or of another corpus, or has other than one fold.
+    """
+    folds = read_roles(path, corpus, names)
+    if len(folds) != 1:
+        raise StoreError(f"{path}: {len(folds)} folds where one draw was asked for; delete it and run again")
+    return next(iter(folds.values()))

@@ -1,8 +1,7 @@
 """Bars around zero: panels below each other, groups side by side, one bar a series, with a reference beside each."""
 
 import math
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -12,12 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from serflow.report.frame import Margins, Words, framed
 from serflow.report.style import COLOURS, FAINT, INK
 
-_SLOT, _GROUP_GAP, _PANEL_HEIGHT = 0.26, 1.4, 2.1
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP_HEIGHT = 0.8, 0.25, 0.98, 0.75, 0.95
-_LEGEND_ENTRY, _LEGEND_LINE, _NOTE_CHARACTER, _NOTE_LINE = 1.6, 0.2, 0.062, 0.16
-_MIN_WIDTH, _MIN_PITCH = 6.4, 1.1
+_SLOT, _GROUP_GAP, _PANEL_HEIGHT, _GAP_HEIGHT = 0.26, 1.4, 2.1, 0.95
+_MARGINS = Margins(left=0.8, right=0.25, top=0.98, bottom=0.75)
+_MIN_INNER, _MIN_PITCH = 5.35, 1.1
 _BAR = 0.82
 # with a reference in the slot the bar is narrower and stands to its left
 _BAR_BESIDE, _BAR_SHIFT, _MARKER_SHIFT = 0.62, -0.13, 0.36
@@ -98,6 +97,7 @@ def draw_bars(
     quantity: str,
     note: str,
     reference: str,
+    marks: Sequence[str] = (),
 ) -> Figure:
     """Draw grouped bars; a series that a group lacks is marked ``n/a`` there.
 
@@ -111,44 +111,25 @@ def draw_bars(
     series
         Legend entries and looks by name, in order. A panel leaves room for the series that it has.
     title, quantity, note, reference
-        Heading of the figure, label of the vertical axis, small print below, and legend entry of the marks.
+        Heading of the figure, label of the vertical axis, small print below, and legend entry of the references.
+    marks
+        What a reader must not overlook of the data.
     """
     span = max((bars.loc[bars["panel"] == panel, "series"].nunique() for panel in panels), default=1) or 1
     beside = bool(bars["reference"].notna().any())
-    pitch = max((span + _GROUP_GAP) * _SLOT, _MIN_PITCH)
-    width = max(_LEFT + len(groups) * pitch + _RIGHT, _MIN_WIDTH)
-    inner = width - _LEFT - _RIGHT
-    pitch = inner / len(groups) / _SLOT
+    inner = max(len(groups) * max((span + _GROUP_GAP) * _SLOT, _MIN_PITCH), _MIN_INNER)
     handles: list[Any] = [Patch(label=look.label, **_fill(look)) for look in series.values()]
     handles += [Line2D([], [], label=reference, **_MARKER)] if beside else []
-    legend_columns = max(1, min(len(handles), int(inner / _LEGEND_ENTRY)))
-    small_print = textwrap.wrap(note, int(inner / _NOTE_CHARACTER), break_on_hyphens=False)
-    top = _TOP + _LEGEND_LINE * math.ceil(len(handles) / legend_columns)
-    bottom = _BOTTOM + _NOTE_LINE * len(small_print)
-    height = top + len(panels) * (_PANEL_HEIGHT + _GAP_HEIGHT) - _GAP_HEIGHT + bottom
-    figure = Figure(figsize=(width, height))
-    column = figure.subplots(
-        len(panels),
-        1,
+    figure, grid = framed(
+        Words(title, handles=handles, note=note, marks=marks),
+        (len(panels), 1),
+        (inner, len(panels) * (_PANEL_HEIGHT + _GAP_HEIGHT) - _GAP_HEIGHT),
+        _MARGINS,
+        (0.0, _GAP_HEIGHT),
         sharey=True,
-        squeeze=False,
-        gridspec_kw={
-            "left": _LEFT / width,
-            "right": 1 - _RIGHT / width,
-            "top": 1 - top / height,
-            "bottom": bottom / height,
-            "hspace": _GAP_HEIGHT / _PANEL_HEIGHT,
-        },
-    )[:, 0]
-    for axes, (panel, heading) in zip(column, panels.items(), strict=True):
-        _draw_panel(axes, bars[bars["panel"] == panel], groups, series, pitch, beside)
+    )
+    for axes, (panel, heading) in zip(grid[:, 0], panels.items(), strict=True):
+        _draw_panel(axes, bars[bars["panel"] == panel], groups, series, inner / len(groups) / _SLOT, beside)
         axes.set_title(heading, pad=8)
         axes.set_ylabel(quantity, color=FAINT, labelpad=6)
-    left = _LEFT / width
-    figure.text(left, 1 - 0.22 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="top")
-    figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(left, 1 - 0.52 / height), ncols=legend_columns,
-        handlelength=1.6, columnspacing=1.6, borderpad=0, borderaxespad=0, labelspacing=0.45,
-    )  # fmt: skip
-    figure.text(left, 0.14 / height, "\n".join(small_print), fontsize=7.5, color=FAINT, va="bottom", linespacing=1.4)
     return figure

@@ -1,8 +1,6 @@
-"""Training curves as small multiples: one panel per row and column, one line per method, by epoch."""
+"""Training curves as small multiples: one panel per row and column, one line per method, by period of training."""
 
-import math
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,45 +8,47 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from serflow.report.style import FAINT, INK, line_style
+from serflow.report.frame import Margins, Words, framed
+from serflow.report.style import FAINT, line_style
 
-_PANEL_WIDTH, _PANEL_HEIGHT = 2.9, 2.15
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP_WIDTH, _GAP_HEIGHT = 0.95, 0.3, 0.95, 0.68, 0.5, 0.42
-_LEGEND_ENTRY, _LEGEND_LINE, _NOTE_CHARACTER, _NOTE_LINE = 1.35, 0.2, 0.068, 0.16
-_MIN_WIDTH = 6.4
+_PANEL_WIDTH, _PANEL_HEIGHT, _GAP_WIDTH, _GAP_HEIGHT = 2.9, 2.15, 0.5, 0.42
+_MARGINS = Margins(left=0.95, right=0.3, top=0.95, bottom=0.68)
+_LEGEND_ENTRY, _LEGEND_HANDLE = 1.35, 2.6
+_MIN_INNER = 5.15
 _TICK_STEPS = [1, 2, 5, 10]
 
 
 def mean_curve(fits: pd.DataFrame) -> pd.DataFrame:
-    """Average curves of fits that stopped at different epochs.
+    """Average curves of fits that stopped at different periods.
 
     Parameters
     ----------
     fits
-        Columns fit, epoch, value; one row per fit and epoch.
+        Columns fit, period, value; one row per fit and period.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by epoch: mean, std (ddof 1; missing where one fit is left), n, the fits that reached the epoch. It ends
+        Indexed by period: mean, std (ddof 1; missing where one fit is left), n, the fits that reached it. It ends
         where fewer than half of the fits are left, since a mean over the few longest fits says little.
     """
-    curve = fits.groupby("epoch")["value"].agg(mean="mean", std="std", n="count")
+    curve = fits.groupby("period")["value"].agg(mean="mean", std="std", n="count")
     return curve[2 * curve["n"] >= fits["fit"].nunique()]
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame, lines: Mapping[str, str]) -> None:
+def draw_lines(axes: Axes, panel: pd.DataFrame, lines: Mapping[str, str]) -> None:
+    """Draw the lines of a panel: columns line, fit, period, value."""
     for position, (line, label) in enumerate(lines.items()):
         fits = panel[panel["line"] == line]
         if fits.empty:
             continue
         curve = mean_curve(fits)
-        epochs = curve.index.to_numpy()
+        periods = curve.index.to_numpy()
         style = line_style(position)
         mean, std = curve["mean"].to_numpy(), curve["std"].fillna(0.0).to_numpy()
-        axes.fill_between(epochs, mean - std, mean + std, color=style["color"], alpha=0.13, linewidth=0)
-        axes.plot(epochs, mean, label=label, zorder=3, **style)
-        axes.plot(epochs[-1:], mean[-1:], marker="o", markersize=4, zorder=4, color=style["color"])
+        axes.fill_between(periods, mean - std, mean + std, color=style["color"], alpha=0.13, linewidth=0)
+        axes.plot(periods, mean, label=label, zorder=3, **style)
+        axes.plot(periods[-1:], mean[-1:], marker="o", markersize=4, zorder=4, color=style["color"])
 
 
 def _draw_level(axes: Axes, words: str, level: float) -> None:
@@ -72,48 +72,46 @@ def draw_curves(
     quantity: str,
     note: str,
     levels: Mapping[str, float] | None = None,
+    period: str = "epoch",
+    marks: Sequence[str] = (),
 ) -> Figure:
     """Draw panels of training curves; a line is the mean over its fits, its band one standard deviation.
 
     Parameters
     ----------
     curves
-        Columns row, column, line, fit, epoch, value (percent).
+        Columns row, column, line, fit, period, value (percent).
     rows, columns, lines
         Headings of the rows and columns of panels, and legend entries, by their names in ``curves``, in order.
     title, quantity, note
         Heading of the figure, label of the vertical axis, and small print below.
     levels
         Horizontal lines to draw in every panel, in percent, by the words beside them.
+    period
+        What a period of the training is: label of the horizontal axis.
+    marks
+        What a reader must not overlook of the data.
     """
     n_rows, n_columns = len(rows), len(columns)
-    width = max(_LEFT + n_columns * (_PANEL_WIDTH + _GAP_WIDTH) - _GAP_WIDTH + _RIGHT, _MIN_WIDTH)
-    inner = width - _LEFT - _RIGHT
-    legend_columns = max(1, int(inner / _LEGEND_ENTRY))
-    small_print = textwrap.wrap(note, int(inner / _NOTE_CHARACTER), break_on_hyphens=False)
-    top = _TOP + _LEGEND_LINE * math.ceil(len(lines) / legend_columns)
-    bottom = _BOTTOM + _NOTE_LINE * len(small_print)
-    height = top + n_rows * (_PANEL_HEIGHT + _GAP_HEIGHT) - _GAP_HEIGHT + bottom
-    figure = Figure(figsize=(width, height))
-    panels = figure.subplots(
-        n_rows,
-        n_columns,
+    handles = [Line2D([], [], label=label, **line_style(i)) for i, label in enumerate(lines.values())]
+    figure, panels = framed(
+        Words(title, handles=handles, note=note, marks=marks),
+        (n_rows, n_columns),
+        (
+            max(n_columns * (_PANEL_WIDTH + _GAP_WIDTH) - _GAP_WIDTH, _MIN_INNER),
+            n_rows * (_PANEL_HEIGHT + _GAP_HEIGHT) - _GAP_HEIGHT,
+        ),
+        _MARGINS,
+        (_GAP_WIDTH, _GAP_HEIGHT),
+        legend_entry=_LEGEND_ENTRY,
+        legend_handle=_LEGEND_HANDLE,
         sharex=True,
         sharey="col",
-        squeeze=False,
-        gridspec_kw={
-            "left": _LEFT / width,
-            "right": 1 - _RIGHT / width,
-            "top": 1 - top / height,
-            "bottom": bottom / height,
-            "wspace": _GAP_WIDTH / _PANEL_WIDTH,
-            "hspace": _GAP_HEIGHT / _PANEL_HEIGHT,
-        },
     )
     for i, (row, heading) in enumerate(rows.items()):
         for j, column in enumerate(columns):
             axes: Axes = panels[i, j]
-            _draw_panel(axes, curves[(curves["row"] == row) & (curves["column"] == column)], lines)
+            draw_lines(axes, curves[(curves["row"] == row) & (curves["column"] == column)], lines)
             for words, level in (levels or {}).items():
                 _draw_level(axes, words, level)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=_TICK_STEPS))
@@ -122,8 +120,7 @@ def draw_curves(
         _label_row(panels[i, 0], heading, quantity)
     for j, heading in enumerate(columns.values()):
         panels[0, j].set_title(heading, pad=8)
-        panels[-1, j].set_xlabel("epoch", color=FAINT)
-    _add_frame(figure, lines, title, "\n".join(small_print), legend_columns)
+        panels[-1, j].set_xlabel(period, color=FAINT)
     return figure
 
 
@@ -133,16 +130,3 @@ def _label_row(first: Axes, heading: str, quantity: str) -> None:
         heading, (0, 0.5), xycoords="axes fraction", xytext=(-54, 0), textcoords="offset points",
         rotation=90, ha="center", va="center", fontweight="bold",
     )  # fmt: skip
-
-
-def _add_frame(figure: Figure, lines: Mapping[str, str], title: str, small_print: str, legend_columns: int) -> None:
-    """Add heading, legend and small print, all flush with the left edge of the panels."""
-    width, height = figure.get_size_inches()
-    left = _LEFT / width
-    figure.text(left, 1 - 0.22 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="top")
-    handles = [Line2D([], [], label=label, **line_style(i)) for i, label in enumerate(lines.values())]
-    figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(left, 1 - 0.5 / height), ncols=legend_columns,
-        handlelength=2.6, columnspacing=1.8, borderpad=0, borderaxespad=0, labelspacing=0.45,
-    )  # fmt: skip
-    figure.text(left, 0.14 / height, small_print, fontsize=7.5, color=FAINT, va="bottom", linespacing=1.4)

@@ -1,7 +1,7 @@
 """Confidence intervals of a table, and paired differences to the baselines of its rows.
 
-The intervals (95 %, percentile) tell how the mean over the given runs would vary with other test utterances; see
-`serflow.runs.bootstrap`.
+The intervals (95 %, percentile) tell how the mean over runs would vary with other test utterances and, where there are
+several runs, with other trainings; see `serflow.runs.bootstrap`.
 """
 
 import math
@@ -24,6 +24,7 @@ from serflow.runs.bootstrap import (
     Wanted,
     counted_fits,
     interval,
+    over_runs,
     read_clusters,
     read_predictions,
     score_runs,
@@ -172,15 +173,17 @@ class TableIntervals:
         entry, against, name = self.entries[i, j], self.against(i, j), self.layout.rows[i].baseline
         runs = common_runs(entry.cells)
         sample = self.sample(i, j, runs)
-        replicates = sample.replicates.mean(axis=0)
+        replicates = over_runs(sample.replicates)
         low, high = interval(replicates, sample.n_clusters)
         both, difference = runs, (math.nan,) * 3
         if against is not None:
             both = common_runs([*entry.cells, *self.entries[against].cells])
             one, other = self.sample(i, j, both), self.sample(*against, both)
-            paired = one.replicates.mean(axis=0) - other.replicates.mean(axis=0)
+            paired = over_runs(one.replicates - other.replicates)
             difference = (one.value - other.value, *interval(paired, sample.n_clusters))
         notes = self._remarks(entry)
+        if len(runs) == 1:
+            notes.append("one run: test sampling only, not how training varies")
         if sample.n_clusters < FEW_CLUSTERS:
             notes.append(f"few clusters: {sample.n_clusters} in the smallest test set")
         empty = int(np.isnan(replicates).sum())

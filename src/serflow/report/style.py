@@ -15,9 +15,23 @@ matplotlib.use("Agg")
 INK = "#222222"
 FAINT = "#6b6b6b"
 GRID = "#e3e3e3"
+MARK = "#b35900"
 
 # Okabe & Ito's palette, which stays apart under the common kinds of colour blindness, from dark to light
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8a6d00", "#7a7a7a")
+MARKERS = ("o", "^", "s", "D")
+EMOTION_STYLES: dict[str, dict[str, Any]] = {
+    emotion: {"color": colour, "marker": marker}
+    for emotion, colour, marker in [
+        ("anger", "#D55E00", "o"), ("anxiety", "#000000", "s"), ("boredom", "#8a6d00", "^"), ("calm", "#009E73", "s"),
+        ("disgust", "#009E73", "^"), ("excitement", "#E69F00", "s"), ("fear", "#CC79A7", "^"),
+        ("frustration", "#D55E00", "s"), ("happiness", "#E69F00", "o"), ("neutral", "#7a7a7a", "o"),
+        ("sadness", "#0072B2", "o"), ("surprise", "#56B4E9", "^"), ("other", "#000000", "D"),
+        ("undecided", "#7a7a7a", "D"),
+    ]
+}  # fmt: skip
+"""How points of an emotion look, the same in every figure."""
+UNLABELLED: dict[str, Any] = {"color": "#b5b5b5", "marker": "o"}
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.4)), (0, (6, 1.5, 1.4, 1.5)))
 
 _SETTINGS: dict[Any, Any] = {
@@ -65,6 +79,12 @@ def line_style(position: int) -> dict[str, Any]:
     """Return colour and dashes of the line at ``position``; no two of the first 36 are alike."""
     cycle, colour = divmod(position, len(COLOURS))
     return {"color": COLOURS[colour], "linestyle": DASHES[(colour + cycle) % len(DASHES)]}
+
+
+def point_style(position: int) -> dict[str, Any]:
+    """Return colour and marker of the group at ``position``; no two of the first 36 are alike."""
+    cycle, colour = divmod(position, len(COLOURS))
+    return {"color": COLOURS[colour], "marker": MARKERS[(colour + cycle) % len(MARKERS)]}
 
 
 def save_svg(figure: Figure, path: Path) -> None:

@@ -1,8 +1,9 @@
-"""A bootstrap over what the split keeps together (dialogues or speakers): how scores vary with the test utterances.
+"""A bootstrap over runs, and within each over what the split keeps together (dialogues or speakers).
 
-A replicate draws as many clusters as the test sets of a run have, with replacement, once for each corpus and run, and
-scores all cells on the same draw: differences between them are paired. Runs that are tested on the same clusters share
-the draw (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13).
+It tells how scores would vary with other trainings and other test utterances. A replicate draws as many clusters as the
+test sets of a run have, with replacement, once for each corpus and run, and scores all cells on the same draw:
+differences between them are paired. Runs that are tested on the same clusters share the draw (Efron and Tibshirani, An
+Introduction to the Bootstrap, 1993, ch. 13).
 """
 
 import math
@@ -271,6 +272,25 @@ def score_runs(
                 len(np.unique(np.concatenate([fit.clusters for fit in folds]))),
                 len(np.unique(np.concatenate([fit.rows for fit in folds]))),
             )
+    return found
+
+
+def over_runs(replicates: FloatArray) -> FloatArray:
+    """Return the mean over runs that are drawn as well, ``(replicates,)`` from ``(runs, replicates)``.
+
+    Of n runs, n - 1 are drawn with replacement: the variance of their mean is then the unbiased one, which matters for
+    so few (Rao and Wu, Resampling inference with complex survey data, JASA 83, 1988). The draw depends on the numbers
+    alone, so what has as many runs is drawn alike. One run is taken as it is: how it would vary with another training
+    cannot be known from it.
+    """
+    from serflow.training.seeds import numpy_generator
+
+    n_runs, n = replicates.shape
+    if n_runs == 1:
+        one: FloatArray = replicates[0]
+        return one
+    drawn = numpy_generator("intervals", "runs", n_runs, n).integers(n_runs, size=(n_runs - 1, n))
+    found: FloatArray = np.take_along_axis(replicates, drawn, axis=0).mean(axis=0)
     return found
 
 

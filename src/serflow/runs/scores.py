@@ -35,20 +35,16 @@ class FitScores(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A cell as its ``metrics.json`` tells of it."""
+    """A cell as its ``metrics.json`` tells of it; ``name`` is its cell, as in its path."""
 
     path: Path
     study: str
+    name: str
     cell: Mapping[str, str]
     classes: Sequence[str]
     excluded: Mapping[str, int]
     provenance: Provenance
     fits: Sequence[FitScores]
-
-    @property
-    def name(self) -> str:
-        """Its cell, as in its path."""
-        return "/".join(self.cell.values())
 
     def runs(self) -> list[int]:
         """Return its runs, sorted."""
@@ -105,27 +101,30 @@ def read_run(path: Path) -> Run:
     if not path.is_file():
         raise StoreError(f"{path}: no such file; build it with `snakemake --cores 2 {path}`")
     content = read_sealed_json(path)
-    if not {"study", "cell", "classes", "excluded", "provenance", "fits"} <= content.keys():
+    if not {"study", "cell", "name", "classes", "excluded", "provenance", "fits"} <= content.keys():
         raise StoreError(_AGAIN.format(path, "not the metrics of a trained cell"))
     run = Run(
         path=path,
         study=content["study"],
+        name=content["name"],
         cell=content["cell"],
         classes=content["classes"],
         excluded=content["excluded"],
         provenance=Provenance.from_json(content["provenance"]),
-        fits=[_fit(entry) for entry in content["fits"]],
+        fits=[_fit(entry, content["classes"]) for entry in content["fits"]],
     )
     _check_whole(run)
     return run
 
 
-def _fit(entry: Mapping[str, Any]) -> FitScores:
-    tallies = {
-        (role, what): Tally(*np.array(list(by_class.values()), dtype=np.float64).T)
-        for role, of_role in entry["tallies"].items()
-        for what, by_class in of_role.items()
-    }
+def _fit(entry: Mapping[str, Any], classes: Sequence[str]) -> FitScores:
+    tallies = {}
+    for role, of_role in entry["tallies"].items():
+        for what, by_class in of_role.items():
+            # what is not counted by the study's classes is in the order of the file
+            names = classes if by_class.keys() == set(classes) else list(by_class)
+            counted = np.array([by_class[name] for name in names], dtype=np.float64)
+            tallies[role, what] = Tally(counted[:, 0], counted[:, 1])
     return FitScores(entry["run"], entry["fold"], entry["counts"], tallies)
 
 

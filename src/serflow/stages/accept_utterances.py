@@ -40,6 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
                 "rejected": len(rejected),
             },
             "warnings": warnings,
+            "content": described["content"],
         },
     )
     write_rejected(arguments.rejected, rejected)

@@ -12,8 +12,9 @@ from serflow.corpora._completeness import (
     require_utterances,
 )
 from serflow.corpora._tables import write_listing, write_rejected
-from serflow.corpora.base import Utterance, load_corpus
+from serflow.corpora.base import Utterance, files_read, load_corpus
 from serflow.stage import json_option, run_stage, stage_parser
+from serflow.state import stamps, take_stock
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,13 @@ def _in_language(utterances: list[Utterance], stated: str, language: str | None)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """List ``--root`` into ``--listing`` and ``--rejected``, and compare with the published counts."""
+    """List ``--root`` into ``--listing`` and ``--rejected``, and compare with the published counts.
+
+    All files that the layout may read are hashed, audio as well: the listing says which content it is of.
+    """
     corpus = load_corpus(arguments.layout)
     title = arguments.title or corpus.info.title
+    found = stamps(arguments.root, files_read(corpus.info, arguments.options))
     listing = corpus.list(arguments.root, arguments.options)
     log.info("%d utterances, %d files or labels left out", len(listing.utterances), len(listing.rejected))
     for line in rejected_examples(listing.rejected):
@@ -46,6 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
             log.warning("%s is partial (%d differences from the published counts)", arguments.corpus, len(warnings))
         for line in warnings:
             log.info("partial: %s", line)
+    stock = take_stock(arguments.root, arguments.files, found)
     write_listing(
         arguments.listing,
         _in_language(listing.utterances, corpus.info.language, arguments.language),
@@ -55,8 +61,11 @@ def main(arguments: argparse.Namespace) -> None:
             "title": title,
             "synthetic": arguments.synthetic,
             "warnings": warnings,
+            "content": stock.content,
         },
     )
+    if arguments.files is not None:
+        stock.write(arguments.files)
 
 
 if __name__ == "__main__":
@@ -64,6 +73,7 @@ if __name__ == "__main__":
     parser.add_argument("--corpus", required=True, help="name of the corpus in config.yaml")
     parser.add_argument("--layout", required=True, help="module of serflow.corpora that reads it")
     parser.add_argument("--root", type=Path, required=True, help="folder of the corpus")
+    parser.add_argument("--files", type=Path, default=None, help="output: JSON of what was read, not for stand-ins")
     parser.add_argument("--options", type=json_option, default={}, help="options of the layout, JSON")
     parser.add_argument("--title", default=None, help="heading in tables; the layout's title by default")
     parser.add_argument("--language", default=None, help="ISO 639-1 code in place of the layout's own")

@@ -10,8 +10,10 @@ import pyarrow as pa
 from serflow.files import write_csv
 from serflow.noise.esc50 import Clip, RejectedClip, check_complete, list_clips, read_clips
 from serflow.noise.mixing import CLIPS_KIND
+from serflow.noise.published import READS
 from serflow.progress import progress
 from serflow.stage import run_stage, stage_parser
+from serflow.state import stamps, take_stock
 from serflow.stores.parquet import write_batches
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
     again once they are decoded.
     """
     partial = arguments.allow_partial or arguments.synthetic
+    found = stamps(arguments.root, READS)
     listed, rejected, warnings = list_clips(arguments.root)
     absent = [RejectedClip(clip.clip, f"audio/{clip.clip}.wav", "no such file") for clip in listed if clip.path is None]
     check_complete([clip.group for clip in listed if clip.path], [*rejected, *absent], arguments.root, partial)
@@ -66,21 +69,25 @@ def main(arguments: argparse.Namespace) -> None:
         warnings = []
     for warning in warnings:
         log.warning("ESC-50: %s", warning)
+    stock = take_stock(arguments.root, arguments.files, found)
     write_batches(
         arguments.clips,
         CLIPS_SCHEMA,
         _tables(clips),
         kind=CLIPS_KIND,
-        metadata={"synthetic": arguments.synthetic, "warnings": warnings},
+        metadata={"synthetic": arguments.synthetic, "warnings": warnings, "content": stock.content},
         use_dictionary=["category", "group"],
     )
     write_csv(arguments.rejected, RejectedClip._fields, rejected)
+    if arguments.files is not None:
+        stock.write(arguments.files)
     log.info("%d clips, %d rejected", len(clips), len(rejected))
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder of ESC-50, with audio/ and meta/")
+    parser.add_argument("--files", type=Path, default=None, help="output: JSON of what was read, not for stand-ins")
     parser.add_argument("--synthetic", action="store_true", help="the clips are stand-ins; fewer are enough")
     parser.add_argument("--allow-partial", action="store_true", help="go on with fewer clips than published")
     parser.add_argument("--clips", type=Path, required=True, help="output: Parquet of clips")

@@ -14,6 +14,7 @@ from serflow.backbones.weights import DOWNLOAD, STAND_IN, Weights, describe_file
 from serflow.errors import ConfigError, WeightsError
 from serflow.files import write_json
 from serflow.stage import run_stage, stage_parser
+from serflow.state import stamps, take_stock
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,10 @@ def _prepare(arguments: argparse.Namespace) -> Weights:
     path = Path(wanted)
     if not path.exists():
         raise WeightsError(f"backbones.{backbone}.weights: no file or folder {path}; give a path, download or stand-in")
-    return describe_files(backbone, "path", known_release(backbone, path), path)
+    found = stamps(path)
+    weights = describe_files(backbone, "path", known_release(backbone, path), path)
+    take_stock(path, arguments.files, found).write(arguments.files)
+    return weights
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -64,5 +68,6 @@ if __name__ == "__main__":
     parser.add_argument("--weights", required=True, help="download, stand-in, or the path of a file or folder")
     parser.add_argument("--release", help="which published weights to download (default: the first)")
     parser.add_argument("--folder", type=Path, required=True, help="where downloads and stand-ins are kept")
+    parser.add_argument("--files", type=Path, required=True, help="output: JSON of the files at a path")
     parser.add_argument("--record", type=Path, required=True, help="output: JSON that says what was taken")
     run_stage(parser, main)

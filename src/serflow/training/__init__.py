@@ -1,1 +1,1 @@
-"""Batching, the fit loop, early stopping, metrics, seeds and checkpoints."""
+"""The loop that trains, its batches, optimizers, seeds and checkpoints; metrics and evaluation."""

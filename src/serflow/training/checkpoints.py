@@ -19,6 +19,7 @@ from serflow.files import atomic_path
 
 log = logging.getLogger(__name__)
 _MAGIC = b"serflow fit "
+_HEAD_BYTES = len(_MAGIC) + 2 * hashlib.sha256().digest_size + 1
 
 
 def key_of(*parts: Any) -> str:
@@ -26,24 +27,61 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def _head(digest: str) -> bytes:
+    """Return the line that a file begins with; it has the same length for every digest."""
+    return _MAGIC + digest.encode() + b"\n"
+
+
+class _HashedFile(io.BufferedWriter):
+    """A file for ``torch.save``, hashed while it is written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "wb"))
+        self.digest = hashlib.sha256()
+        self._error: BaseException | None = None
+
+    def write(self, content: Any, /) -> int:
+        try:
+            self.digest.update(content)
+            return super().write(content)
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def save(self, content: Mapping[str, Any]) -> None:
+        """Write by ``torch.save``, which makes an error of its own of a full disk and of Ctrl-C."""
+        try:
+            torch.save(content, self)
+        except RuntimeError as error:
+            raise (self._error or error) from None
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """One file with the state of one fit: a line with its SHA-256, then what ``torch.save`` writes.
 
-    ``key`` says what the fit depends on; a state with another key is not used.
+    ``key`` says what the fit depends on; a state with another key is not used. A state may be larger than the network
+    several times over, so it is never a second time in memory: tensors go straight to the file and come straight from
+    it.
     """
 
     path: Path
     key: str
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write tensors and plain values, whole or not at all."""
-        buffer = io.BytesIO()
-        torch.save({"key": self.key, "state": dict(state)}, buffer)
-        content = buffer.getbuffer()
-        with atomic_path(self.path) as temporary, open(temporary, "wb") as handle:
-            handle.write(_MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
-            handle.write(content)
+        """Write tensors and plain values, whole or not at all.
+
+        Raises
+        ------
+        SerflowError
+            If the disk is full or the folder cannot be written.
+        """
+        with atomic_path(self.path) as temporary, _HashedFile(temporary) as file:
+            file.seek(_HEAD_BYTES)
+            file.save({"key": self.key, "state": dict(state)})
+            head = _head(file.digest.hexdigest())
+            file.seek(0)
+            file.write(head)
 
     def load(self) -> dict[str, Any] | None:
         """Return the state, on the CPU, or ``None`` where there is none or it belongs to another fit.
@@ -56,15 +94,17 @@ class Checkpoint:
         if not self.path.is_file():
             return None
         try:
-            head, _, content = self.path.read_bytes().partition(b"\n")
+            with open(self.path, "rb") as file:
+                head = file.read(_HEAD_BYTES)
+                if head != _head(hashlib.file_digest(file, "sha256").hexdigest()):
+                    raise StoreError(
+                        f"{self.path}: the state of a fit does not match its SHA-256 (damaged or changed by hand); "
+                        "delete it and run the same command again: the fit starts over"
+                    )
+                file.seek(len(head))
+                loaded: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be read: {error.strerror or error}") from error
-        if head != _MAGIC + hashlib.sha256(content).hexdigest().encode():
-            raise StoreError(
-                f"{self.path}: the state of a fit does not match its SHA-256 (damaged or changed by hand); "
-                "delete it and run the same command again: the fit starts over"
-            )
-        loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if loaded["key"] != self.key:
             log.info("%s: of other code, options or inputs; the fit starts over", self.path)
             return None

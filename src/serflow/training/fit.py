@@ -1,10 +1,17 @@
-"""The training loop: epochs, early stopping on validation UA, best weights kept, resumable."""
+"""The training loop: periods of updates, each followed by validation; best and last weights; resumable.
 
+A study writes a `Learner`: its network with its data and its losses. The loop moves the weights, keeps the history and
+the best weights, and writes the state of a fit after each period. A period is an epoch or any number of updates: as
+many batches as the learner gives.
+"""
+
+import itertools
 import logging
+import math
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -13,217 +20,324 @@ from tqdm import tqdm
 
 from serflow.errors import TrainingError
 from serflow.training.checkpoints import Checkpoint
-from serflow.training.metrics import unweighted_accuracy
-from serflow.training.optimizers import Optimizer
 from serflow.training.seeds import seed_torch
 
 log = logging.getLogger(__name__)
 
+BatchT = TypeVar("BatchT")
+Row = dict[str, float]
+_ADVICE = "lower training.learning_rate, or set training.precision to fp32"
+
 
 class Losses(NamedTuple):
-    """What a network makes of a batch: the loss to minimise, its named terms, and logits ``(batch, classes)``."""
+    """What is made of a training batch: the loss to minimise, its terms by name, and the items that it is a mean of.
 
-    total: Tensor
-    terms: dict[str, Tensor]
-    logits: Tensor
-
-
-class TargetBatch(Protocol):
-    """A batch, as far as `fit` looks into it: ``targets`` are class distributions, ``(batch, classes)``."""
-
-    @property
-    def targets(self) -> Tensor: ...  # noqa: D102
-
-
-BatchT = TypeVar("BatchT", bound=TargetBatch)
-
-
-class Critic(NamedTuple, Generic[BatchT]):
-    """A part of the network that learns by itself at the start of each epoch, and is frozen in the rest of it.
-
-    ``batches`` gives those of an epoch by its number, ``loss`` what the critic minimises, ``after_step`` puts its
-    weights back within their bounds. The optimizer of `fit` must not hold its parameters.
+    Every batch of a period has the same terms.
     """
 
-    optimizer: Optimizer
-    loss: Callable[[BatchT], Tensor]
-    batches: Callable[[int], Iterable[BatchT]]
-    after_step: Callable[[], None]
+    total: Tensor
+    terms: Mapping[str, Tensor]
+    n: int
 
 
-class Fitted(NamedTuple):
-    """The weights of the best epoch, which that was (from 0), and a row of values for each epoch."""
+class Learner(Protocol[BatchT]):
+    """What `fit` trains: a network with its data and its losses.
 
-    weights: dict[str, Tensor]
-    best_epoch: int
-    history: list[dict[str, float]]
+    What a period does may depend on the network, on the period's number and on nothing else that training changes:
+    else a fit that goes on after a period would not end as an uninterrupted one. Values for the history are finite; one
+    that a period does not have is left out.
+    """
+
+    @property
+    def network(self) -> nn.Module:
+        """All that is trained; ``fit`` switches it between training and evaluation."""
+
+    def start(self, period: int) -> Mapping[str, float]:
+        """Prepare a period, in training mode: ramps, parts that stand still, the steps of a critic.
+
+        Returns values for the history.
+        """
+
+    def batches(self, period: int) -> Iterable[BatchT]:
+        """Return the training batches of a period."""
+
+    def losses(self, batch: BatchT) -> Losses:
+        """Run the network on a training batch; may take gradients of its own, e.g. of the input."""
+
+    def validate(self) -> Mapping[str, float]:
+        """Return values by name, e.g. ``val_ua``, after a period; called in evaluation mode and without gradients."""
 
 
-def fit(
-    network: nn.Module,
-    optimizer: Optimizer,
-    losses: Callable[[BatchT], Losses],
-    train_batches: Callable[[int], Iterable[BatchT]],
-    val_batches: Callable[[], Iterable[BatchT]],
-    *,
-    name: str,
-    seed: int,
-    max_epochs: int,
-    patience: int,
-    checkpoint: Checkpoint,
-    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
-    start_epoch: Callable[[int], None] = lambda epoch: None,
-    critic: Critic[BatchT] | None = None,
-) -> Fitted:
-    """Train until validation UA has not risen for ``patience`` epochs; end with the weights of the best epoch.
+class Optimizer(Protocol):
+    """What moves the weights: :class:`torch.optim.Optimizer`, or anything with these members of it."""
 
-    The state is written after each epoch. Random numbers and the order of the data depend on the seed and
-    the epoch alone, so a killed fit goes on from its last whole epoch to the same result, bit for bit.
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Groups of parameters: each has a list ``params`` and its learning rate ``lr``, which `fit` sets."""
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+
+    def step(self) -> Any:
+        """Move each parameter that has a gradient."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a later `load_state_dict` needs to go on: tensors and plain values."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Go on from a `state_dict`."""
+
+
+def constant(update: int, history: Sequence[Mapping[str, float]]) -> float:
+    """Return 1: a learning rate that stays as it is."""
+    return 1.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a fit goes on, which period it keeps, and how it moves.
 
     Parameters
     ----------
-    network
-        Trained in place.
-    optimizer
-        Over the network's parameters.
-    losses
-        Runs the network on a batch.
-    train_batches
-        Batches of an epoch, by its number.
-    val_batches
-        Validation batches.
+    periods
+        At most.
+    select
+        Value of the history whose highest period is the best; None where the last period is the one to keep.
+    patience
+        Periods without a higher value after which the fit ends; None for no early stopping.
+    accumulate
+        Batches that make an update; see `fit`.
+    clip_norm
+        Bound of the norm of all gradients of an update together; None for no bound.
+    rate
+        Factor of the learning rates, given the number of the update (from 0) and the history of the periods before.
+    """
+
+    periods: int
+    select: str | None
+    patience: int | None = None
+    accumulate: int = 1
+    clip_norm: float | None = None
+    rate: Callable[[int, Sequence[Mapping[str, float]]], float] = constant
+
+    def __post_init__(self) -> None:
+        if self.periods < 1 or self.accumulate < 1:
+            raise ValueError(f"at least one period, and one batch an update, are needed: {self}")
+        if self.patience is not None and self.select is None:
+            raise ValueError("patience needs a value to select by")
+
+    def goes_on(self, n_periods: int, best_period: int) -> bool:
+        """Tell whether there is another period after ``n_periods``, of which ``best_period`` is the best."""
+        stale = n_periods - 1 - best_period
+        return n_periods < self.periods and (self.patience is None or stale < self.patience)
+
+
+class Fitted(NamedTuple):
+    """Weights of the best and of the last period, on the CPU; which the best is (from 0); a row for each period."""
+
+    best: dict[str, Tensor]
+    last: dict[str, Tensor]
+    best_period: int
+    history: list[Row]
+
+
+class LossMeans:
+    """Means of a loss and of its terms over items, gathered batch by batch.
+
+    Values are read once, at the end: asking for each would make a GPU wait for every batch.
+    """
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._values: list[Tensor] = []
+        self._sizes: list[int] = []
+
+    def add(self, losses: Losses) -> None:
+        """Take in a batch."""
+        self._names = ["loss", *losses.terms]
+        self._values.append(torch.stack([losses.total, *losses.terms.values()]).detach())
+        self._sizes.append(losses.n)
+
+    def read(self, where: str) -> Row:
+        """Return ``loss`` and the terms.
+
+        Raises
+        ------
+        TrainingError
+            If there was no batch, or the loss of one is not finite; begins with ``where``.
+        """
+        if not self._values:
+            raise TrainingError(f"{where}: there is no batch; use more utterances")
+        values = torch.stack(self._values).double().cpu().numpy()
+        broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(broken):
+            found = ", ".join(
+                f"{name} {value:g}" for name, value in zip(self._names, values[broken[0]].tolist(), strict=True)
+            )
+            raise TrainingError(f"{where}, batch {broken[0]}: the loss is not finite ({found}); {_ADVICE}")
+        means = np.average(values, axis=0, weights=self._sizes)
+        return dict(zip(self._names, means.tolist(), strict=True))
+
+
+def fit(
+    learner: Learner[BatchT],
+    optimizers: Mapping[str, Optimizer],
+    schedule: Schedule,
+    *,
+    name: str,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> Fitted:
+    """Train until the schedule ends it; the network is left with the best weights, in evaluation mode.
+
+    The state is written after each period. Random numbers depend on the seed and the period alone, so a killed fit
+    goes on after its last whole period to the same result, bit for bit.
+
+    An update over several batches is that of one batch with the items of all, where losses are means over items:
+    batches count by their `Losses.n`. A period's last update takes the batches that are left, which then are the mean
+    of fewer items, as the last batch of an epoch is; no gradient goes from one period to the next.
+
+    Parameters
+    ----------
+    learner
+        What is trained.
+    optimizers
+        ``main`` is stepped here, with the rates of the schedule. Others are stepped by the learner; their state is
+        written with the rest.
+    schedule
+        For how long, and how.
     name
-        What the log and the progress bar call this fit.
+        What the log, the progress bar and errors call this fit.
     seed
-        Of dropout.
-    max_epochs, patience
-        In epochs.
+        Of dropout, and of all else that takes its random numbers from torch.
     checkpoint
         Where the state goes.
-    autocast
-        Makes the context in which losses are computed, e.g. :class:`torch.autocast` for bfloat16.
-    start_epoch
-        Called with the number of an epoch before it starts.
-    critic
-        What learns by itself before each epoch.
 
     Raises
     ------
     TrainingError
-        If a loss is not finite.
+        If a loss, or another value for the history, is not finite.
     StoreError
         If the state on disk is damaged.
     """
-    history: list[dict[str, float]] = []
-    best: dict[str, Tensor] = {}
-    best_epoch = -1
-    state = checkpoint.load()
-    if state is not None:
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        if critic is not None:
-            critic.optimizer.load_state_dict(state["critic"])
-        history, best, best_epoch = state["history"], state["best"], state["best_epoch"]
-        log.info("%s: goes on after epoch %d", name, len(history) - 1)
-
+    network = learner.network
+    rates = [group["lr"] for group in optimizers["main"].param_groups]
+    history, best, best_period = _resume(network, optimizers, checkpoint)
+    if history:
+        log.info("%s: goes on after period %d", name, len(history) - 1)
     with tqdm(
-        desc=name, total=max_epochs, initial=len(history), unit="epoch", leave=False, disable=not sys.stderr.isatty()
+        desc=name,
+        total=schedule.periods,
+        initial=len(history),
+        unit="period",
+        leave=False,
+        disable=not sys.stderr.isatty(),
     ) as bar:
-        while len(history) < max_epochs and len(history) - 1 - best_epoch < patience:
-            epoch = len(history)
-            seed_torch("epoch", seed, epoch)
-            start_epoch(epoch)
+        while schedule.goes_on(len(history), best_period):
+            period = len(history)
+            where = f"{name}, period {period}"
+            seed_torch("epoch", seed, period)
             network.train()
-            apart = {} if critic is None else {"critic_loss": _teach_critic(critic, epoch, name, autocast)}
-            trained = _epoch(losses, train_batches(epoch), f"{name}, epoch {epoch}, training", autocast, optimizer)
+            started = learner.start(period)
+            trained, updates = _train(learner, optimizers["main"], schedule, rates, history, where)
             network.eval()
             with torch.no_grad():
-                validated = _epoch(losses, val_batches(), f"{name}, epoch {epoch}, validation", autocast)
-            history.append(
-                {
-                    "epoch": epoch,
-                    **{key: value for key, value in trained.items() if key != "ua"},
-                    **apart,
-                    "train_ua": trained["ua"],
-                    "val_loss": validated["loss"],
-                    "val_ua": validated["ua"],
-                }
-            )
-            if best_epoch < 0 or validated["ua"] > history[best_epoch]["val_ua"]:
-                best_epoch = epoch
+                validated = learner.validate()
+            row = {"period": period, "updates": updates, **_values(where, started, trained, validated)}
+            history.append(row)
+            if schedule.select is None:
+                best_period = period
+            elif schedule.select not in row:
+                raise ValueError(f"{where}: no {schedule.select} to select by, only {', '.join(row)}")
+            elif best_period < 0 or row[schedule.select] > history[best_period][schedule.select]:
+                best_period = period
                 best = {key: value.detach().clone() for key, value in network.state_dict().items()}
             checkpoint.save(
                 {
                     "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "critic": None if critic is None else critic.optimizer.state_dict(),
+                    "optimizers": {key: optimizer.state_dict() for key, optimizer in optimizers.items()},
                     "history": history,
                     "best": best,
-                    "best_epoch": best_epoch,
+                    "best_period": best_period,
                 }
             )
             log.info(
-                "%s: epoch %d, loss %.4f, train UA %.3f, val loss %.4f, val UA %.3f%s",
-                name, epoch, trained["loss"], trained["ua"], validated["loss"], validated["ua"],
-                " (best)" if best_epoch == epoch else "",
+                "%s: %s%s", where,
+                ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "period"),
+                " (best)" if schedule.select is not None and best_period == period else "",
             )  # fmt: skip
-            bar.set_postfix(loss=f"{trained['loss']:.3f}", val_ua=f"{validated['ua']:.3f}")
+            bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", schedule.select) if key is not None})
             bar.update()
-    network.load_state_dict(best)
+    last = {key: value.detach().to("cpu", copy=True) for key, value in network.state_dict().items()}
     network.eval()
-    return Fitted({key: value.cpu() for key, value in best.items()}, best_epoch, history)
+    if schedule.select is None:
+        return Fitted(last, last, best_period, history)
+    network.load_state_dict(best)
+    return Fitted({key: value.cpu() for key, value in best.items()}, last, best_period, history)
 
 
-def _teach_critic(
-    critic: Critic[BatchT], epoch: int, name: str, autocast: Callable[[], AbstractContextManager[Any]]
-) -> float:
-    """Let the critic learn its batches of an epoch; return its mean loss."""
-    losses = []
-    for batch in critic.batches(epoch):
-        with autocast():
-            loss = critic.loss(batch)
-        critic.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        critic.optimizer.step()
-        critic.after_step()
-        losses.append(loss.detach())
-    mean = float(torch.stack(losses).double().mean())
-    if not np.isfinite(mean):
-        raise TrainingError(f"{name}, epoch {epoch}: the critic's loss is not finite; lower training.learning_rate")
-    return mean
+def _resume(
+    network: nn.Module, optimizers: Mapping[str, Optimizer], checkpoint: Checkpoint
+) -> tuple[list[Row], dict[str, Tensor], int]:
+    """Go on from the state on disk, if there is one; return history, best weights, and the best period."""
+    state = checkpoint.load()
+    if state is None:
+        return [], {}, -1
+    network.load_state_dict(state["network"])
+    for key, optimizer in optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][key])
+    return state["history"], state["best"], state["best_period"]
 
 
-def _epoch(
-    losses: Callable[[BatchT], Losses],
-    batches: Iterable[BatchT],
+def _train(
+    learner: Learner[BatchT],
+    optimizer: Optimizer,
+    schedule: Schedule,
+    rates: Sequence[float],
+    history: Sequence[Row],
     where: str,
-    autocast: Callable[[], AbstractContextManager[Any]],
-    optimizer: Optimizer | None = None,
-) -> dict[str, float]:
-    """Go once through the batches, learning if there is an optimizer; return means over utterances and UA."""
-    sizes, totals, targets, predictions = [], [], [], []
-    names: list[str] = []
-    for batch in batches:
-        with autocast():
-            found = losses(batch)
-        if optimizer is not None:
-            optimizer.zero_grad()
-            found.total.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        names = ["loss", *found.terms]
-        sizes.append(len(batch.targets))
-        totals.append(torch.stack([found.total, *found.terms.values()]).detach())
-        targets.append(batch.targets)
-        predictions.append(found.logits.detach().argmax(1))
-    # one look per epoch: asking for each value would make a GPU wait for every batch
-    values = torch.stack(totals).double().cpu().numpy()
-    broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(broken):
-        raise TrainingError(
-            f"{where}, batch {broken[0]}: the loss is not finite "
-            f"({', '.join(f'{key} {value:g}' for key, value in zip(names, values[broken[0]], strict=True))}); "
-            "lower training.learning_rate, or set training.precision to fp32"
-        )
-    means = np.average(values, axis=0, weights=sizes)
-    ua = unweighted_accuracy(torch.cat(targets).cpu().numpy(), torch.cat(predictions).cpu().numpy())
-    return {**{key: float(value) for key, value in zip(names, means, strict=True)}, "ua": ua}
+) -> tuple[Row, int]:
+    """Go through the batches of a period; return the means of its losses, and the updates so far."""
+    updates = int(history[-1]["updates"]) if history else 0
+    means = LossMeans()
+    optimizer.zero_grad()
+    batches = iter(learner.batches(len(history)))
+    for first in batches:
+        sizes: list[int] = []
+        for batch in itertools.chain([first], itertools.islice(batches, schedule.accumulate - 1)):
+            found = learner.losses(batch)
+            means.add(found)
+            sizes.append(found.n)
+            (found.total * (found.n / sizes[0])).backward()  # type: ignore[no-untyped-call]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        _divide(parameters, sum(sizes) / sizes[0])
+        if schedule.clip_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, schedule.clip_norm)
+        factor = schedule.rate(updates, history)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = factor * rate
+        optimizer.step()
+        optimizer.zero_grad()
+        updates += 1
+    return means.read(f"{where}, training"), updates
+
+
+def _divide(parameters: Sequence[Tensor], share: float) -> None:
+    """Divide gradients that were added up in units of an update's first batch, which by itself is left as it is."""
+    if share != 1.0:
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad.div_(share)
+
+
+def _values(where: str, *parts: Mapping[str, float]) -> Row:
+    """Join the values of a period; a name that stands twice, or a value that is not finite, is an error."""
+    row: Row = {}
+    for part in parts:
+        for key, value in part.items():
+            if key in row or key in ("period", "updates"):
+                raise ValueError(f"{where}: two values are called {key}")
+            row[key] = float(value)
+            if not math.isfinite(row[key]):
+                raise TrainingError(f"{where}: {key} is not finite ({row[key]:g}); {_ADVICE}")
+    return row

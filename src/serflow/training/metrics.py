@@ -35,9 +35,9 @@ def reference_classes(targets: FloatArray) -> npt.NDArray[np.intp]:
 
 
 def _count(targets: FloatArray, hits: npt.NDArray[np.generic]) -> Tally:
-    reference, n_classes = reference_classes(targets), targets.shape[1]
-    totals = np.bincount(reference, minlength=n_classes).astype(np.float64)
-    return Tally(np.bincount(reference, weights=hits, minlength=n_classes), totals)
+    reference = reference_classes(targets)
+    found = (np.bincount(reference, weights, minlength=targets.shape[1]) for weights in (hits, None))
+    return Tally(*(counts.astype(np.float64) for counts in found))
 
 
 def tally(targets: FloatArray, predictions: IntArray) -> Tally:

@@ -9,7 +9,7 @@ import numpy as np
 from serflow.errors import StoreError
 from serflow.noise.mixing import PLAN_KIND
 from serflow.noise.plan import CONDITIONS
-from serflow.protocols.examples import look_up, read_examples
+from serflow.protocols.examples import look_up, read_draw, read_examples
 from serflow.protocols.folds import ROLES, FoldRows, IntArray
 from serflow.protocols.shared import shared
 from serflow.protocols.splits import TRAIN_END, VAL_END, split_unit
@@ -29,7 +29,6 @@ from serflow.report.protocol import (
 )
 from serflow.runs.provenance import gather
 from serflow.stores import parquet
-from serflow.studies.dlc.data import read_draw
 from serflow.studies.dlc.labels import emotion_labels
 from serflow.studies.dlc.protocol import FOLDS, folds
 

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 from serflow.nn.adversarial import GradientReversal, reversal_ramp
 from serflow.studies.dlc.data import Batch
-from serflow.studies.dlc.losses import cross_entropy
 from serflow.studies.dlc.models import AcousticModel, Classifier, Sizes, Term
 from serflow.studies.dlc.options import Options
 from serflow.studies.dlc.single import SingleEncoder
+from serflow.training.evaluation import cross_entropy
 
 
 class Adversary(nn.Module):

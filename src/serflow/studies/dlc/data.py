@@ -13,7 +13,7 @@ from torch import Tensor
 from serflow.errors import StoreError, TrainingError
 from serflow.nn.pooling import frame_mask
 from serflow.noise.plan import CONDITIONS
-from serflow.protocols.examples import Examples, look_up, read_examples, read_roles, without_rejected
+from serflow.protocols.examples import Examples, look_up, read_draw, read_examples, without_rejected
 from serflow.protocols.labels import Labels, Row, one_hot
 from serflow.stores.frames import PackedFrames
 from serflow.stores.parquet import read_table
@@ -219,20 +219,6 @@ def load_cell(files: Files, cell: Cell, runs: Sequence[int], *, predicts: str, l
     )
     _check_lengths(data, files.clean, files.noisy)
     return data
-
-
-def read_draw(path: Path, corpus: str, names: Sequence[str]) -> npt.NDArray[np.str_]:
-    """Return the role of each utterance in a split that is one draw.
-
-    Raises
-    ------
-    StoreError
-        If the split is damaged or of another corpus, or has other than one fold.
-    """
-    folds = read_roles(path, corpus, names)
-    if len(folds) != 1:
-        raise StoreError(f"{path}: {len(folds)} folds where one draw was asked for; delete it and run again")
-    return next(iter(folds.values()))
 
 
 def batch_maker(

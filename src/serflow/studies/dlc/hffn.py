@@ -14,10 +14,10 @@ from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
 from serflow.nn.sequences import Context, Turns, find_turns
 from serflow.studies.dlc.abs_lstm import UNITS, AbsLstm
 from serflow.studies.dlc.data import Batch
-from serflow.studies.dlc.losses import cross_entropy, negative_cosine
-from serflow.studies.dlc.models import AcousticModel, Network, Sizes, Term, weighted_losses
+from serflow.studies.dlc.losses import negative_cosine
+from serflow.studies.dlc.models import AcousticModel, Network, Outcome, Sizes, Term, weighted_losses
 from serflow.studies.dlc.options import Options
-from serflow.training.fit import Losses
+from serflow.training.evaluation import cross_entropy
 
 ACTIVATIONS = 100
 BLOCK = 2
@@ -194,7 +194,7 @@ class Hffn(Network):
         logits: Tensor = self.fusion(self._read(batch, turns), self._hear(self.acoustic.encode(batch), batch, turns))
         return logits
 
-    def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Losses:
+    def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Outcome:
         """Return what a stage minimises, its terms, and logits."""
         turns = _turns(batch)
         terms: dict[str, Term] = {}

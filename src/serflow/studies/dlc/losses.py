@@ -4,24 +4,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def class_weights(targets: Tensor) -> Tensor:
-    """Return the weight of each class, ``sum(all) / (n_classes * sum of the class)``, from ``(n, n_classes)``."""
-    return targets.sum() / (targets.shape[1] * targets.sum(0))
-
-
-def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean over the batch of ``-sum_c weights_c * targets_c * log softmax(logits)_c``.
-
-    ``logits`` and ``targets`` are ``(batch, classes)``, ``weights`` is ``(classes,)``.
-    """
-    return -(F.log_softmax(logits, dim=1) * targets * weights).sum(1).mean()
+from serflow.nn.normalisation import unit_rows
+from serflow.rounding import EPS, rounding
 
 
 def negative_cosine(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return minus the weighted mean cosine of softmax and target, HFFN's own loss for its fusion (Mai et al., 2019).
 
-    An utterance weighs as much as its target: ``sum_c weights_c * targets_c``. Shapes as in `cross_entropy`.
+    An utterance weighs as much as its target: ``sum_c weights_c * targets_c``. Shapes as in
+    `serflow.training.evaluation.cross_entropy`.
     """
     cosine = F.cosine_similarity(torch.softmax(logits, dim=1), targets, dim=1)
     return -(cosine * (targets * weights).sum(1)).mean()
@@ -40,7 +31,8 @@ def difference(private: Tensor, shared: Tensor, conditions: Tensor) -> Tensor:
     """Return how much private and shared codes have in common, 0 if orthogonal (Bousmalis et al., 2016, eq. 5).
 
     For each condition of the batch, both codes are centred over its utterances and scaled to unit norm; the loss is
-    the mean of the squared entries of ``private^T shared``. Conditions count alike; one that is absent does not.
+    the mean of the squared entries of ``private^T shared``. Conditions count alike; one that is absent does not. What
+    is the same for all utterances of a condition, or for its only one, is 0 when it is centred, and stays 0.
 
     Parameters
     ----------
@@ -52,10 +44,17 @@ def difference(private: Tensor, shared: Tensor, conditions: Tensor) -> Tensor:
     losses = []
     for condition in torch.unique(conditions):
         rows = conditions == condition
-        centred = [code[rows] - code[rows].mean(0) for code in (private, shared)]
-        one, other = (F.normalize(code, dim=1) for code in centred)
+        one, other = (_centred_to_unit_norm(code[rows]) for code in (private, shared))
         losses.append((one.T @ other).square().mean())
     return torch.stack(losses).mean()
+
+
+def _centred_to_unit_norm(codes: Tensor) -> Tensor:
+    """Take the mean over the rows of ``codes`` ``(n, dim)`` away and scale each row to norm 1."""
+    scale = torch.linalg.vector_norm(codes.detach(), dim=1).max()
+    # sums are in single precision at least, codes and their mean in that of the computation
+    least = rounding(scale, len(codes), EPS) + rounding(scale, 1, torch.finfo(codes.dtype).eps)
+    return unit_rows(codes - codes.mean(0), least)
 
 
 def critic_loss(outputs: Tensor, conditions: Tensor, counts: Tensor) -> Tensor:

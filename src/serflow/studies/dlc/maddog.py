@@ -1,5 +1,8 @@
 """MADDoG (section IV-A.4; Gideon et al., 2019): a linear critic, trained by itself at the start of each epoch."""
 
+import itertools
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -7,9 +10,10 @@ from serflow.nn.adversarial import clip_weights
 from serflow.nn.pooling import global_max, pooled_lengths
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.losses import critic_loss, true_condition_output
-from serflow.studies.dlc.models import AcousticModel, Sizes, Term
+from serflow.studies.dlc.models import AcousticModel, Precision, Sizes, Term
 from serflow.studies.dlc.options import Options
 from serflow.studies.dlc.single import SingleEncoder
+from serflow.training.fit import Optimizer
 
 
 class CriticisedEncoder(AcousticModel):
@@ -26,6 +30,7 @@ class CriticisedEncoder(AcousticModel):
         self.pool = options.model.pool
         self.weight = options.maddog.weight
         self.clip = options.maddog.clip
+        self.critic_batches = options.maddog.critic_batches
         self.single = SingleEncoder(sizes, options)
         self.critic = nn.Sequential(
             nn.Linear(maps, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, sizes.n_conditions)
@@ -51,12 +56,21 @@ class CriticisedEncoder(AcousticModel):
         """Return the critic."""
         return self.critic
 
+    def learn_apart(self, batches: Iterator[Batch], optimizer: Optimizer, precision: Precision) -> dict[str, float]:
+        """Let the critic learn its batches, its weights clipped after each; return its mean loss."""
+        losses = []
+        for batch in itertools.islice(batches, self.critic_batches):
+            with precision():
+                loss = self.critic_loss(batch)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            clip_weights(self.critic, self.clip)
+            losses.append(loss.detach())
+        return {"critic_loss": float(torch.stack(losses).double().mean())}
+
     def critic_loss(self, batch: Batch) -> Tensor:
         """Return what the critic minimises; the encoder is left alone."""
         with torch.no_grad():
             code = self.encode(batch)
         return critic_loss(self.criticise(code, batch), batch.conditions, self.counts)
-
-    def after_critic_step(self) -> None:
-        """Clip the critic's weights."""
-        clip_weights(self.critic, self.clip)

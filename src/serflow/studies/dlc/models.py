@@ -4,7 +4,9 @@ Shapes are ``(batch, frames, dim)`` throughout. Weights start as Keras starts th
 zero), since the paper's networks were built with it.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +15,14 @@ from torch import Tensor, nn
 from serflow.nn.convolution import Convolution, MaskedInstanceNorm, TransposedConvolution
 from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
 from serflow.studies.dlc.data import Batch
-from serflow.studies.dlc.losses import cross_entropy, reconstruction
+from serflow.studies.dlc.losses import reconstruction
 from serflow.studies.dlc.options import DECODER_STRIDES, ModelOptions, Options
-from serflow.training.fit import Losses
+from serflow.training.evaluation import cross_entropy
+from serflow.training.fit import Optimizer
 
 DECODER_KERNEL = 3
+
+Precision = Callable[[], AbstractContextManager[Any]]
 
 
 class Sizes(NamedTuple):
@@ -43,6 +48,14 @@ class Term(NamedTuple):
 
     weight: float
     value: Tensor
+
+
+class Outcome(NamedTuple):
+    """What a network makes of a batch: the loss to minimise, its named terms, and logits ``(batch, classes)``."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    logits: Tensor
 
 
 class Encoder(nn.Module):
@@ -145,12 +158,13 @@ class AcousticModel(nn.Module):
         """Return the critic, which is trained by itself at the start of each epoch and frozen in the rest of it."""
         return None
 
-    def critic_loss(self, batch: Batch) -> Tensor:
-        """Return what the critic minimises."""
-        raise NotImplementedError
+    def learn_apart(self, batches: Iterator[Batch], optimizer: Optimizer, precision: Precision) -> dict[str, float]:
+        """Train the critic on as many batches as it needs; return values for the history.
 
-    def after_critic_step(self) -> None:
-        """Put the critic's weights back within their bounds."""
+        ``batches`` never ends, ``optimizer`` holds the critic's parameters, and ``precision`` makes the context to
+        compute losses in.
+        """
+        raise NotImplementedError
 
 
 def denoising(decoder: Decoder, code: Tensor, batch: Batch, weight: float) -> dict[str, Term]:
@@ -177,7 +191,7 @@ class Network(nn.Module):
         """Return logits ``(batch, classes)``; ``batch.conditions`` say which encoder to use where there are several."""
         raise NotImplementedError
 
-    def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Losses:
+    def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Outcome:
         """Return what a stage of training minimises, its terms, and logits."""
         raise NotImplementedError
 
@@ -204,19 +218,19 @@ class AcousticClassifier(Network):
         logits: Tensor = self.classifier(self.acoustic.encode(batch), batch.lengths)
         return logits
 
-    def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Losses:
+    def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Outcome:
         """Return the cross-entropy plus the weighted losses of the acoustic model."""
         code, terms = self.acoustic.learn(batch)
         logits = self.classifier(code, batch.lengths)
         return weighted_losses(cross_entropy(logits, batch.targets, class_weights), terms, logits)
 
 
-def weighted_losses(task: Tensor, terms: dict[str, Term], logits: Tensor) -> Losses:
+def weighted_losses(task: Tensor, terms: dict[str, Term], logits: Tensor) -> Outcome:
     """Return the task's loss plus the weighted others."""
     total = task
     for term in terms.values():
         total = total + term.weight * term.value
-    return Losses(total, {"task_loss": task, **{name: term.value for name, term in terms.items()}}, logits)
+    return Outcome(total, {"task_loss": task, **{name: term.value for name, term in terms.items()}}, logits)
 
 
 def initialise(network: nn.Module) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from serflow.devices import autocast, resolve_device
+from serflow.devices import autocast, usable_device
 from serflow.errors import ConfigError, StoreError, TrainingError
 from serflow.nn.parameters import count_parameters
 from serflow.noise.plan import CONDITIONS
@@ -169,7 +169,7 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
     if info.shuffles_labels:
         targets = _shuffled(targets, rows, names)
     classes = [data.classes[column] for column in columns]
-    device = resolve_device(training.device, "dlc.training.device")
+    device = usable_device(training.device, training.precision, "dlc.training")
     statistics = frame_statistics(data.noisy, data.noisy_rows[rows.train])
     weights = _class_weights(targets[rows.train], classes, where, training.class_weights).to(device)
     experts = places_among(seen, data.conditions)

@@ -1,0 +1,137 @@
+"""A linear probe on frozen vectors: how much of something, such as who speaks, can be read off them."""
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from serflow.errors import TrainingError
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.integer]
+
+_MAX_ITERATIONS = 10_000
+_LEAST_DEVIATION = 1e-8
+
+
+class ProbeScores(NamedTuple):
+    """What a probe reaches on the rows that it is scored on, and what guesses do.
+
+    ``accuracy`` is the share of hits, ``ua`` the mean recall of the classes that are there. ``chance`` is what either
+    is for a uniform guess among the classes of training, ``majority`` the accuracy of always saying its largest.
+    """
+
+    accuracy: float
+    ua: float
+    chance: float
+    majority: float
+
+
+def linear_probe(
+    vectors: FloatArray, labels: Sequence[str], train: IntArray, test: IntArray, c: float = 1.0
+) -> ProbeScores:
+    """Fit multinomial logistic regression on some rows and score it on others; nothing is drawn at random.
+
+    Dimensions are standardised by mean and deviation of the training rows; one that does not vary there is left out.
+
+    Parameters
+    ----------
+    vectors
+        ``(n, dim)``, of a network that is trained no more.
+    labels
+        What to read off each, ``(n,)``.
+    train, test
+        Rows to fit on and to score, without one in common.
+    c
+        Inverse weight of the squared norm of the coefficients: smaller is smoother.
+
+    Raises
+    ------
+    TrainingError
+        If rows are shared or absent, a vector is not finite, training has one class or lacks one of the test, no
+        dimension varies, or the fit does not converge.
+    """
+    classes, targets = np.unique(np.asarray(labels), return_inverse=True)
+    known, reference = np.unique(targets[train]), targets[test]
+    _check(vectors, train, test, [str(classes[k]) for k in known], [str(classes[k]) for k in np.unique(reference)])
+    fitted, scored = vectors[train].astype(np.float64), vectors[test].astype(np.float64)
+    deviation = fitted.std(axis=0)
+    varies = deviation > _LEAST_DEVIATION * np.abs(fitted).max(axis=0)
+    if not varies.any():
+        raise TrainingError("all vectors that a probe is fitted on are the same, so nothing can be read off them")
+    mean, scale = fitted[:, varies].mean(axis=0), deviation[varies]
+    predicted = _predict((fitted[:, varies] - mean) / scale, targets[train], (scored[:, varies] - mean) / scale, c)
+    hits = predicted == reference
+    return ProbeScores(
+        accuracy=float(hits.mean()),
+        ua=float(np.mean([hits[reference == target].mean() for target in np.unique(reference)])),
+        chance=1 / len(known),
+        majority=float((reference == np.bincount(targets[train]).argmax()).mean()),
+    )
+
+
+def stratified_rows(labels: Sequence[str], test_share: float, seed: int) -> tuple[IntArray, IntArray]:
+    """Divide rows so that each class is in both parts, by about the same shares.
+
+    Parameters
+    ----------
+    labels
+        The class of each row.
+    test_share
+        Share of each class that is scored, 0 to 1; one row at least, and all but one at most.
+    seed
+        Number of the division.
+
+    Returns
+    -------
+    Rows to fit on and rows to score, each in order.
+
+    Raises
+    ------
+    TrainingError
+        If a class has a single row.
+    """
+    targets = np.asarray(labels)
+    generator = np.random.default_rng(seed)
+    scored = np.zeros(len(targets), dtype=bool)
+    for name in np.unique(targets):
+        rows = np.flatnonzero(targets == name)
+        if len(rows) < 2:
+            raise TrainingError(f"{name} has a single row, which cannot be fitted on and scored; leave it out")
+        n_scored = min(max(round(test_share * len(rows)), 1), len(rows) - 1)
+        scored[generator.permutation(rows)[:n_scored]] = True
+    return np.flatnonzero(~scored), np.flatnonzero(scored)
+
+
+def _check(vectors: FloatArray, train: IntArray, test: IntArray, known: Sequence[str], wanted: Sequence[str]) -> None:
+    if not len(train) or not len(test):
+        raise TrainingError(f"a probe with {len(train)} rows to fit on and {len(test)} to score needs some of each")
+    if shared := len(np.intersect1d(train, test)):
+        raise TrainingError(f"{shared} rows are fitted on and scored; a probe is scored on others than it saw")
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise TrainingError(f"{len(bad)} of {len(vectors)} vectors are not finite, the first in row {bad[0]}")
+    if len(known) < 2:
+        raise TrainingError(f"all rows that a probe is fitted on are {known[0]}; it needs two classes")
+    if unknown := [name for name in wanted if name not in known]:
+        raise TrainingError(
+            f"no row of {', '.join(unknown[:5])} is fitted on, so a probe cannot name it; give each class rows of both "
+            "parts, as stratified_rows does"
+        )
+
+
+def _predict(fitted: FloatArray, targets: IntArray, scored: FloatArray, c: float) -> IntArray:
+    # seconds to import
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            model = LogisticRegression(C=c, max_iter=_MAX_ITERATIONS).fit(fitted, targets)
+        except ConvergenceWarning as warning:
+            raise TrainingError(f"a probe with C = {c:g} has not converged; take a smaller C") from warning
+    predicted: IntArray = model.predict(scored)
+    return predicted

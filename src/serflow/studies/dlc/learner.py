@@ -1,0 +1,227 @@
+"""How a network is trained on a fold: batches as its method asks for, its stages in turn, its critic apart."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from serflow.devices import autocast
+from serflow.protocols.folds import FoldRows
+from serflow.studies.dlc.data import Batch, CellData, IntArray
+from serflow.studies.dlc.models import Network, Outcome, Precision
+from serflow.studies.dlc.options import Options
+from serflow.training.batching import (
+    balanced_batches,
+    bucketed_batches,
+    dialogue_batches,
+    homogeneous_batches,
+    ordered_batches,
+)
+from serflow.training.checkpoints import Checkpoint, key_of
+from serflow.training.fit import Fitted, Losses, LossMeans, Optimizer, Schedule, fit
+from serflow.training.metrics import unweighted_accuracy
+from serflow.training.optimizers import OPTIMIZERS
+from serflow.training.seeds import numpy_generator, seed_from
+
+# How the authors' code trains HFFN's fusion, where it is trained in stages: RMSprop, and ten dialogues a batch, which
+# is about 320 utterances of the paper's corpora.
+FUSION_OPTIMIZER = "rmsprop"
+FUSION_RATE = 1e-3
+FUSION_BATCH = 320
+
+BatchMaker = Callable[[IntArray], Batch]
+
+
+class Dealer(NamedTuple):
+    """Deals the utterances of a fit to batches, as its method asks for.
+
+    ``kind`` is a method's ``batches``, ``experts`` the place of each utterance's condition among those of training,
+    ``size`` the utterances in a batch.
+    """
+
+    kind: str
+    data: CellData
+    experts: IntArray
+    size: int
+
+    def train(self, rows: IntArray, generator: np.random.Generator) -> list[IntArray]:
+        """Return training batches: arrays of rows of the data."""
+        lengths, groups = self.data.lengths[rows], self.experts[rows]
+        if self.kind == "homogeneous":
+            found = homogeneous_batches(lengths, groups, self.size, generator)
+        elif self.kind == "balanced":
+            found = balanced_batches(lengths, groups, self.size, generator)
+        elif self.kind == "dialogues":
+            found = dialogue_batches(*self._turns(rows), self.size, generator)
+        else:
+            found = bucketed_batches(lengths, self.size, generator)
+        return [rows[places] for places in found]
+
+    def test(self, rows: IntArray) -> list[IntArray]:
+        """Return batches to validate or test on: places in ``rows``."""
+        if self.kind == "dialogues":
+            return dialogue_batches(*self._turns(rows), self.size)
+        return ordered_batches(self.data.lengths[rows], self.size)
+
+    def _turns(self, rows: IntArray) -> tuple[list[str], IntArray]:
+        assert self.data.text is not None
+        return [self.data.text.dialogues[row] for row in rows], self.data.text.turns[rows]
+
+
+class Predicted:
+    """Targets and predictions of an epoch, kept where they were made until its UA is asked for."""
+
+    def __init__(self) -> None:
+        self._targets: list[Tensor] = []
+        self._predictions: list[Tensor] = []
+
+    def add(self, targets: Tensor, logits: Tensor) -> None:
+        """Take in a batch, ``(batch, classes)`` each."""
+        self._targets.append(targets)
+        self._predictions.append(logits.detach().argmax(1))
+
+    def ua(self) -> float:
+        """Return the UA of all batches."""
+        return unweighted_accuracy(torch.cat(self._targets).cpu().numpy(), torch.cat(self._predictions).cpu().numpy())
+
+
+@dataclass
+class StageLearner:
+    """A stage of a network's training, for `serflow.training.fit`; a period is an epoch.
+
+    ``dealer`` and ``make_batch`` lead from rows to lists of rows, and from these to a batch; ``class_weights`` are
+    ``(classes,)``; ``precision`` makes the context to compute in; ``names`` are what the order of the data depends on.
+    ``apart`` holds what the network trains apart, where there is something.
+    """
+
+    network: Network
+    stage: str
+    dealer: Dealer
+    fold: FoldRows
+    make_batch: BatchMaker
+    class_weights: Tensor
+    precision: Precision
+    names: Sequence[str | int]
+    apart: Optimizer | None
+    _trained: Predicted = field(init=False)
+
+    def start(self, period: int) -> Mapping[str, float]:
+        """Set ramps and what stands still, then let the critic learn."""
+        self._trained = Predicted()
+        self.network.start_epoch(period, self.stage)
+        if self.apart is None:
+            return {}
+        # a small corpus has fewer batches than a critic wants
+        endless = itertools.chain.from_iterable(self._shuffled(f"critic {turn}", period) for turn in itertools.count())
+        return self.network.acoustic.learn_apart(endless, self.apart, self.precision)
+
+    def batches(self, period: int) -> Iterator[Batch]:
+        """Return all training utterances, dealt to batches as the method asks for."""
+        return self._shuffled("batches", period)
+
+    def losses(self, batch: Batch) -> Losses:
+        """Return what the stage minimises, and its terms."""
+        found = self._run(batch)
+        self._trained.add(batch.targets, found.logits)
+        return Losses(found.total, found.terms, len(batch.targets))
+
+    def validate(self) -> Mapping[str, float]:
+        """Return UA of the training as it went along, and UA and loss of validation."""
+        means, predicted = LossMeans(), Predicted()
+        for places in self.dealer.test(self.fold.val):
+            batch = self.make_batch(self.fold.val[places])
+            found = self._run(batch)
+            means.add(Losses(found.total, found.terms, len(batch.targets)))
+            predicted.add(batch.targets, found.logits)
+        val_loss = means.read(f"{' '.join(map(str, self.names))}, validation")["loss"]
+        return {"train_ua": self._trained.ua(), "val_loss": val_loss, "val_ua": predicted.ua()}
+
+    def _run(self, batch: Batch) -> Outcome:
+        with self.precision():
+            return self.network.losses(batch, self.class_weights, self.stage)
+
+    def _shuffled(self, purpose: str, period: int) -> Iterator[Batch]:
+        for rows in self.dealer.train(self.fold.train, numpy_generator(purpose, *self.names, period)):
+            yield self.make_batch(rows)
+
+
+def train_stages(
+    network: Network,
+    dealer: Dealer,
+    fold: FoldRows,
+    make_batch: BatchMaker,
+    class_weights: Tensor,
+    options: Options,
+    *,
+    checkpoint: Checkpoint,
+    names: Sequence[str | int],
+    where: str,
+) -> tuple[Fitted, list[dict[str, Any]]]:
+    """Train all stages of a network in turn.
+
+    Parameters
+    ----------
+    network
+        Trained in place.
+    dealer, make_batch
+        From rows to lists of rows, and from these to a batch.
+    fold
+        Rows of training and validation.
+    class_weights
+        ``(classes,)``, on the device to train on.
+    options
+        See `parse_options`.
+    checkpoint
+        Where the state goes; a network of several stages has a file for each.
+    names
+        What random numbers depend on.
+    where
+        What the log calls this fit.
+
+    Returns
+    -------
+    Fitted, list
+        What the last stage ended with, and the histories of all, each row with its ``stage``.
+    """
+    training = options.training
+    schedule = Schedule(training.max_epochs, select="val_ua", patience=training.patience)
+    precision = autocast(class_weights.device, training.precision)
+    several = len(network.stages) > 1
+    history: list[dict[str, Any]] = []
+    for stage in network.stages:
+        fusion = stage == "fusion"
+        optimizer, rate = (FUSION_OPTIMIZER, FUSION_RATE) if fusion else (training.optimizer, training.learning_rate)
+        optimizers: dict[str, Optimizer] = {"main": OPTIMIZERS[optimizer](network.parameters_of(stage), rate)}
+        critic = network.acoustic.trained_apart()
+        if critic is not None:
+            optimizers["critic"] = OPTIMIZERS[training.optimizer](critic.parameters(), training.learning_rate)
+        seeded = (*names, stage) if several else tuple(names)
+        learner = StageLearner(
+            network,
+            stage,
+            dealer._replace(size=FUSION_BATCH) if fusion else dealer,
+            fold,
+            make_batch,
+            class_weights,
+            precision,
+            seeded,
+            optimizers.get("critic"),
+        )
+        fitted = fit(
+            learner,
+            optimizers,
+            schedule,
+            name=f"{where}, {stage}" if several else where,
+            seed=seed_from(*seeded),
+            checkpoint=_checkpoint_of(checkpoint, stage) if several else checkpoint,
+        )
+        history += [{"stage": stage, **row} for row in fitted.history]
+    return fitted, history
+
+
+def _checkpoint_of(checkpoint: Checkpoint, stage: str) -> Checkpoint:
+    return Checkpoint(checkpoint.path.with_suffix(f".{stage}.pt"), key_of(checkpoint.key, stage))

@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from serflow import devices
+from serflow.backbones.base import backbone_module, backbone_names
+from serflow.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def no_bfloat16(monkeypatch):
+    """Make this a machine whose torch has no LSTM in bfloat16, as CPUs without AVX-512 are."""
+    monkeypatch.setattr(devices, "missing_in_bfloat16", lambda device: "an LSTM")
+
+
+@pytest.fixture
+def probe(monkeypatch):
+    """Return the probe as in a new process, and let a kind of layer fail in it."""
+
+    def fail_at(kind):
+        run = devices._run_in_bfloat16
+
+        def failing(layer, values):
+            if isinstance(layer, kind):
+                raise RuntimeError("could not create a primitive")
+            run(layer.float(), values)
+
+        monkeypatch.setattr(devices, "_run_in_bfloat16", failing)
+        return devices.missing_in_bfloat16
+
+    devices.missing_in_bfloat16.cache_clear()
+    yield fail_at
+    devices.missing_in_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize("name", backbone_names())
+def test_every_network_refuses_bf16_where_the_machine_cannot_compute_it(name, tmp_path, no_bfloat16):
+    module = backbone_module(name)
+    if name == "deepspeech":  # no network of torch's: its library is refused before any file is read
+        path, options = tmp_path / "absent", {"engine": tmp_path / "absent"}
+    else:
+        path, options = module.write_stand_in(tmp_path, seed=0), {}
+    with pytest.raises(ConfigError, match=rf"^backbones\.{name}\.precision: .*bf16.*; set it to fp32$"):
+        module.load(path, "cpu", "bf16", **options)
+
+
+def test_the_refusal_says_what_cannot_be_computed_and_where(no_bfloat16):
+    with pytest.raises(ConfigError, match=r"^dlc\.training\.precision: .*an LSTM in bfloat16 on this machine's cpu; "):
+        devices.usable_device("cpu", "bf16", "dlc.training")
+
+
+def test_single_precision_is_not_tried(monkeypatch):
+    monkeypatch.setattr(devices, "missing_in_bfloat16", None)
+    assert devices.usable_device("cpu", "fp32", "dlc.training") == CPU
+    devices.require_precision(CPU, "fp32", "dlc.training.precision")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [(torch.nn.Linear, "a linear layer"), (torch.nn.Conv1d, "a convolution"), (torch.nn.LSTM, "an LSTM")],
+)
+def test_a_layer_that_fails_is_named_once_for_all(probe, monkeypatch, kind, said):
+    missing = probe(kind)
+    assert missing("cpu") == said
+    monkeypatch.setattr(devices, "_run_in_bfloat16", None)
+    assert missing("cpu") == said
+
+
+def test_the_probe_finds_what_this_machine_can_do_and_draws_no_random_number():
+    devices.missing_in_bfloat16.cache_clear()
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    missing = devices.missing_in_bfloat16("cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+    lstm = torch.nn.LSTM(4, 4)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            lstm(torch.ones(2, 1, 4))
+    except RuntimeError:
+        assert missing is not None
+    else:
+        assert missing != "an LSTM"
+
+
+def test_bf16_passes_where_all_layers_can_be_computed(monkeypatch):
+    monkeypatch.setattr(devices, "missing_in_bfloat16", lambda device: None)
+    assert devices.usable_device("auto", "bf16", "dlc.training").type in ("cpu", "cuda")
+    with devices.autocast(CPU, "bf16")():
+        assert (torch.ones(1, 1) @ torch.ones(1, 1)).dtype == torch.bfloat16
+    with devices.autocast(CPU, "fp32")():
+        assert (torch.ones(1, 1) @ torch.ones(1, 1)).dtype == torch.float32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_absent_is_refused_by_its_key():
+    with pytest.raises(ConfigError, match=r"^backbones\.ge2e\.device: .*no GPU"):
+        devices.usable_device("cuda", "fp32", "backbones.ge2e")

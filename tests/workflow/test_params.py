@@ -1,0 +1,88 @@
+"""What Snakemake records of every job, so that a change of it is seen."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Workflow, environment
+
+pytestmark = pytest.mark.workflow
+
+# everything that can be given by path is, whether it is there or not
+BY_PATH = """
+synthetic: {utterances: 40}
+corpora:
+  emodb: {root: no/such/folder}
+  mine:
+    layout: table
+    root: /no/such/folder
+    shards: 2
+    options: {table: data.csv, audio: "{file}", columns: {speaker: speaker, emotion: emotion, dialogue: d, turn: t}}
+noise: {esc50: {root: no/such/folder}}
+backbones: {byol: {weights: no/such/file}}
+transcripts: {deepspeech: {engine: no/such/library.so}}
+dlc: {corpora: [iemocap, emodb, mine], profiles: [h1], asr: reference}
+"""
+TARGETS = (
+    *("results/table1.csv", "features", "results/dlc/pilot/iemocap.svg", "results/noise/mine/h1/audio"),
+    *("resources/synthetic/esc50.json", "resources/deepspeech/libdeepspeech.so"),
+    *(f"results/transcripts/{recogniser}/wer.csv" for recogniser in ("deepspeech", "wav2vec2")),
+)
+
+
+def tell(workflow: Workflow, *arguments: str) -> dict[str, Any]:
+    """Return rules, jobs and params of a dry run."""
+    told = workflow.folder / "params.json"
+    _, *command = workflow.command(*arguments, "-n", "-q")
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("tell_params.py")), str(told), *command],
+        check=False, capture_output=True, text=True, env=environment(), timeout=600,
+    )  # fmt: skip
+    assert told.is_file(), done.stdout + done.stderr
+    return json.loads(told.read_text())
+
+
+@pytest.fixture(scope="module")
+def told(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    workflow = Workflow(repository, tmp_path_factory.mktemp("params"), BY_PATH)
+    return tell(workflow, *TARGETS)
+
+
+def params(told: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, Any, bool]]:
+    for job in told["jobs"]:
+        for name, param in job["params"].items():
+            yield job, name, param["value"], param["recorded"]
+
+
+def test_every_rule_is_looked_at(told: dict[str, Any]) -> None:
+    assert set(told["rules"]) <= {job["rule"] for job in told["jobs"]}
+
+
+def test_every_param_is_plain_json(told: dict[str, Any]) -> None:
+    """Snakemake leaves out of its record what is no builtin type: a change of it would rerun nothing."""
+    assert not {(job["rule"], name) for job, name, value, _ in params(told) if "not JSON" in json.dumps(value)}
+
+
+def test_what_is_not_recorded_holds_files_of_the_job_alone(told: dict[str, Any]) -> None:
+    """Snakemake does not record what is made of `input` and `output`: nothing of the configuration may hide there."""
+    for job, name, value, recorded in params(told):
+        if recorded or (name == "root" and "state" in job["params"]):
+            continue
+        files = [file for names in (job["input"], job["output"]) for file in names]
+        for word in str(value).split():
+            assert word.startswith("--") or any(file.startswith(word) for file in files), (job["rule"], name, value)
+
+
+def test_what_lies_outside_the_workflow_is_told_by_its_state(told: dict[str, Any]) -> None:
+    states = {(job["rule"], job["params"]["state"]["value"]) for job in told["jobs"] if "state" in job["params"]}
+    assert states == {
+        ("list_utterances", "absent"), ("list_utterances", "synthetic"),
+        ("prepare_audio", "absent"), ("prepare_audio", "synthetic"),
+        ("prepare_clips", "absent"),
+        ("prepare_weights", "absent"), ("prepare_weights", ""),
+    }  # fmt: skip
