@@ -114,12 +114,14 @@ def test_fits_of_a_run_are_listed(folder):
 
 
 def test_a_run_of_one_fit_has_one_number_and_words_have_a_wer(tmp_path):
-    results = [fit(tallies={"words": words(30, 20), "speaker": Tally(np.array([1.0, 0, 3]), np.array([2.0, 1, 3]))})]
+    results = [fit(tallies={"speaker": Tally(np.array([1.0, 0, 3]), np.array([2.0, 1, 3])), "words": words(30, 20)})]
     path = write_cell(tmp_path, CELL, results).metrics
     facts = as_json(path)["facts"]
     assert facts["test_WER"] == {"mean": 150.0, "std": None}
     assert facts["test_speaker_UA"]["mean"] == pytest.approx(50)
     assert facts["test_speaker_WA"]["mean"] == pytest.approx(100 * 4 / 6)
+    assert [key for key in facts if key.startswith("test_")] == ["test_WER", "test_speaker_UA", "test_speaker_WA"]
+    assert as_json(path)["tables"][0]["columns"][:4] == ["run", "fold", "test WER %", "n train"]
     shown = passes(path)
     assert "150.0 %" in shown
     assert "over" not in shown
@@ -154,6 +156,7 @@ def test_stand_ins_and_partial_corpora_are_said_first_by_every_file(tmp_path, fi
         "partial (emodb): not all that the publisher counts is there",
     ]
     assert found["facts"]["cell"] == CELL
+    assert "serflow" not in found["facts"]
     if file != "model.safetensors":
         assert found["tables"][-1]["rows"] == [["12 of 535 utterances"]]
         assert found["facts"]["made_from"] == {"mfb": "5" * 64}

@@ -64,7 +64,7 @@ def describe_weights(path: Path) -> Description:
         with safetensors.safe_open(path, framework="numpy") as weights:
             shapes = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118
             metadata = weights.metadata() or {}
-        entries = {**metadata, **json.loads(metadata.pop(METADATA_KEY.decode(), "{}"))}
+        entries = json.loads(metadata.pop(METADATA_KEY.decode(), "{}")) | metadata
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise StoreError(f"{path}: not a whole safetensors file ({error}); delete it and run again") from error
     if "provenance" in entries:

@@ -20,6 +20,7 @@ from serflow.training.metrics import score
 ROLES = ("train", "val", "test")
 SHARES = ("ua", "wa", "wer")
 """Last word of the names of measures, all of which are shares."""
+_OWN_TASK = {"prediction": ("ua", "wa"), "words": ("wer",)}
 _KEYS = ("study", "name", "cell", "classes", "runs", "provenance")
 
 
@@ -125,12 +126,11 @@ def _add_remarks(about: Description, provenance: Provenance) -> None:
 
 
 def _measures(run: Run) -> list[tuple[str, str]]:
-    """Return role and measure of all that was counted: UA and WA of predictions, WER of words."""
+    """Return role and measure of all that was counted, the study's own task first: UA and WA, WER of words."""
     counted = dict.fromkeys(found for fit in run.fits for found in fit.tallies)
     measures = []
-    for role, what in sorted(counted, key=lambda found: _rank(found[0])):
-        own = {"prediction": ("ua", "wa"), "words": ("wer",)}
-        measures += [(role, measure) for measure in own.get(what, (f"{what}_ua", f"{what}_wa"))]
+    for role, what in sorted(counted, key=lambda found: (_rank(found[0]), found[1] not in _OWN_TASK)):
+        measures += [(role, measure) for measure in _OWN_TASK.get(what, (f"{what}_ua", f"{what}_wa"))]
     return measures
 
 
@@ -168,7 +168,8 @@ def _over_runs(shares: Sequence[float]) -> tuple[dict[str, Any], str]:
 def _add_fits(
     about: Description, run: Run, entries: Sequence[Mapping[str, Any]], measures: Sequence[tuple[str, str]]
 ) -> None:
-    """Add a row per fit: its scores, sizes and periods."""
+    """Add a row per fit: its scores in the study's own task, its sizes and periods."""
+    measures = [(role, measure) for role, measure in measures if measure in SHARES]
     roles = sorted({role for fit in run.fits for role in fit.counts}, key=_rank)
     rows = []
     for fit, entry in zip(run.fits, entries, strict=True):
