@@ -5,20 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from safetensors.numpy import load_file
 
 from serflow.errors import ConfigError, StoreError, TrainingError
 from serflow.files import read_json
 from serflow.fingerprint import fingerprint, imported_modules
+from serflow.report.tables import read_published
 from serflow.settings.base import Section
-from serflow.stages import train_dlc
+from serflow.stages import train as stage
 from serflow.stores.frames import FrameRow, iterate_frames, pack_frames, write_frames
 from serflow.stores.parquet import read_metadata, read_table, write_table
 from serflow.studies.departures import flat
-from serflow.studies.dlc import paper
-from serflow.studies.dlc.catalog import load_method, method_info, method_names
-from serflow.studies.dlc.data import CONDITIONS, load_cell, select_fold
+from serflow.studies.dlc.catalog import Cell, load_method, method_info, method_names
+from serflow.studies.dlc.data import CONDITIONS
 from serflow.studies.dlc.options import (
     AdversaryOptions,
     DsnOptions,
@@ -27,11 +28,16 @@ from serflow.studies.dlc.options import (
     Options,
     TrainingOptions,
 )
+from serflow.studies.dlc.plan import ROWS
+from serflow.studies.dlc.train import Files, folds, load
 from serflow.training import fit as fit_module
+from serflow.training.metrics import Tally, score
 
 BANDS = 8
 EMOTIONS = ("anger", "neutral", "sadness")
 SEEDS = (0, 1)
+COUNTS = {"listed": 90, "accepted": 90, "rejected": 0}
+ABOUT = {"corpus": "toy", "synthetic": False, "partial": False, "counts": COUNTS, "warnings": []}
 OPTIONS = {
     "model": {"maps": 8, "kernel": 4, "dilations": [1, 2], "hidden": 8},
     "training": {"max_epochs": 3, "batch_size": 16, "learning_rate": 0.01, "device": "cpu"},
@@ -60,7 +66,7 @@ def write_cell(folder: Path, n_utterances: int = 90) -> dict[str, Path]:
         noisy.append(FrameRow(name, with_noise))
     paths = {
         "utterances": folder / "utterances.parquet",
-        "split": folder / "split.parquet",
+        "splits": [folder / f"split-{seed}.parquet" for seed in SEEDS],
         "plan": folder / "plan.parquet",
         "clean": folder / "clean" / "packed.parquet",
         "noisy": folder / "h1" / "packed.parquet",
@@ -78,22 +84,20 @@ def write_cell(folder: Path, n_utterances: int = 90) -> dict[str, Path]:
             "valence_ratings": pa.nulls(n_utterances, pa.list_(pa.float64())),
         }
     )
-    write_table(paths["utterances"], table, kind="utterances", metadata={"corpus": "toy"})
-    folds = [
-        (name, seed, ("train",) * 7 + ("val",) + ("test",) * 2)
-        for seed in SEEDS
-        for name in generator.permutation(names).tolist()
-    ]
-    split = pa.table(
-        {
-            "utterance": [name for name, _, _ in folds],
-            "fold": pa.array([seed for _, seed, _ in folds], pa.int32()),
-            "role": [roles[i % 10] for i, (_, _, roles) in enumerate(folds)],
-        }
-    )
-    write_table(paths["split"], split, kind="split", metadata={"corpus": "toy"})
+    write_table(paths["utterances"], table, kind="utterances", metadata=ABOUT)
+    for seed, path in zip(SEEDS, paths["splits"], strict=True):
+        roles = ("train",) * 7 + ("val",) + ("test",) * 2
+        split = pa.table(
+            {
+                "utterance": generator.permutation(names).tolist(),
+                "fold": [f"dialogue-{seed}"] * n_utterances,
+                "role": [roles[i % 10] for i in range(n_utterances)],
+            }
+        )
+        write_table(path, split, kind="split", metadata={"corpus": "toy", "unit": "dialogue", "draw": seed})
     plan = pa.table({"utterance": names, "condition": [CONDITIONS[i] for i in drawn]})
-    write_table(paths["plan"], plan, kind="noise_plan", metadata={"corpus": "toy", "profile": "h1"})
+    about = {"corpus": "toy", "profile": "h1", "synthetic_clips": False, "clip_warnings": []}
+    write_table(paths["plan"], plan, kind="noise_plan", metadata=about)
     words = [FrameRow(name, generator.normal(size=(2 + i % 5, 6)).astype(np.float32)) for i, name in enumerate(names)]
     for i, row in enumerate(words):
         row.frames[:, EMOTIONS.index(emotions[i]) if emotions[i] in EMOTIONS else 3] += 3
@@ -108,21 +112,33 @@ def inputs(tmp_path_factory):
     return write_cell(tmp_path_factory.mktemp("inputs"))
 
 
-def command(inputs, out, method="single", experiment="exp1", options=None, gate=None, **changed):
+def command(inputs, out, method="single", experiment="exp1", options=None, gate=None, code="c0de", **more):
     read = inputs if method.startswith("hffn") else {name: path for name, path in inputs.items() if name != "text"}
-    values = {
-        "experiment": experiment, "method": method, "corpus": "toy", "profile": "h1", **read,
-        "options": json.dumps(OPTIONS if options is None else options), "code": "c0de",
-        "predictions": out / "predictions.parquet", "history": out / "history.parquet",
-        "metrics": out / "metrics.json", "model": out / "model.safetensors", **changed,
-    }  # fmt: skip
-    line = [word for name, value in values.items() for word in (f"--{name}", str(value))]
-    return [*line, "--seeds", *map(str, SEEDS), *(["--gate", str(gate)] if gate else [])]
+    read = {**read, **more, **({"gate": gate} if gate else {})}
+    named = [
+        f"{name}={path}" for name, paths in read.items() for path in (paths if isinstance(paths, list) else [paths])
+    ]
+    outputs = ("predictions.parquet", "history.parquet", "metrics.json", "model.safetensors")
+    return [
+        *("--study", "dlc", "--cell", f"experiment={experiment}", f"method={method}", "corpus=toy", "profile=h1"),
+        *("--inputs", *named, "--runs", *map(str, SEEDS)),
+        *("--options", json.dumps(OPTIONS if options is None else options), "--code", code),
+        *(word for name in outputs for word in (f"--{Path(name).stem}", str(out / name))),
+    ]
 
 
 def train(inputs, out, *args, **kwargs):
-    train_dlc.main(train_dlc.make_parser().parse_args(command(inputs, out, *args, **kwargs)))
+    stage.main(stage.make_parser().parse_args(command(inputs, out, *args, **kwargs)))
     return out
+
+
+def scored(fit, what="prediction", kind="ua"):
+    """A score of the test utterances of a fit, from its tally."""
+    return score(Tally(*np.array(list(fit["tallies"]["test"][what].values())).T), kind)
+
+
+def roles_of(inputs, seed):
+    return read_table(inputs["splits"][SEEDS.index(seed)]).to_pandas()
 
 
 def digests(folder):
@@ -144,29 +160,26 @@ def test_a_cell_leaves_four_artefacts_whose_counts_add_up(inputs, tmp_path):
     metrics = read_json(out / "metrics.json")
     assert metrics["excluded"] == {"no label of the study": 3}
     assert metrics["classes"] == list(EMOTIONS)
-    assert [(fit["seed"], fit["held_out"]) for fit in metrics["fits"]] == [(0, "none"), (1, "none")]
-    assert all(fit["n_train"] + fit["n_val"] + fit["n_test"] == 87 for fit in metrics["fits"])
-    name = ("study", "experiment", "method", "modality", "corpus", "profile", "code")
-    assert {key: metrics[key] for key in name} == {
-        "study": "dlc", "experiment": "exp1", "method": "single", "modality": "uni", "corpus": "toy",
-        "profile": "h1", "code": "c0de",
-    }  # fmt: skip
+    assert [(fit["run"], fit["fold"]) for fit in metrics["fits"]] == [(0, "none"), (1, "none")]
+    assert all(sum(fit["sizes"].values()) == 87 for fit in metrics["fits"])
+    assert (metrics["study"], metrics["name"], metrics["code"]) == ("dlc", "exp1/single/toy/h1", "c0de")
+    assert metrics["cell"] == {"experiment": "exp1", "method": "single", "corpus": "toy", "profile": "h1"}
 
     predictions = read_table(out / "predictions.parquet", kind="predictions").to_pandas()
-    roles = read_table(inputs["split"]).to_pandas()
     for fit in metrics["fits"]:
-        rows = predictions[predictions.seed == fit["seed"]]
-        tested = set(roles[(roles.fold == fit["seed"]) & (roles.role == "test")].utterance)
-        assert len(rows) == fit["n_test"]
-        assert set(rows.utterance) <= tested
-        assert (rows.label == rows.prediction).mean() == pytest.approx(fit["wa"])
-        assert (rows.label == rows.prediction).groupby(rows.label).mean().mean() == pytest.approx(fit["ua"])
+        rows = predictions[predictions.run == fit["run"]]
+        roles = roles_of(inputs, fit["run"])
+        assert len(rows) == fit["sizes"]["test"]
+        assert set(rows.utterance) <= set(roles[roles.role == "test"].utterance)
+        assert (rows.label == rows.prediction).mean() == pytest.approx(scored(fit, kind="wa"))
+        assert (rows.label == rows.prediction).groupby(rows.label).mean().mean() == pytest.approx(scored(fit))
     assert np.allclose([sum(values) for values in predictions.probabilities], 1)
-    assert predictions.gate.isna().all()
+    assert (predictions.role == "test").all()
+    assert "gate" not in predictions
 
     history = read_table(out / "history.parquet", kind="history").to_pandas()
-    assert history.groupby("seed").period.apply(list).tolist() == [
-        list(range(fit["epochs"])) for fit in metrics["fits"]
+    assert history.groupby("run").period.apply(list).tolist() == [
+        list(range(fit["periods"])) for fit in metrics["fits"]
     ]
     assert np.allclose(history.loss, history.task_loss + history.reconstruction_loss)
     weights = load_file(out / "model.safetensors")
@@ -176,26 +189,26 @@ def test_a_cell_leaves_four_artefacts_whose_counts_add_up(inputs, tmp_path):
 def test_emotion_is_learnt(inputs, tmp_path):
     options = {**OPTIONS, "training": {**OPTIONS["training"], "max_epochs": 25}}
     metrics = read_json(train(inputs, tmp_path / "cell", options=options) / "metrics.json")
-    assert min(fit["ua"] for fit in metrics["fits"]) > 0.8
+    assert min(map(scored, metrics["fits"])) > 0.8
 
 
 def test_the_noise_classifier_predicts_every_test_utterance(inputs, gates):
-    roles = read_table(inputs["split"]).to_pandas()
     for experiment, path in gates.items():
         metrics = read_json(path.with_name("metrics.json"))
         predictions = read_table(path).to_pandas()
         assert metrics["classes"] == list(CONDITIONS)
         assert (predictions.label == predictions.condition).all()
         for fit in metrics["fits"]:
-            rows = predictions[(predictions.seed == fit["seed"]) & (predictions.held_out == fit["held_out"])]
-            assert set(rows.utterance) == set(roles[(roles.fold == fit["seed"]) & (roles.role == "test")].utterance)
-            seen = rows[rows.condition != fit["held_out"]]
-            assert len(seen) == fit["n_test"]
-            assert (seen.label == seen.prediction).mean() == pytest.approx(fit["wa"])
-            assert fit["held_out"] not in set(rows.prediction)
+            rows = predictions[(predictions.run == fit["run"]) & (predictions.fold == fit["fold"])]
+            roles = roles_of(inputs, fit["run"])
+            assert set(rows.utterance) == set(roles[roles.role == "test"].utterance)
+            seen = rows[rows.condition != fit["fold"]]
+            assert len(seen) == fit["sizes"]["test"]
+            assert (seen.label == seen.prediction).mean() == pytest.approx(scored(fit, kind="wa"))
+            assert fit["fold"] not in set(rows.prediction)
         history = read_table(path.with_name("history.parquet")).to_pandas()
-        assert history.reconstruction_loss.isna().all()
-        assert experiment == metrics["experiment"]
+        assert "reconstruction_loss" not in history
+        assert experiment == metrics["cell"]["experiment"]
 
 
 @pytest.mark.parametrize("method", ["moe_slc", "moe_dlc"])
@@ -203,13 +216,13 @@ def test_the_noise_classifier_predicts_every_test_utterance(inputs, gates):
 def test_experts_are_chosen_by_the_gate_of_the_same_fit(inputs, gates, tmp_path, method, experiment):
     out = train(inputs, tmp_path / "cell", method, experiment, gate=gates[experiment])
     predictions = read_table(out / "predictions.parquet").to_pandas()
-    gate = read_table(gates[experiment]).to_pandas().set_index(["seed", "held_out", "utterance"]).prediction
-    keys = list(zip(predictions.seed, predictions.held_out, predictions.utterance, strict=True))
+    gate = read_table(gates[experiment]).to_pandas().set_index(["run", "fold", "utterance"]).prediction
+    keys = list(zip(predictions.run, predictions.fold, predictions.utterance, strict=True))
     assert predictions.gate.tolist() == gate.loc[keys].tolist()
 
     if experiment == "exp2":
-        assert (predictions.condition == predictions.held_out).all()
-        assert (predictions.gate != predictions.held_out).all()
+        assert (predictions.condition == predictions.fold).all()
+        assert (predictions.gate != predictions.fold).all()
     experts = {key.split("/")[2].split(".")[3] for key in load_file(out / "model.safetensors") if "experts" in key}
     assert len(experts) == (3 if experiment == "exp1" else 2)
 
@@ -230,18 +243,17 @@ def test_every_other_method_trains_a_cell(inputs, gates, tmp_path, method, exper
     predictions = read_table(out / "predictions.parquet").to_pandas()
     history = read_table(out / "history.parquet").to_pandas()
     weights = load_file(out / "model.safetensors")
-    assert metrics["modality"] == ("multi" if "hffn" in method else "uni")
     for fit in metrics["fits"]:
-        rows = predictions[(predictions.seed == fit["seed"]) & (predictions.held_out == fit["held_out"])]
-        assert len(rows) == fit["n_test"]
-        assert (rows.label == rows.prediction).mean() == pytest.approx(fit["wa"])
-        assert fit["majority_ua"] == pytest.approx(1 / rows.label.nunique())
-        assert fit["chance_ua"] == pytest.approx(1 / len(EMOTIONS))
+        rows = predictions[(predictions.run == fit["run"]) & (predictions.fold == fit["fold"])]
+        assert len(rows) == fit["sizes"]["test"]
+        assert (rows.label == rows.prediction).mean() == pytest.approx(scored(fit, kind="wa"))
+        assert scored(fit, "majority") == pytest.approx(1 / rows.label.nunique())
+        assert scored(fit, "chance") == pytest.approx(1 / len(EMOTIONS))
         routed = method_info(method).routes and experiment == "exp1"
-        assert (fit["oracle_ua"] is not None) == routed == rows.oracle_prediction.notna().all()
+        assert ("oracle" in fit["tallies"]["test"]) == routed == ("oracle_prediction" in rows)
         if routed:
             recall = (rows.label == rows.oracle_prediction).groupby(rows.label).mean()
-            assert recall.mean() == pytest.approx(fit["oracle_ua"])
+            assert recall.mean() == pytest.approx(scored(fit, "oracle"))
     assert set(history.stage) == ({"acoustic", "lexical", "fusion"} if staged else {"all"})
     terms = {"dann": "similarity_loss", "maddog": "critic_loss", "dsn_dlc": "difference_loss"}
     if method in terms:
@@ -253,7 +265,7 @@ def test_every_other_method_trains_a_cell(inputs, gates, tmp_path, method, exper
 def test_the_emotion_is_learnt_from_words_and_sound(inputs, tmp_path):
     options = {**OPTIONS, "training": {**OPTIONS["training"], "max_epochs": 20, "patience": 20}}
     metrics = read_json(train(inputs, tmp_path / "cell", "hffn_single", options=options) / "metrics.json")
-    assert min(fit["ua"] for fit in metrics["fits"]) > 0.6
+    assert min(map(scored, metrics["fits"])) > 0.6
 
 
 def test_on_shuffled_labels_nothing_is_learnt_and_the_test_keeps_its_labels(inputs, tmp_path):
@@ -262,14 +274,14 @@ def test_on_shuffled_labels_nothing_is_learnt_and_the_test_keeps_its_labels(inpu
     emotions = {row["id"]: row["emotion"] for row in read_table(inputs["utterances"]).to_pylist()}
     predictions = read_table(out / "predictions.parquet").to_pylist()
     assert all(emotions[row["utterance"]] == row["label"] for row in predictions)
-    assert max(fit["ua"] for fit in read_json(out / "metrics.json")["fits"]) < 0.7
+    assert max(map(scored, read_json(out / "metrics.json")["fits"])) < 0.7
 
 
 def test_text_is_asked_for_by_multimodal_methods_alone(inputs, tmp_path):
     without = {name: path for name, path in inputs.items() if name != "text"}
-    with pytest.raises(ConfigError, match="--text: hffn_single is multimodal"):
+    with pytest.raises(ConfigError, match="hffn_single is multimodal; give text"):
         train(without, tmp_path / "cell", "hffn_single")
-    with pytest.raises(ConfigError, match="--text: single is unimodal"):
+    with pytest.raises(ConfigError, match="single is unimodal; give text"):
         train(inputs, tmp_path / "cell", "single", text=inputs["text"])
 
 
@@ -278,18 +290,21 @@ def test_utterances_without_turns_are_refused_by_name(inputs, tmp_path):
     turns = table.column("turn").to_pylist()
     turns[7] = None
     table = table.set_column(table.schema.get_field_index("turn"), "turn", pa.array(turns, pa.int64()))
-    write_table(tmp_path / "utterances.parquet", table, kind="utterances", metadata={"corpus": "toy"})
+    write_table(tmp_path / "utterances.parquet", table, kind="utterances", metadata=ABOUT)
     with pytest.raises(TrainingError, match=r"utterances.parquet: 1 of 87 utterances have no turn .* toy_007"):
         train({**inputs, "utterances": tmp_path / "utterances.parquet"}, tmp_path / "cell", "hffn_single")
 
 
 def test_the_held_out_condition_is_in_neither_training_nor_validation(inputs):
-    data = load_cell(train_dlc.CellFiles(**inputs), "toy", "h1", SEEDS, predicts="emotion", labels="merged")
-    for index, held_out in enumerate(CONDITIONS):
-        fold = select_fold(data, 0, held_out, predicts="emotion")
-        assert index not in data.conditions[np.concatenate([fold.train, fold.val])]
-        assert set(data.conditions[fold.test]) == {index}
-        assert index not in fold.seen
+    files = Files(
+        **{name: tuple(path) if name == "splits" else path for name, path in inputs.items() if name != "text"}
+    )
+    cell = Cell("exp2", "single", "toy", "h1")
+    data = load(files, cell, Options(), SEEDS)
+    for rows in folds(cell, data):
+        held_out = CONDITIONS.index(rows.fit.fold)
+        assert held_out not in data.cell.conditions[np.concatenate([rows.train, rows.val])]
+        assert set(data.cell.conditions[rows.test]) == {held_out}
 
 
 @pytest.mark.parametrize(
@@ -315,7 +330,7 @@ def test_a_killed_cell_goes_on_to_the_same_bytes(inputs, gates, tmp_path, monkey
     saved.clear()
     saved.extend([Path()] * 10)
     again = train(inputs, tmp_path / "killed", method, experiment, gate=gate, options=options)
-    assert len(saved) - 10 == sum(fit["epochs"] for fit in read_json(whole / "metrics.json")["fits"]) - 5
+    assert len(saved) - 10 == sum(fit["periods"] for fit in read_json(whole / "metrics.json")["fits"]) - 5
     assert digests(again) == digests(whole)
 
 
@@ -326,7 +341,7 @@ def test_two_runs_give_the_same_bytes(inputs, tmp_path):
 @pytest.mark.parametrize("changed", [{"code": "other"}, {"options": {**OPTIONS, "iemocap_labels": "hap_only"}}])
 def test_a_state_of_other_code_or_options_is_not_used(inputs, tmp_path, monkeypatch, caplog, changed):
     caplog.set_level("INFO")
-    monkeypatch.setattr(train_dlc.shutil, "rmtree", lambda folder: None)
+    monkeypatch.setattr(stage.shutil, "rmtree", lambda folder: None)
     train(inputs, tmp_path / "cell")
     caplog.clear()
     train(inputs, tmp_path / "cell")
@@ -337,7 +352,7 @@ def test_a_state_of_other_code_or_options_is_not_used(inputs, tmp_path, monkeypa
 
 def test_a_state_of_other_features_is_not_used(inputs, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr(train_dlc.shutil, "rmtree", lambda folder: None)
+    monkeypatch.setattr(stage.shutil, "rmtree", lambda folder: None)
     train(inputs, tmp_path / "cell")
     louder = [
         FrameRow(row.utterance, row.frames + 1) for row in iterate_frames(inputs["noisy"].with_name("0000.parquet"))
@@ -350,19 +365,19 @@ def test_a_state_of_other_features_is_not_used(inputs, tmp_path, monkeypatch, ca
 
 def test_a_gate_without_a_test_utterance_is_refused(inputs, gates, tmp_path):
     table = read_table(gates["exp1"])
-    metadata = {key: read_metadata(gates["exp1"])[key] for key in ("experiment", "method", "corpus", "profile")}
+    metadata = {key: read_metadata(gates["exp1"])[key] for key in ("study", "cell", "provenance")}
     write_table(tmp_path / "gate.parquet", table.slice(1), kind="predictions", metadata=metadata)
-    with pytest.raises(StoreError, match=r"gate.parquet: no predicted noise condition for 1 of .* seed 0"):
+    with pytest.raises(StoreError, match=r"gate.parquet: no predicted noise condition for 1 of .* run 0"):
         train(inputs, tmp_path / "cell", "moe_dlc", gate=tmp_path / "gate.parquet")
 
 
 def test_the_gate_of_another_experiment_is_refused(inputs, gates, tmp_path):
-    with pytest.raises(StoreError, match="experiment is 'exp2' where 'exp1' was asked for"):
+    with pytest.raises(StoreError, match=r"cell is .*exp2.* where .*exp1.* was asked for"):
         train(inputs, tmp_path / "cell", "moe_dlc", "exp1", gate=gates["exp2"])
 
 
 def test_experts_without_a_gate_are_refused(inputs, tmp_path):
-    with pytest.raises(ConfigError, match="--gate: moe_dlc needs the predictions of noise_classifier"):
+    with pytest.raises(ConfigError, match="moe_dlc: give the noise classifier's predictions"):
         train(inputs, tmp_path / "cell", "moe_dlc")
 
 
@@ -388,23 +403,44 @@ def test_an_option_that_cannot_be_used_is_named(inputs, tmp_path, options, messa
         train(inputs, tmp_path / "cell", options=options)
 
 
+def other_split(inputs, folder, table):
+    """The inputs with another split of the first run."""
+    write_table(folder / "split.parquet", table, kind="split", metadata=read_metadata(inputs["splits"][0]))
+    return {**inputs, "splits": [folder / "split.parquet", *inputs["splits"][1:]]}
+
+
 def test_an_utterance_missing_from_the_split_is_named(inputs, tmp_path):
-    table = read_table(inputs["split"])
-    missing = table.column("utterance")[0].as_py()
-    write_table(tmp_path / "split.parquet", table.slice(1), kind="split", metadata={"corpus": "toy"})
+    table = read_table(inputs["splits"][0])
+    emotions = {row["id"]: row["emotion"] for row in read_table(inputs["utterances"]).to_pylist()}
+    missing = next(name for name in table.column("utterance").to_pylist() if emotions[name] in EMOTIONS)
+    kept = table.filter(pc.not_equal(table.column("utterance"), missing))
     with pytest.raises(StoreError, match=rf"split.parquet: 1 of 8\d utterances are missing, the first is {missing}"):
-        train({**inputs, "split": tmp_path / "split.parquet"}, tmp_path / "cell")
+        train(other_split(inputs, tmp_path, kept), tmp_path / "cell")
 
 
 def test_a_class_without_training_utterances_is_named(inputs, tmp_path):
-    table = read_table(inputs["split"])
+    table = read_table(inputs["splits"][0])
     utterances = read_table(inputs["utterances"]).to_pylist()
     sad = {row["id"] for row in utterances if row["emotion"] == "sadness"}
     roles = ["test" if row["utterance"] in sad else row["role"] for row in table.to_pylist()]
     split = table.set_column(2, "role", pa.array(roles))
-    write_table(tmp_path / "split.parquet", split, kind="split", metadata={"corpus": "toy"})
-    with pytest.raises(TrainingError, match="seed 0, held out none: no training utterance is sadness"):
-        train({**inputs, "split": tmp_path / "split.parquet"}, tmp_path / "cell")
+    with pytest.raises(TrainingError, match="run 0, held out none: no training utterance is sadness"):
+        train(other_split(inputs, tmp_path, split), tmp_path / "cell")
+
+
+def test_an_utterance_without_a_transcript_is_left_out_and_counted(inputs, tmp_path):
+    path = inputs["text"]
+    metadata = {**read_metadata(path), "rejected": {"toy_003": "no words"}}
+    for key in ("kind", "schema_version", "data_sha256"):
+        del metadata[key]
+    table = read_table(path)
+    kept = table.filter(pc.not_equal(table.column("utterance"), "toy_003"))
+    write_table(tmp_path / "packed.parquet", kept, kind="packed_frames", metadata=metadata)
+    (tmp_path / "packed.npy").write_bytes(path.with_name("packed.npy").read_bytes())
+    out = train({**inputs, "text": tmp_path / "packed.parquet"}, tmp_path / "cell", "hffn_single")
+    metrics = read_json(out / "metrics.json")
+    assert metrics["excluded"] == {"no label of the study": 3, "no transcript": 1}
+    assert all(sum(fit["sizes"].values()) == 86 for fit in metrics["fits"])
 
 
 def test_bfloat16_trains_to_finite_losses(inputs, tmp_path, bfloat16):
@@ -423,15 +459,13 @@ def test_bfloat16_is_refused_where_the_machine_cannot_compute_it(inputs, tmp_pat
 
 def test_method_names_and_facts():
     infos = {name: method_info(name) for name in method_names()}
-    printed = paper.table1()[["experiment", "method", "modality"]].drop_duplicates()
-    rows = {(row.experiment, row.method, row.modality) for row in printed.itertuples(index=False)}
+    titles = {"exp1": "1", "exp2": "2"}
+    printed = {row for row, _ in read_published("dlc", "table1", 2)}
+    named = [(titles[experiment], infos[name].title) for experiment, names in ROWS.items() for name in names]
+    assert printed == set(named)
     controls = {"noise_classifier", "single_wide", "single_shuffled"}
-    assert rows == {
-        (experiment, info.title, info.modality)
-        for name, info in infos.items()
-        if name not in controls
-        for experiment in info.experiments
-    }
+    assert {name for names in ROWS.values() for name in names} == infos.keys() - controls
+    assert all(experiment in infos[name].experiments for experiment, names in ROWS.items() for name in names)
     routed = {"moe_dlc", "moe_slc", "dsn_slc", "dsn_dlc", "hffn_moe_dlc", "hffn_dsn_dlc"}
     assert {name for name, info in infos.items() if info.routes} == routed
     with pytest.raises(ConfigError, match="no method 'adda' in the dlc study; known: dann"):
@@ -464,7 +498,12 @@ def test_a_method_names_the_options_that_it_reads(inputs, gates, tmp_path, monke
 
 def test_only_its_own_modules_are_in_a_methods_fingerprint(repository):
     def behind(method):
-        return imported_modules(repository / "src", "serflow.stages.train_dlc", f"serflow.studies.dlc.methods.{method}")
+        return imported_modules(
+            repository / "src",
+            "serflow.stages.train",
+            "serflow.studies.dlc.train",
+            f"serflow.studies.dlc.methods.{method}",
+        )
 
     methods = "serflow.studies.dlc.methods."
     assert "serflow.studies.dlc.moe" not in behind("single") + behind("noise_classifier")
