@@ -105,6 +105,7 @@ def make_artefacts(esc50: Path, speech: list[Path], work: Path) -> None:
             root=esc50,
             synthetic=False,
             allow_partial=True,
+            files=None,
             clips=work / "clips.parquet",
             rejected=work / "rejected.csv",
         )

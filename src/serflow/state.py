@@ -93,9 +93,12 @@ def stamps(path: Path, reads: Sequence[str] = EVERYTHING) -> dict[str, Stamp]:
     reads
         Patterns of relative names (`fnmatch`, of any case; ``*`` also stands for slashes); other files do not count.
     """
-    if not is_folder(path):
-        return {path.name: _stamp(path.stat())} if is_file(path) else {}
     found: dict[str, Stamp] = {}
+    if not is_folder(path):
+        if is_file(path):
+            with suppress(OSError):
+                found[path.name] = _stamp(path.stat())
+        return found
 
     def unreadable(name: str, error: OSError) -> None:
         found[f"{name}/"] = _NO_FILE
@@ -181,7 +184,7 @@ def _reread(
         for name, stamp in sorted(found.items())
         if stamp != known[name].stamp or (known[name].sha256 is None and stamp != _NO_FILE)
     ]
-    compared = progress(paths(path, doubtful).items(), len(doubtful), f"comparing {path}", unit="file")
+    compared = progress(paths(path, doubtful).items(), len(doubtful), f"comparing {path}", unit="files")
     for name, file in compared:
         yield name, found[name], _sha256(file)
 
@@ -254,7 +257,7 @@ def take_stock(path: Path, record: Path | None, found: Mapping[str, Stamp]) -> S
     state, refreshed = _compare(path, found, known)
     read = (refreshed or known or Stock("", {})).files
     stock: dict[str, Known] = {}
-    for name, file in progress(paths(path, found).items(), len(found), f"reading {path}", unit="file"):
+    for name, file in progress(paths(path, found).items(), len(found), f"reading {path}", unit="files"):
         stamp = found[name]
         if name in read and read[name].stamp == stamp and read[name].sha256 is not None:
             stock[name] = read[name]

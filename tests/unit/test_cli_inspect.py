@@ -134,10 +134,10 @@ def built(tmp_path_factory):
     ]
     noise = {"corpus": "emodb", "profile": "h1", "mixing": "snr", "seed": 0, "synthetic_clips": True}
     write_plan(results / "noise" / "emodb" / "h1.parquet", plan, noise)
-    split = pa.table([NAMES, [0] * N, (["train"] * 8 + ["val"] * 2 + ["test"] * 2)], schema=SPLIT_SCHEMA)
+    split = pa.table([NAMES, ["0"] * N, (["train"] * 8 + ["val"] * 2 + ["test"] * 2)], schema=SPLIT_SCHEMA)
     write_batches(
-        results / "splits" / "emodb" / "speaker.parquet", SPLIT_SCHEMA, [split], kind=SPLIT_KIND,
-        metadata={"corpus": "emodb", "protocol": "speaker", "seeds": [0], "units": 4, "cuts": [0.7, 0.8]},
+        results / "splits" / "emodb" / "speaker-0.parquet", SPLIT_SCHEMA, [split], kind=SPLIT_KIND,
+        metadata={"corpus": "emodb", "protocol": "speaker-0", "unit": "speaker", "draw": 0, "cuts": [0.7, 0.8]},
     )  # fmt: skip
     audio = (PreparedUtterance(name, np.full(1600, 5, np.int16), 48000, 2, "PCM_24", i) for i, name in enumerate(NAMES))
     write_prepared(results / "audio" / "emodb" / "0000.parquet", audio, {"corpus": "emodb", "n_shards": 1})
@@ -252,7 +252,9 @@ def test_a_noise_plan_is_described_by_condition(where):
 
 
 def test_the_other_tables_are_described(results):
-    assert as_json(results / "splits" / "emodb" / "speaker.parquet")["tables"][0]["rows"] == [[0, 8, 2, 2]]
+    split = as_json(results / "splits" / "emodb" / "speaker-0.parquet")
+    assert split["tables"][0]["rows"] == [["0", 8, 2, 2]]
+    assert split["facts"]["unit"] == "speaker"
     audio = as_json(results / "audio" / "emodb")["facts"]
     assert audio["source_rate"] == {"48000": 12}
     assert audio["clipped"] == 11
@@ -429,7 +431,7 @@ def test_what_cannot_be_drawn_is_said(results, where, tmp_path):
         ([where.frames, "--plot", tmp_path / "x.pdf"], "a figure is .png or .svg"),
         ([where.frames, "--plot", png, "--projection", "pca"], "--projection is for vectors"),
         ([where.vectors, "--plot", png, "--utterance", "utt01"], "holds vectors"),
-        ([results / "splits" / "emodb" / "speaker.parquet", "--plot", png], "no picture for split"),
+        ([results / "splits" / "emodb" / "speaker-0.parquet", "--plot", png], "no picture for split"),
     ]:
         result = run("inspect", *arguments)
         assert result.exit_code == 1

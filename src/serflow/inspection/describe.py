@@ -22,6 +22,7 @@ _DESCRIBERS: dict[str, Callable[[Path], Description]] = {
     RUN: runs.describe_run,
     "predictions": runs.describe_rows,
     "history": runs.describe_rows,
+    "embeddings": runs.describe_rows,
     "csv": files.describe_csv,
     "json": files.describe_json,
     "safetensors": files.describe_weights,

@@ -1,11 +1,10 @@
 """Where artefacts lie below a results folder, and what to say of a path that is not there."""
 
 import difflib
-import pkgutil
 from pathlib import Path
 
-import serflow.studies
 from serflow.errors import StoreError
+from serflow.plugins import plugin_names
 
 _TARGETS = ("audio", "corpora", "features", "noise", "packed", "runs", "splits", "transcripts")
 """Folders of results/ whose files Snakemake can be asked for by name, besides those of studies."""
@@ -39,7 +38,7 @@ def build_command(path: Path) -> str | None:
         return None
     start = len(parts) - 1 - parts[::-1].index("results")
     inner = parts[start + 1 :]
-    if not inner or (inner[0] not in (*_TARGETS, *_studies()) and path.suffix != ".csv"):
+    if not inner or (inner[0] not in (*_TARGETS, *plugin_names("serflow.studies")) and path.suffix != ".csv"):
         return None
     target = Path(*parts[start:])
     if not path.suffix:
@@ -48,10 +47,6 @@ def build_command(path: Path) -> str | None:
         target /= _FOLDER_TARGETS[inner[0]]
     directory = "" if start == 0 else f" --directory {Path(*parts[:start])}"
     return f"snakemake --cores 2 {target}{directory}"
-
-
-def _studies() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(serflow.studies.__path__) if module.ispkg]
 
 
 def near_match(path: Path) -> Path | None:

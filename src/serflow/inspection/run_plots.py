@@ -12,12 +12,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from serflow.errors import StoreError
-from serflow.inspection.describers.runs import KEYS_OF_ROWS, SHARES, cell_title, confusions, measure_words, required
+from serflow.inspection.describers.runs import SHARES, confusions, measure_words, run_metadata, run_title
 from serflow.report.curves import draw_lines
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.marks import provenance_marks
 from serflow.report.style import FAINT, INK, line_style
-from serflow.stores.parquet import check, read_table
+from serflow.runs.provenance import Provenance
+from serflow.stores.parquet import read_table
 
 _NAMES = ("run", "fold", "stage", "period", "updates")
 _PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
@@ -41,7 +42,7 @@ def draw_history(path: Path) -> Figure:
     """
     folder = path if path.is_dir() else path.parent
     file = path if path.suffix == ".parquet" else folder / "history.parquet"
-    metadata = required(file, check(file, "history"), KEYS_OF_ROWS)
+    metadata = run_metadata(file, "history")
     table = read_table(file, kind="history").to_pandas()
     values = [name for name in table.columns if name not in _NAMES and table[name].notna().any()]
     if not values:
@@ -56,8 +57,8 @@ def draw_history(path: Path) -> Figure:
     handles = [Line2D([], [], label=name, **line_style(place)) for place, name in enumerate(lines)]
     figure, grid = framed(
         Words(
-            cell_title(metadata),
-            marks=provenance_marks(metadata["provenance"]),
+            run_title(metadata),
+            marks=provenance_marks(Provenance.from_json(metadata["provenance"])),
             handles=handles if len(lines) > 1 else (),
             note=f"Line: mean over {_which(metadata['runs'])}. Band: one standard deviation. "
             "A line ends where fewer than half of its fits are still training.",
@@ -105,7 +106,7 @@ def draw_confusion(path: Path) -> Figure:
     StoreError
         If the file is damaged, or has no rows.
     """
-    metadata = required(path, check(path, "predictions"), KEYS_OF_ROWS)
+    metadata = run_metadata(path, "predictions")
     found = confusions(path)
     if not found:
         raise StoreError(f"{path}: holds no predictions to draw")
@@ -116,9 +117,9 @@ def draw_confusion(path: Path) -> Figure:
     left = 0.8 + 0.075 * names
     figure, ((*panels,),) = framed(
         Words(
-            cell_title(metadata),
+            run_title(metadata),
             f"{sum(map(Counter.total, found.values())):,} predictions of {_which(metadata['runs'])}",
-            provenance_marks(metadata["provenance"]),
+            provenance_marks(Provenance.from_json(metadata["provenance"])),
             note="Rows: labels, with their number. Columns: predictions, in percent of the row.",
         ),
         (1, len(found)),

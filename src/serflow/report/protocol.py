@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from serflow.protocols.examples import Examples
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.protocols.shared import scripts, shared
+from serflow.report.facts import marked, marks
 from serflow.runs.provenance import Provenance
 from serflow.training.metrics import reference_classes
 
@@ -210,3 +211,27 @@ def common_section(corpus: Described, folds: Sequence[FoldRows]) -> list[str]:
 def settings_table(settings: Mapping[str, Any]) -> list[str]:
     """Return what there is to say of the whole study, e.g. how the best period is chosen, in order."""
     return markdown_table(["setting", "value"], [[key, value(content)] for key, content in settings.items()])
+
+
+def plain_card(
+    study: str, corpora: Sequence[tuple[Described, str, Sequence[FoldRows]]], settings: Mapping[str, Any]
+) -> Card:
+    """Return the card of a study that has nothing to say besides: settings, and what every corpus is split into.
+
+    Parameters
+    ----------
+    study
+        The study's title.
+    corpora
+        Each with a sentence on how it was divided, and the rows of its fits.
+    settings
+        What there is to say of the whole study, in order.
+    """
+    lines = [f"# Protocol of the {study} study", "", "The same facts, fit by fit: `protocol.csv`.", ""]
+    lines += settings_table(settings)
+    rows: list[Mapping[str, Any]] = []
+    for corpus, split, folds in corpora:
+        lines += [f"## {marked(corpus.title, marks(corpus.provenance))}", "", *summary(corpus, split)]
+        lines += [*classes_section("Classes", corpus, folds), *common_section(corpus, folds)]
+        rows += [{"corpus": corpus.examples.corpus, **fold_facts(corpus, fold)} for fold in folds]
+    return Card("\n".join(lines).rstrip() + "\n", rows)

@@ -51,7 +51,8 @@ def _prepare(arguments: argparse.Namespace) -> Weights:
         raise WeightsError(f"backbones.{backbone}.weights: no file or folder {path}; give a path, download or stand-in")
     found = stamps(path)
     weights = describe_files(backbone, "path", known_release(backbone, path), path)
-    take_stock(path, arguments.files, found).write(arguments.files)
+    if arguments.files is not None:
+        take_stock(path, arguments.files, found).write(arguments.files)
     return weights
 
 
@@ -68,6 +69,6 @@ if __name__ == "__main__":
     parser.add_argument("--weights", required=True, help="download, stand-in, or the path of a file or folder")
     parser.add_argument("--release", help="which published weights to download (default: the first)")
     parser.add_argument("--folder", type=Path, required=True, help="where downloads and stand-ins are kept")
-    parser.add_argument("--files", type=Path, required=True, help="output: JSON of the files at a path")
+    parser.add_argument("--files", type=Path, default=None, help="output: JSON of what was read from a path")
     parser.add_argument("--record", type=Path, required=True, help="output: JSON that says what was taken")
     run_stage(parser, main)

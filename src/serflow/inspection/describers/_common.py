@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from serflow.inspection.description import Description, show_bytes, show_seconds
-from serflow.report.marks import STAND_INS
+from serflow.report.marks import PARTIAL, STAND_INS
+from serflow.runs.provenance import Provenance
 
 SHOWN_ROWS = 40
+LESS = "not all that the publisher counts is there"
 _MADE = {
     "corpus": "made by the workflow, not recorded",
     "noise": "made by the workflow, not ESC-50",
@@ -25,6 +27,14 @@ def stand_in_warning(what: str, names: Sequence[str] = ()) -> str:
     """Say what a stand-in for a ``corpus``, for ``noise`` or ``weights`` is; ``names``: for which ones it stands."""
     named = f" ({', '.join(names)})" if names else ""
     return f"{STAND_INS[what]}{named}: {_MADE[what]}"
+
+
+def add_provenance(about: Description, provenance: Provenance) -> None:
+    """Warn of stand-ins and partial corpora by name."""
+    stand_ins = {kind: names for kind in STAND_INS if (names := provenance.stand_ins.get(kind))}
+    about.warnings += [stand_in_warning(kind, names) for kind, names in stand_ins.items()]
+    if provenance.partial:
+        about.warnings.append(f"{PARTIAL} ({', '.join(provenance.partial)}): {LESS}")
 
 
 def start(files: list[Path], metadata: Mapping[str, Any], heading: str) -> Description:

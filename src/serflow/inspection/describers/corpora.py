@@ -4,10 +4,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from serflow.inspection.describers._common import add_durations, counts, stand_in_warning, start
+from serflow.inspection.describers._common import LESS, add_durations, counts, stand_in_warning, start
 from serflow.inspection.description import Description
 from serflow.inspection.examples import emotion_rank
 from serflow.inspection.kinds import metadata_of, parquet_files
+from serflow.report.marks import PARTIAL
 from serflow.stores.parquet import iterate_batches, read_table
 
 _SHOWN_SPEAKERS = 12
@@ -24,7 +25,7 @@ def describe_utterances(path: Path) -> Description:
     if metadata.get("synthetic"):
         about.warnings.append(stand_in_warning("corpus"))
     if metadata.get("partial"):
-        about.warnings.append("partial: not all that the publisher counts is there")
+        about.warnings.append(f"{PARTIAL}: {LESS}")
     about.add("corpus", metadata.get("corpus"))
     about.add("layout", metadata.get("layout"))
     if "counts" in metadata:
@@ -61,9 +62,8 @@ def describe_split(path: Path) -> Description:
     files = parquet_files(path)
     metadata = metadata_of(files[0])
     about = start(files, metadata, f"{metadata.get('corpus')}, split by {metadata.get('protocol')}")
-    for key in ("corpus", "protocol", "seeds", "units", "cuts"):
-        if key in metadata:
-            about.add(key, metadata[key])
+    for key in ("corpus", "protocol", "unit", "draw", "cuts"):
+        about.add(key, metadata.get(key))
     table = read_table(files[0]).to_pydict()
     sizes = Counter(zip(table["fold"], table["role"], strict=True))
     roles = [role for role in ("train", "val", "test") if role in table["role"]]

@@ -1,5 +1,6 @@
 """Files of any sort: CSV, JSON, weights, and Parquet of a kind that has no describer of its own."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ import pyarrow.parquet as pq
 
 from serflow.errors import StoreError
 from serflow.files import read_json
-from serflow.inspection.describers._common import SHOWN_ROWS, Values, counts, stand_in_warning, start
+from serflow.inspection.describers._common import SHOWN_ROWS, Values, add_provenance, counts, stand_in_warning, start
 from serflow.inspection.description import Description
 from serflow.inspection.kinds import metadata_of, parquet_files
+from serflow.runs.provenance import Provenance
+from serflow.stores.parquet import METADATA_KEY
 
 _SHOWN_VALUES = 12
 _MAX_DISTINCT = 10_000
@@ -53,7 +56,7 @@ def describe_json(path: Path) -> Description:
 
 
 def describe_weights(path: Path) -> Description:
-    """Describe the tensors of a safetensors file."""
+    """Describe the tensors of a safetensors file, and what serflow says of them."""
     import safetensors
 
     about = Description(path, "safetensors", path.name)
@@ -61,9 +64,12 @@ def describe_weights(path: Path) -> Description:
         with safetensors.safe_open(path, framework="numpy") as weights:
             shapes = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118
             metadata = weights.metadata() or {}
-    except (OSError, safetensors.SafetensorError) as error:
+        entries = json.loads(metadata.pop(METADATA_KEY.decode(), "{}")) | metadata
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise StoreError(f"{path}: not a whole safetensors file ({error}); delete it and run again") from error
-    for key, value in sorted(metadata.items()):
+    if "provenance" in entries:
+        add_provenance(about, Provenance.from_json(entries.pop("provenance")))
+    for key, value in sorted(entries.items()):
         about.add(key, value)
     about.add("tensors", len(shapes))
     about.add("values", int(sum(np.prod(shape) for shape in shapes.values())))

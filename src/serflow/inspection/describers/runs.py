@@ -8,21 +8,20 @@ from typing import Any
 
 from serflow.errors import StoreError
 from serflow.files import read_json
-from serflow.inspection.describers._common import SHOWN_ROWS, as_text, stand_in_warning, start
+from serflow.inspection.describers._common import SHOWN_ROWS, add_provenance, as_text, start
 from serflow.inspection.describers.files import add_columns
 from serflow.inspection.description import Description
 from serflow.inspection.kinds import METRICS
-from serflow.report.marks import PARTIAL, STAND_INS
+from serflow.runs.provenance import Provenance
+from serflow.runs.scores import FitScores, Run, fold_scores, parse_measure, read_run
 from serflow.stores.parquet import check, read_table
+from serflow.training.metrics import score
 
 ROLES = ("train", "val", "test")
 SHARES = ("ua", "wa", "wer")
-"""Measures that are shares of a total, and so shown in percent."""
-KEYS = ("study", "cell", "classes", "provenance")
-KEYS_OF_ROWS = (*KEYS, "runs")
-
-Counts = Mapping[str, Sequence[float]]
-"""Hits and total by class: what a tally is in ``metrics.json``."""
+"""Last word of the names of measures, all of which are shares."""
+_OWN_TASK = {"prediction": ("ua", "wa"), "words": ("wer",)}
+_KEYS = ("study", "name", "cell", "classes", "runs", "provenance")
 
 
 def describe_run(path: Path) -> Description:
@@ -31,93 +30,83 @@ def describe_run(path: Path) -> Description:
     Raises
     ------
     StoreError
-        If it is not finished, or is not as runs are written.
+        If it is not finished, damaged, or not as runs are written.
     """
     folder = path if path.is_dir() else path.parent
     file = folder / METRICS
     if not file.is_file():
         raise StoreError(f"{folder}: a run without {METRICS} is not finished; run the same command again")
-    metrics = required(file, read_json(file), (*KEYS, "fits"))
-    about = Description(folder, "run", cell_title(metrics))
-    _add_cell(about, metrics)
-    fits = metrics["fits"]
-    for key in ("run", "fold"):
-        about.add(f"{key}s", list(dict.fromkeys(fit[key] for fit in fits)))
-    found = dict.fromkeys(
-        (role, measure) for fit in fits for role in fit["tallies"] for measure in fit["tallies"][role]
-    )
-    measures = sorted(found, key=lambda names: ROLES.index(names[0]))
+    run, content = read_run(file), read_json(file)
+    about = Description(folder, "run", run_title(content))
+    _add_cell(about, content)
+    about.add("runs", run.runs())
+    about.add("folds", list(dict.fromkeys(fit.fold for fit in run.fits)))
+    measures = _measures(run)
     for role, measure in measures:
-        _add_score(about, fits, role, measure)
-    periods = [fit["periods"] for fit in fits]
+        _add_score(about, run, role, measure)
+    periods = [fit["periods"] for fit in content["fits"]]
     about.add("periods", periods, f"{min(periods)} to {max(periods)}")
-    _add_fits(about, fits, measures)
+    _add_fits(about, run, content["fits"], measures)
     predictions = folder / "predictions.parquet"
     if predictions.is_file():
         for role, counts in confusions(predictions).items():
             about.add_table(
                 f"Confusion, {role} (rows: label, columns: prediction)",
-                ["", *metrics["classes"], "recall %"],
-                _confusion_rows(counts, metrics["classes"]),
+                ["", *run.classes, "recall %"],
+                _confusion_rows(counts, run.classes),
             )
-    _add_remarks(about, metrics)
+    _add_remarks(about, run.provenance)
     return about
 
 
 def describe_rows(path: Path) -> Description:
-    """Describe the predictions or the history of a run, column by column.
+    """Describe predictions, history or embeddings of a run, column by column.
 
     Raises
     ------
     StoreError
-        If it is damaged or not as runs are written.
+        If the file is damaged or not as runs are written.
     """
-    metadata = required(path, check(path), KEYS_OF_ROWS)
-    about = start([path], metadata, f"{cell_title(metadata)}, {metadata['kind']}")
+    metadata = run_metadata(path)
+    about = start([path], metadata, f"{run_title(metadata)}, {metadata['kind']}")
     _add_cell(about, metadata)
     about.add("runs", metadata["runs"])
     add_columns(about, [path])
-    _add_remarks(about, metadata)
+    _add_remarks(about, Provenance.from_json(metadata["provenance"]))
     return about
 
 
-def required(path: Path, content: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any]:
-    """Return what a file of a run says of itself.
+def run_metadata(path: Path, kind: str | None = None) -> dict[str, Any]:
+    """Return what a Parquet file of a run says of itself.
 
     Raises
     ------
     StoreError
-        If it lacks an entry that all runs have.
+        If it is damaged, of another kind, or lacks an entry that files of runs have.
     """
-    missing = [key for key in keys if key not in content]
+    metadata = check(path, kind)
+    missing = [key for key in _KEYS if key not in metadata]
     if missing:
-        raise StoreError(
-            f"{path}: lacks {', '.join(missing)}, which runs of this version have; "
-            "delete it and run the same command again"
-        )
-    return content
+        raise StoreError(f"{path}: its metadata lack {', '.join(missing)}; delete it and run the same command again")
+    return metadata
 
 
-def cell_title(metadata: Mapping[str, Any]) -> str:
+def run_title(content: Mapping[str, Any]) -> str:
     """Return study and cell in one line."""
-    return " · ".join([metadata["study"], *map(str, metadata["cell"].values())])
+    return " · ".join([content["study"], *content["name"].split("/")])
 
 
 def _add_cell(about: Description, content: Mapping[str, Any]) -> None:
     """Say what was trained on what."""
-    stand_ins, partial = content["provenance"]["stand_ins"], content["provenance"]["partial"]
-    about.warnings += [stand_in_warning(what, stand_ins[what]) for what in STAND_INS if stand_ins.get(what)]
-    if partial:
-        about.warnings.append(f"{PARTIAL} ({', '.join(partial)}): not all that the publisher counts is there")
-    about.add("study", content["study"])
-    about.add("cell", content["cell"])
-    for key in ("classes", "parameters", "excluded"):
+    provenance = Provenance.from_json(content["provenance"])
+    add_provenance(about, provenance)
+    for key in ("study", "cell", "classes", "parameters", "excluded"):
         if key in content:
             about.add(key, content[key])
     if "options" in content:
         about.add("options", content["options"], as_text(dict(_flat(content["options"]))))
-    if "code" in content:
-        about.add("code", content["code"])
+    about.add("code", content["code"])
+    about.add("made from", dict(provenance.sources), ", ".join(provenance.sources) or "-")
 
 
 def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -129,28 +118,24 @@ def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield f"{above}{key}", value
 
 
-def _add_remarks(about: Description, content: Mapping[str, Any]) -> None:
-    about.add_table("Remarks", ["remark"], [[remark] for remark in content["provenance"]["remarks"]])
+def _add_remarks(about: Description, provenance: Provenance) -> None:
+    about.add_table("Remarks", ["remark"], [[remark] for remark in provenance.remarks])
 
 
 # Scores
 
 
-def score(measure: str, tallies: Sequence[Counts]) -> float:
-    """Return the score of tallies taken together, as a share; they have to count something.
+def _measures(run: Run) -> list[tuple[str, str]]:
+    """Return role and measure of all that was counted, the study's own task first: UA and WA, WER of words."""
+    counted = dict.fromkeys(found for fit in run.fits for found in fit.tallies)
+    measures = []
+    for role, what in sorted(counted, key=lambda found: (_rank(found[0]), found[1] not in _OWN_TASK)):
+        measures += [(role, measure) for measure in _OWN_TASK.get(what, (f"{what}_ua", f"{what}_wa"))]
+    return measures
 
-    Measures whose name ends in ``ua`` are the mean over classes; all others are the hits of all classes by their total:
-    of ``wa`` the utterances that are right, of ``wer`` edits by words.
-    """
-    hits: dict[str, float] = {}
-    totals: dict[str, float] = {}
-    for tally in tallies:
-        for name, (hit, total) in tally.items():
-            hits[name] = hits.get(name, 0) + hit
-            totals[name] = totals.get(name, 0) + total
-    if measure.split("_")[-1] == "ua":
-        return statistics.fmean(hits[name] / total for name, total in totals.items() if total)
-    return sum(hits.values()) / sum(totals.values())
+
+def _rank(role: str) -> tuple[int, str]:
+    return (ROLES.index(role) if role in ROLES else len(ROLES), role)
 
 
 def measure_words(measure: str) -> str:
@@ -158,26 +143,16 @@ def measure_words(measure: str) -> str:
     return " ".join(word.upper() if word in SHARES else word for word in measure.split("_"))
 
 
-def _tally(fit: Mapping[str, Any], role: str, measure: str) -> Counts | None:
-    """Return what a fit counted, None if nothing."""
-    tally: Counts = fit["tallies"].get(role, {}).get(measure, {})
-    return tally if any(total for _, total in tally.values()) else None
-
-
-def _add_score(about: Description, fits: Sequence[Mapping[str, Any]], role: str, measure: str) -> None:
+def _add_score(about: Description, run: Run, role: str, measure: str) -> None:
     """Say a score over runs: of a run with several folds their mean, and the score of all of them together."""
     label = measure_words(f"{role}_{measure}")
-    by_run: dict[int, list[Counts]] = {}
-    for fit in fits:
-        if (tally := _tally(fit, role, measure)) is not None:
-            by_run.setdefault(fit["run"], []).append(tally)
-    if not by_run:
-        about.add(label, None)
+    try:
+        value, text = _over_runs([fold_scores(run, number, role, measure, "mean") for number in run.runs()])
+    except StoreError:
+        about.add(label, None, "not of every fit")
         return
-    means = [statistics.fmean(score(measure, [tally]) for tally in folds) for folds in by_run.values()]
-    value, text = _over_runs(means)
-    if max(map(len, by_run.values())) > 1:
-        together, words = _over_runs([score(measure, folds) for folds in by_run.values()])
+    if len(run.fits) > len(run.runs()):
+        together, words = _over_runs([fold_scores(run, number, role, measure, "pooled") for number in run.runs()])
         value, text = {**value, "together": together}, f"{text}, mean of folds; {words}, folds together"
     about.add(label, value, text)
 
@@ -190,46 +165,51 @@ def _over_runs(shares: Sequence[float]) -> tuple[dict[str, Any], str]:
     return {"mean": mean, "std": spread}, text
 
 
-def _add_fits(about: Description, fits: Sequence[Mapping[str, Any]], measures: Sequence[tuple[str, str]]) -> None:
-    """Add a row per fit: its scores, sizes and periods."""
-    roles = sorted({role for fit in fits for role in fit["sizes"]}, key=_rank)
+def _add_fits(
+    about: Description, run: Run, entries: Sequence[Mapping[str, Any]], measures: Sequence[tuple[str, str]]
+) -> None:
+    """Add a row per fit: its scores in the study's own task, its sizes and periods."""
+    measures = [(role, measure) for role, measure in measures if measure in SHARES]
+    roles = sorted({role for fit in run.fits for role in fit.counts}, key=_rank)
     rows = []
-    for fit in fits:
-        tallies = [(measure, _tally(fit, role, measure)) for role, measure in measures]
-        scores = [None if tally is None else round(100 * score(measure, [tally]), 2) for measure, tally in tallies]
-        sizes = [fit["sizes"].get(role) for role in roles]
-        rows.append([fit["run"], fit["fold"], *scores, *sizes, fit["best_period"], fit["periods"]])
+    for fit, entry in zip(run.fits, entries, strict=True):
+        scores = [_percent(fit, role, measure) for role, measure in measures]
+        sizes = [entry["sizes"].get(role) for role in roles]
+        rows.append([fit.run, fit.fold, *scores, *sizes, entry["best_period"], entry["periods"]])
     shown = f", the first {SHOWN_ROWS} of {len(rows)}" if len(rows) > SHOWN_ROWS else ""
     headings = [*(f"{measure_words('_'.join(names))} %" for names in measures), *(f"n {role}" for role in roles)]
     about.add_table(f"Fits{shown}", ["run", "fold", *headings, "best period", "periods"], rows[:SHOWN_ROWS])
 
 
-def _rank(role: str) -> tuple[int, str]:
-    return (ROLES.index(role) if role in ROLES else len(ROLES), role)
+def _percent(fit: FitScores, role: str, measure: str) -> float | None:
+    what, kind = parse_measure(measure)
+    tally = fit.tallies.get((role, what))
+    return None if tally is None or not (tally.totals > 0).any() else round(100 * score(tally, kind), 2)
 
 
 # Confusion
 
 
 def confusions(predictions: Path) -> dict[str, Counter[tuple[str, str]]]:
-    """Return how often a label got a prediction, ``(label, prediction)``, for each role, over all fits.
+    """Return how often a label got a prediction, ``(label, prediction)``, over all fits, for each role that is scored.
 
     Raises
     ------
     StoreError
         If the file is damaged, or a label or prediction is none of its classes.
     """
-    metadata = required(predictions, check(predictions, "predictions"), KEYS_OF_ROWS)
+    classes = run_metadata(predictions, "predictions")["classes"]
     table = read_table(predictions, columns=["role", "label", "prediction"]).to_pydict()
-    odd = sorted({*map(str, table["label"]), *map(str, table["prediction"])} - set(metadata["classes"]))
+    odd = sorted({*map(str, table["label"]), *map(str, table["prediction"])} - set(classes))
     if odd:
         raise StoreError(
-            f"{predictions}: {odd[0]!r} is none of its classes {', '.join(metadata['classes'])}; "
+            f"{predictions}: {odd[0]!r} is none of its classes {', '.join(classes)}; "
             "delete it and run the same command again"
         )
-    found: dict[str, Counter[tuple[str, str]]] = {role: Counter() for role in sorted(set(table["role"]), key=_rank)}
+    found: dict[str, Counter[tuple[str, str]]] = {role: Counter() for role in ROLES if role in table["role"]}
     for role, label, prediction in zip(table["role"], table["label"], table["prediction"], strict=True):
-        found[role][label, prediction] += 1
+        if role in found:
+            found[role][label, prediction] += 1
     return found
 
 

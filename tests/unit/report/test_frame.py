@@ -4,6 +4,7 @@ from matplotlib.patches import Patch
 
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.marks import provenance_marks
+from serflow.runs.provenance import Provenance
 
 MARGINS = Margins(left=1.0, right=0.5, top=1.0, bottom=0.6)
 MARKS = ["synthetic corpus", "STAND-IN weights"]
@@ -78,6 +79,6 @@ def test_nothing_in_the_heading_overlaps_or_leaves_the_figure(words):
 
 
 def test_marks_name_each_kind_of_stand_in_once():
-    stand_ins = {"weights": ["ge2e"], "corpus": ["iemocap", "mosei"], "noise": []}
-    assert provenance_marks({"stand_ins": stand_ins, "partial": ["emodb"]}) == [*MARKS, "partial"]
-    assert provenance_marks({"stand_ins": {}, "partial": []}) == []
+    found = Provenance({"weights": ("ge2e",), "corpus": ("iemocap", "mosei"), "noise": ()}, partial=("emodb",))
+    assert provenance_marks(found) == [*MARKS, "partial"]
+    assert provenance_marks(Provenance()) == []
