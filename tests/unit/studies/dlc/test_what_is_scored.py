@@ -5,6 +5,7 @@ import pytest
 
 from made_up_runs import UTTERANCE, write_noise_plan, write_packed, write_split, write_utterances
 from serflow.noise.plan import CONDITIONS
+from serflow.report.facts import run_remarks
 from serflow.report.headings import Heading, Layout
 from serflow.report.intervals import table_intervals
 from serflow.report.tables import fill, in_shape
@@ -68,6 +69,16 @@ def test_intervals_are_of_the_values_of_the_table(tmp_path, inputs, method, meas
     assert held == ({scored} if method == "single" else {scored, unscored})
     n_test = sum(i // 3 % 4 == 3 for i in range(N))
     assert len(rows) == n_test * (1 if method == "single" else 3)
+
+
+def test_a_condition_that_is_held_out_is_no_class_that_a_noise_classifier_lacks(tmp_path, inputs):
+    (run,) = read_runs([trained(tmp_path, inputs, "noise_classifier")["metrics"]])
+    for fit in run.fits:
+        seen = [name for name in CONDITIONS if name != fit.fold]
+        assert {role: list(counts) for role, counts in fit.counts.items()} == dict.fromkeys(
+            ("train", "val", "test"), seen
+        )
+    assert [remark for remark in run_remarks([run]) if remark.startswith("no ")] == []
 
 
 def test_what_a_run_is_made_from_stands_in_its_metrics(tmp_path, inputs):
