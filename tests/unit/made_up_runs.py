@@ -56,12 +56,14 @@ def fit(
 ) -> FitResult:
     """Return what a fit leaves; ``tallies`` are of the test, by what was predicted."""
     even = {"train": 700, "val": 100, "test": n_test}
-    spread = {role: np.bincount(np.arange(n) % len(classes), minlength=len(classes)) for role, n in even.items()}
+    spread = {
+        role: np.bincount(np.arange(n) % len(classes), minlength=len(classes)).tolist() for role, n in even.items()
+    }
     return FitResult(
         fit=FitName(run, fold),
         tested=tested,
         tallies={**{("test", what): found for what, found in (tallies or {}).items()}, **(of_roles or {})},
-        counts={role: np.array(found) for role, found in counts.items()} if counts else spread,
+        counts={role: dict(zip(classes, found, strict=True)) for role, found in (counts or spread).items()},
         history=history,
         weights={"layer.weight": torch.full((2,), float(run))},
         best_period=0,

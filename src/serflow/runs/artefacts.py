@@ -84,7 +84,7 @@ class FitResult(NamedTuple):
         Hits and totals by role and by what was predicted: ``prediction`` is the study's own task; others are named by
         the study (``oracle``, ``speaker``; of WER ``words``).
     counts
-        Utterances of each class by role, ``(classes,)``, for the roles that the fit has.
+        Utterances of each class that the fit knows, by role, for the roles that it has.
     history
         A row of values for each period.
     weights
@@ -98,7 +98,7 @@ class FitResult(NamedTuple):
     fit: FitName
     tested: Sequence[Tested]
     tallies: Mapping[tuple[str, str], Tally]
-    counts: Mapping[str, npt.NDArray[np.integer]]
+    counts: Mapping[str, Mapping[str, int]]
     history: Sequence[Mapping[str, Any]]
     weights: Mapping[str, Tensor]
     best_period: int
@@ -240,10 +240,7 @@ def _write_metrics(path: Path, facts: RunFacts, results: Sequence[FitResult]) ->
         tallies: dict[str, dict[str, Any]] = {}
         for (role, what), tally in result.tallies.items():
             tallies.setdefault(role, {})[what] = _tally(tally, facts.classes)
-        counts = {
-            role: dict(zip(facts.classes, (int(count) for count in counts), strict=True))
-            for role, counts in result.counts.items()
-        }
+        counts = {role: dict(of_role) for role, of_role in result.counts.items()}
         fits.append(
             {
                 **result.fit._asdict(),

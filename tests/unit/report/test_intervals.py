@@ -12,7 +12,7 @@ from serflow.errors import StoreError
 from serflow.report.headings import Heading, Layout
 from serflow.report.intervals import TableIntervals, table_intervals
 from serflow.runs import bootstrap
-from serflow.runs.bootstrap import read_clusters, read_predictions
+from serflow.runs.bootstrap import over_runs, read_clusters, read_predictions
 from serflow.runs.scores import read_runs, select
 
 SYSTEMS = {"alone": ("Alone",), "adversary": ("Adversary",), "other": ("Other",)}
@@ -27,6 +27,7 @@ def layout(*rows, columns=None, **changed):
 
 
 ONE = layout(heading("alone"))
+ONE_RUN = "one run: test sampling only, not how training varies"
 TWO = layout(heading("alone"), heading("adversary", "alone"))
 
 
@@ -86,12 +87,12 @@ def test_the_interval_is_the_binomials_over_clusters(tmp_path):
     half = 100 * 1.96 * math.sqrt(0.3 * 0.7 / 100)
     assert line["value"] == "70.00"
     assert [float(line["low"]), float(line["high"])] == pytest.approx([70 - half, 70 + half], abs=1.0)
-    assert (line["n_clusters"], line["n_utterances"], line["note"]) == (100, 400, "cluster: dialogue")
+    assert (line["n_clusters"], line["n_utterances"], line["note"]) == (100, 400, f"cluster: dialogue; {ONE_RUN}")
 
     single, _ = write_corpus(tmp_path / "parted", n_dialogues=100, size=4, dialogues=False)
     line = table(ONE, [path], [single], replicates=2000)["Alone", "Toy"]
     assert [float(line["low"]), float(line["high"])] == pytest.approx([70 - half / 2, 70 + half / 2], abs=1.0)
-    assert (line["n_clusters"], line["note"]) == (400, "cluster: utterance")
+    assert (line["n_clusters"], line["note"]) == (400, f"cluster: utterance; {ONE_RUN}")
 
 
 def test_differences_are_paired(tmp_path):
@@ -115,10 +116,11 @@ def test_a_difference_is_that_of_replicates(tmp_path):
     samples = TableIntervals(
         TWO, [read_predictions(path) for path in paths], {"toy": read_clusters(utterances, "dialogue")}, 50
     )
-    one, other = (samples.sample(row, 0, [0, 1]).replicates.mean(axis=0) for row in (1, 0))
+    one, other = (samples.sample(row, 0, [0, 1]).replicates for row in (1, 0))
+    paired = over_runs(one - other)
     line = table(TWO, paths, [utterances])["Adversary", "Toy"]
-    assert line["difference_low"] == f"{np.percentile(one - other, 2.5):.2f}"
-    assert line["difference_high"] == f"{np.percentile(one - other, 97.5):.2f}"
+    assert line["difference_low"] == f"{np.percentile(paired, 2.5):.2f}"
+    assert line["difference_high"] == f"{np.percentile(paired, 97.5):.2f}"
     assert float(line["difference_low"]) < float(line["difference"]) < float(line["difference_high"])
 
 
@@ -163,9 +165,26 @@ def test_a_mean_over_corpora_is_drawn_apart_in_each(tmp_path):
     assert (lines["Overall"]["n_clusters"], lines["Overall"]["n_utterances"]) == (60, 240)
     width = {name: float(line["high"]) - float(line["low"]) for name, line in lines.items()}
     assert width["Overall"] < min(width["A"], width["B"])
-    assert lines["A"]["note"] == "cluster: dialogue"
-    assert lines["B"]["note"] == "cluster: dialogue; synthetic"
-    assert lines["Overall"]["note"] == "synthetic among the corpora"
+    assert lines["A"]["note"] == f"cluster: dialogue; {ONE_RUN}"
+    assert lines["B"]["note"] == f"cluster: dialogue; synthetic; {ONE_RUN}"
+    assert lines["Overall"]["note"] == f"synthetic among the corpora; {ONE_RUN}"
+
+
+def test_the_interval_of_several_runs_tells_how_trainings_differ(tmp_path):
+    """Runs on the same test that score 30 and 90 %: their interval is wider than that of either alone."""
+    utterances, names = write_corpus(tmp_path, n_dialogues=25)
+    rights = {0: 0.3, 1: 0.9, 2: 0.6}
+    fits = [
+        predicted([(name, [1.0, 0, 0], int(i >= right * len(names))) for i, name in enumerate(names)], run)
+        for run, right in rights.items()
+    ]
+    line = table(ONE, [write(tmp_path, fits).predictions], [utterances], replicates=400)["Alone", "Toy"]
+    alone = table(ONE, [write(tmp_path / "one", fits[:1]).predictions], [utterances], replicates=400)["Alone", "Toy"]
+    assert (line["value"], line["n_runs"], line["note"]) == ("60.00", 3, "cluster: dialogue")
+    widths = [float(each["high"]) - float(each["low"]) for each in (line, alone)]
+    assert widths[0] > widths[1]
+    assert float(line["low"]) < 45
+    assert float(line["high"]) > 75
 
 
 def test_a_row_without_its_baseline_has_no_difference(tmp_path):
@@ -173,7 +192,7 @@ def test_a_row_without_its_baseline_has_no_difference(tmp_path):
     path = write(tmp_path, random_rows(names, 0), "adversary").predictions
     line = table(layout(heading("adversary", "alone")), [path], [utterances])["Adversary", "Toy"]
     assert (line["baseline"], line["difference"]) == ("Alone", "")
-    assert line["note"] == "cluster: dialogue; partial; no predictions of the baseline Alone"
+    assert line["note"] == f"cluster: dialogue; partial; {ONE_RUN}; no predictions of the baseline Alone"
 
 
 def test_a_word_error_rate_has_intervals_too(tmp_path):
@@ -231,6 +250,7 @@ def test_few_clusters_and_replicates_without_an_utterance_are_noted(tmp_path):
     (weights,) = bootstrap._weights(3, 50, "toy", 0)
     empty = int((weights == 0).any(axis=1).sum())
     assert line["note"].split("; ")[1:] == [
+        ONE_RUN,
         "few clusters: 3 in the smallest test set",
         f"{empty} of 50 replicates left out: a fit has no utterance in them",
     ]
@@ -242,7 +262,7 @@ def test_one_cluster_has_no_interval(tmp_path):
     path = write(tmp_path, random_rows(names, 0)).predictions
     line = table(ONE, [path], [utterances], "speaker")["Alone", "Toy"]
     assert (line["low"], line["high"]) == ("", "")
-    assert line["note"] == "cluster: speaker; few clusters: 1 in the smallest test set"
+    assert line["note"] == f"cluster: speaker; {ONE_RUN}; few clusters: 1 in the smallest test set"
 
 
 @pytest.mark.parametrize("change", ["utterances", "folds"])

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from serflow.runs.bootstrap import (
     Counted,
     counted_fits,
     interval,
+    over_runs,
     read_clusters,
     read_predictions,
     score_runs,
@@ -142,6 +144,29 @@ def test_a_replicate_in_which_a_fold_has_no_utterance_is_not_a_number():
     assert np.isnan(found).tolist() == (weights == 0).any(axis=1).tolist()
     pooled = score_runs({WA: folds}, "toy", "pooled", 50)[WA, 0].replicates
     assert not np.isnan(pooled).any()
+
+
+def test_one_run_is_taken_as_it_is():
+    values = np.array([[1.0, math.nan, 3.0]])
+    assert np.array_equal(over_runs(values), values[0], equal_nan=True)
+
+
+@pytest.mark.parametrize("n_runs", [2, 3, 5])
+def test_runs_are_drawn_so_that_their_means_vary_as_much_as_means_of_runs_do(n_runs):
+    """The variance of a mean of n runs is estimated by that of the runs, ddof 1, over n."""
+    runs = np.array([10.0, 20.0, 60.0, 15.0, 45.0])[:n_runs]
+    drawn = over_runs(np.repeat(runs[:, None], 40_000, axis=1))
+    assert drawn.mean() == pytest.approx(runs.mean(), rel=0.01)
+    assert drawn.var() == pytest.approx(runs.var(ddof=1) / n_runs, rel=0.03)
+    # of each replicate n - 1 runs are averaged
+    possible = {round(sum(some) / (n_runs - 1), 6) for some in itertools.product(runs.tolist(), repeat=n_runs - 1)}
+    assert {round(value, 6) for value in drawn.tolist()} <= possible
+
+
+def test_what_has_as_many_runs_is_drawn_alike():
+    """Differences between cells are paired in runs too."""
+    values = np.random.default_rng(0).random((3, 200))
+    assert over_runs(values + 5.0) - over_runs(values) == pytest.approx(np.full(200, 5.0))
 
 
 def test_percentiles():

@@ -235,6 +235,7 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
         tallies["oracle"] = tally(reference, oracle[scored].argmax(1))
         more["oracle_prediction"] = [data.classes[index] for index in oracle.argmax(1)]
     log.info("%s: test UA %.3f, best period %d", where, score(tallies["prediction"], "ua"), fitted.best_period)
+    labels = reference_classes(data.targets)
     parts = {"train": rows.train, "val": rows.val, "test": rows.test[scored]}
 
     def said(role: str, places: IntArray) -> Tested:
@@ -248,7 +249,9 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
         tested=[said("test", np.flatnonzero(scored)), said(UNSCORED, np.flatnonzero(~scored))],
         tallies={("test", what): found for what, found in tallies.items()},
         counts={
-            role: np.bincount(reference_classes(data.targets[part]), minlength=len(data.classes))
+            role: dict(
+                zip(classes, np.bincount(labels[part], minlength=len(data.classes))[columns].tolist(), strict=True)
+            )
             for role, part in parts.items()
         },
         history=history,
