@@ -4,6 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# ATen, oneDNN, OpenBLAS, MKL, NumPy and glibc held to older instructions: as they compute without AVX, and without AVX-512
+WITHOUT_AVX := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Prescott MKL_CBWR=COMPATIBLE \
+	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
+WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell MKL_CBWR=AVX2 \
+	NPY_DISABLE_CPU_FEATURES=X86_V4
 
 # a pipe fails where any part of it does, and what a failed command had begun to write goes
 SHELL := bash
@@ -36,6 +41,10 @@ free: env  ## Table I from EmoDB, RAVDESS and nEMO with ESC-50 as noise: make fr
 
 test: lint  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests
+
+test-portable: env  ## the unit tests as on CPUs without AVX, and without AVX-512
+	$(WITHOUT_AVX) $(BIN)/python -m pytest -q tests/unit
+	$(WITHOUT_AVX512) $(BIN)/python -m pytest -q tests/unit
 
 lint: env  ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/ruff check src tests benchmarks
