@@ -71,11 +71,11 @@ def test_one_run_has_no_deviation(tmp_path):
 
 
 def test_a_difference_is_that_of_the_printed_numbers(tmp_path):
-    """50.556 % prints as 50.56, which is 0.17 above 50.39, not 0.166."""
+    """50.556 prints as 50.56, which is 0.17 above 50.39; 0.162 above 50.394 would be 0.16."""
     path = write_scores(tmp_path, {"system": "alone", "corpus": "near"}, {0: 0.50556}, study="made_up")
     table = LAYOUT._replace(rows=LAYOUT.rows[:1], columns=LAYOUT.columns[:1])
-    line = by_name(fill(table, read_runs([path])))["Alone", "Near test"]
-    assert (line["ours_mean"], line["difference"]) == ("50.56", "0.17")
+    line = by_name(fill(table, read_runs([path])), {(("2", "Alone"), "Near test"): 50.394})["Alone", "Near test"]
+    assert (line["ours_mean"], line["paper"], line["difference"]) == ("50.56", "50.39", "0.17")
 
 
 def test_no_difference_is_zero_without_a_sign(tmp_path):
