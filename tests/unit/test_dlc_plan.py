@@ -52,7 +52,7 @@ def test_cells_are_the_papers_rows_on_its_corpora_in_its_profiles():
 def test_no_noise_classifier_is_trained_where_nothing_is_routed(methods):
     found = plan({"methods": methods, "controls": ALL_CONTROLS})
     assert {cell.method for cell in found.cells()} == {*methods, "single_wide", "single_shuffled"}
-    assert found.tables == ["table1"]
+    assert found.tables == [["table1"]]
     assert found.cells("noise_classifier") == []
 
 
@@ -158,7 +158,7 @@ def test_the_pilot_trains_twenty_epochs_of_single():
 def test_trainings_know_no_section_but_their_options(repository: Path):
     found = imported_modules(repository / "src", "serflow.studies.dlc.options")
     assert [name for name in found if "settings" in name] == ["serflow.settings", "serflow.settings.base"]
-    trained = imported_modules(repository / "src", "serflow.stages.train_dlc")
+    trained = imported_modules(repository / "src", "serflow.stages.train", "serflow.studies.dlc.train")
     assert not {"serflow.studies.dlc.settings", "serflow.studies.dlc.plan", "serflow.settings.data"} & set(trained)
 
 

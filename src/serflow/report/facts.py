@@ -11,11 +11,11 @@ _ROLES = {"train": "training", "val": "validation", "test": "test"}
 
 def marks(provenance: Provenance) -> tuple[str, ...]:
     """Return what stands behind a name in brackets: synthetic, or what else is not real or whole; nothing if all is."""
-    if "corpus" in provenance.stand_ins:
-        return ("synthetic",)
+    synthetic = "corpus" in provenance.stand_ins
     found = {
-        "partial": bool(provenance.partial),
-        "synthetic noise": "noise" in provenance.stand_ins,
+        "synthetic": synthetic,
+        "partial": bool(provenance.partial) and not synthetic,
+        "synthetic noise": "noise" in provenance.stand_ins and not synthetic,
         "stand-in weights": "weights" in provenance.stand_ins,
     }
     return tuple(mark for mark, holds in found.items() if holds)
