@@ -39,8 +39,9 @@ free: env  ## Table I from EmoDB, RAVDESS and nEMO with ESC-50 as noise: make fr
 	@test -n "$(DATA)" || { echo "say where they are: make free DATA=/folder (workflow/presets/free.yaml says what it holds)"; exit 1; }
 	$(SNAKEMAKE) results/table1.csv --configfile workflow/presets/free.yaml --config data_root=$(DATA)
 
-test: lint  ## all tests
+test: lint  ## all tests; those that hang on the CPU also as one without AVX computes
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests
+	$(WITHOUT_AVX) $(BIN)/python -m pytest -q -n 2 --dist loadscope -m numeric tests/unit
 
 test-portable: env  ## the unit tests as on CPUs without AVX, and without AVX-512
 	$(WITHOUT_AVX) $(BIN)/python -m pytest -q tests/unit
