@@ -14,6 +14,7 @@ from serflow.corpora._audio_files import audio_files, index_audio
 from serflow.corpora.base import Corpus, Listing, Rejected, Utterance, corpus_names, files_read, load_corpus
 from serflow.errors import CorpusError, MissingDependencyError
 from serflow.state import stamps
+from serflow.studies.dlc.labels import emotion_labels
 
 
 def wav(path: Path) -> Path:
@@ -439,17 +440,39 @@ def test_mosei_csd_reads_dimension_names_times_and_text(tmp_path):
     assert (other.text, other.emotion, other.sentiment) == (None, None, 0.0)
 
 
+MOSEI_HEADER = ",file,index,start,end,label2a,label2b,label6,label7,split"
+
+
 def test_mosei_derived_table_gives_rounded_sentiment_and_no_emotion(tmp_path):
     raw = mosei_raw(tmp_path)
-    header = ",file,index,start,end,label2a,label2b,label6,label7,split"
-    rows = ["0,--qXJuDtHPw,0,0.1,3.2,1,1,0,-2,1", "1,--qXJuDtHPw,1,0.5,x,1,1,0,1,1"]
-    text(raw / "Labels/CMU_MOSEI_Labels.csv", header, *rows)
+    rows = ["0,--qXJuDtHPw,0,0.1,3.2,0,-1,0,-2,1", "1,--qXJuDtHPw,1,0.5,x,1,1,0,1,1"]
+    text(raw / "Labels/CMU_MOSEI_Labels.csv", MOSEI_HEADER, *rows)
     listing = load_corpus("mosei").list(tmp_path, {})
     (u,) = listing.utterances
     assert (u.id, u.sentiment, u.emotion, u.text) == ("--qXJuDtHPw_0", -2.0, None, "first ___ words")
     assert [entry.reason for entry in listing.rejected] == [
         "Raw/Labels/CMU_MOSEI_Labels.csv:3: not a label line",
         "audio without a usable label",
+    ]
+
+
+def test_mosei_derived_table_is_split_at_zero_as_the_sentiment_before_it_was_rounded(tmp_path):
+    mosei_raw(tmp_path, VIDEOS[:1])
+    sentiments = [-3.0, -7 / 3, -1 / 3, 0.0, 1 / 3, 1.0, 4 / 3]
+    labels = [(-1, -3), (-1, -3), (-1, -1), (0, 0), (1, 1), (1, 1), (1, 2)]
+    nearest = [(1, 0), (-1, 0), (0, 1)]
+    rows = [
+        f"{i},{VIDEOS[0]},{i},{i},{i + 1},1,{sign},0,{label7},0" for i, (sign, label7) in enumerate(labels + nearest)
+    ]
+    text(tmp_path / "CMU_MOSEI_Labels.csv", MOSEI_HEADER, *rows)
+    listing = load_corpus("mosei").list(tmp_path, {})
+    target = emotion_labels("mosei", [], "merged").target_of
+    found = [target({"sentiment": u.sentiment}) for u in listing.utterances]
+    assert found == [target({"sentiment": sentiment}) for sentiment in sentiments]
+    assert [entry.reason.partition(": ")[2] for entry in listing.rejected] == [
+        "label7 0 has not the sign of label2b 1",
+        "label7 0 has not the sign of label2b -1",
+        "label7 1 has not the sign of label2b 0",
     ]
 
 

@@ -194,6 +194,7 @@ def test_mosei_tables_agree_with_the_csd(trees):
                 if (answer["Input.VIDEO_ID"], answer["Input.CLIP"]) == (row["file"], row["index"])
             ]
             assert int(row["label2b"]) == np.sign(sentiment)
+            assert int(row["label7"]) == np.sign(sentiment) * np.ceil(abs(sentiment) - 1e-6)
             assert np.mean(answers) == pytest.approx(sentiment, abs=1e-6)
 
 
