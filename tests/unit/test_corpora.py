@@ -357,19 +357,35 @@ def test_msp_improv_nan_ratings_do_not_count_and_a_repeated_rater_counts_once(tm
     assert utterances["MSP-IMPROV-S01A-M01-S-MF02"].emotion == "undecided"
 
 
-def test_msp_improv_partners_share_a_dialogue_ordered_by_turn_number(tmp_path):
-    names = ["S01A-F01-S-FM10", "S01A-M01-S-MF02", "S01A-F01-S-FM01", "S01A-F01-T-FM01", "S01A-F02-S-FM01"]
-    text(tmp_path / "Evalution.txt", *(line for name in names for line in msp_clip(name, "N", "3.0", ("r", "3.0"))))
+def msp_dialogues(root: Path, names: list[str]) -> dict[str, tuple[str | None, int | None]]:
+    text(root / "Evalution.txt", *(line for name in names for line in msp_clip(name, "N", "3.0", ("r", "3.0"))))
     for name in names:
-        msp_audio(tmp_path, name)
-    found = {u.id[11:]: (u.dialogue, u.turn) for u in load_corpus("msp_improv").list(tmp_path, {}).utterances}
-    assert found == {
-        "S01A-F01-S-FM01": ("1-S01A-S", 0),
-        "S01A-M01-S-MF02": ("1-S01A-S", 1),
-        "S01A-F01-S-FM10": ("1-S01A-S", 2),
-        "S01A-F01-T-FM01": ("1-S01A-T", 0),
-        "S01A-F02-S-FM01": ("2-S01A-S", 0),
+        msp_audio(root, name)
+    return {u.id[11:]: (u.dialogue, u.turn) for u in load_corpus("msp_improv").list(root, {}).utterances}
+
+
+def test_msp_improv_partners_share_a_dialogue_ordered_by_turn_number(tmp_path):
+    names = ["S01A-F01-S-FM10", "S01A-M01-S-MF02", "S01A-F01-S-FM01", "S01A-F01-P-FM01", "S01A-F02-S-FM01"]
+    assert msp_dialogues(tmp_path, names) == {
+        "S01A-F01-S-FM01": ("1-S01A", 0),
+        "S01A-M01-S-MF02": ("1-S01A", 1),
+        "S01A-F01-S-FM10": ("1-S01A", 2),
+        "S01A-F01-P-FM01": ("1-S01A-P", 0),
+        "S01A-F02-S-FM01": ("2-S01A", 0),
     }
+
+
+def test_msp_improv_target_sentences_are_in_the_dialogue_of_the_turns_around_them(tmp_path):
+    around = ["S01A-F01-S-FM01", "S01A-F01-S-MF03", "S01A-M01-S-FM02", "S01A-M01-S-MF01", "S01A-M01-S-MM04"]
+    targets = ["S01A-F01-T-FM03", "S01A-M01-T-MF01", "S01A-F01-T-FF02"]
+    others = ["S01A-F01-R-FF01", "S01A-M01-P-MF01", "S01H-F01-S-FM01", "S02A-F01-T-FM01", "S01A-F02-T-FM03"]
+    found = msp_dialogues(tmp_path, around + targets + others)
+    assert {found[name][0] for name in around + targets} == {"1-S01A"}
+    assert "1-S01A" not in {found[name][0] for name in others}
+    assert sorted(around + targets, key=lambda name: found[name][1]) == [
+        "S01A-F01-S-FM01", "S01A-M01-S-MF01", "S01A-M01-T-MF01", "S01A-M01-S-FM02", "S01A-F01-T-FF02",
+        "S01A-F01-S-MF03", "S01A-F01-T-FM03", "S01A-M01-S-MM04",
+    ]  # fmt: skip
 
 
 def test_msp_improv_broken_lines_are_rejected_with_file_and_line(tmp_path):
