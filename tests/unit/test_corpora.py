@@ -14,6 +14,7 @@ from serflow.corpora._audio_files import audio_files, index_audio
 from serflow.corpora.base import Corpus, Listing, Rejected, Utterance, corpus_names, files_read, load_corpus
 from serflow.errors import CorpusError, MissingDependencyError
 from serflow.state import stamps
+from serflow.studies.dlc.labels import emotion_labels
 
 
 def wav(path: Path) -> Path:
@@ -356,19 +357,35 @@ def test_msp_improv_nan_ratings_do_not_count_and_a_repeated_rater_counts_once(tm
     assert utterances["MSP-IMPROV-S01A-M01-S-MF02"].emotion == "undecided"
 
 
-def test_msp_improv_partners_share_a_dialogue_ordered_by_turn_number(tmp_path):
-    names = ["S01A-F01-S-FM10", "S01A-M01-S-MF02", "S01A-F01-S-FM01", "S01A-F01-T-FM01", "S01A-F02-S-FM01"]
-    text(tmp_path / "Evalution.txt", *(line for name in names for line in msp_clip(name, "N", "3.0", ("r", "3.0"))))
+def msp_dialogues(root: Path, names: list[str]) -> dict[str, tuple[str | None, int | None]]:
+    text(root / "Evalution.txt", *(line for name in names for line in msp_clip(name, "N", "3.0", ("r", "3.0"))))
     for name in names:
-        msp_audio(tmp_path, name)
-    found = {u.id[11:]: (u.dialogue, u.turn) for u in load_corpus("msp_improv").list(tmp_path, {}).utterances}
-    assert found == {
-        "S01A-F01-S-FM01": ("1-S01A-S", 0),
-        "S01A-M01-S-MF02": ("1-S01A-S", 1),
-        "S01A-F01-S-FM10": ("1-S01A-S", 2),
-        "S01A-F01-T-FM01": ("1-S01A-T", 0),
-        "S01A-F02-S-FM01": ("2-S01A-S", 0),
+        msp_audio(root, name)
+    return {u.id[11:]: (u.dialogue, u.turn) for u in load_corpus("msp_improv").list(root, {}).utterances}
+
+
+def test_msp_improv_partners_share_a_dialogue_ordered_by_turn_number(tmp_path):
+    names = ["S01A-F01-S-FM10", "S01A-M01-S-MF02", "S01A-F01-S-FM01", "S01A-F01-P-FM01", "S01A-F02-S-FM01"]
+    assert msp_dialogues(tmp_path, names) == {
+        "S01A-F01-S-FM01": ("1-S01A", 0),
+        "S01A-M01-S-MF02": ("1-S01A", 1),
+        "S01A-F01-S-FM10": ("1-S01A", 2),
+        "S01A-F01-P-FM01": ("1-S01A-P", 0),
+        "S01A-F02-S-FM01": ("2-S01A", 0),
     }
+
+
+def test_msp_improv_target_sentences_are_in_the_dialogue_of_the_turns_around_them(tmp_path):
+    around = ["S01A-F01-S-FM01", "S01A-F01-S-MF03", "S01A-M01-S-FM02", "S01A-M01-S-MF01", "S01A-M01-S-MM04"]
+    targets = ["S01A-F01-T-FM03", "S01A-M01-T-MF01", "S01A-F01-T-FF02"]
+    others = ["S01A-F01-R-FF01", "S01A-M01-P-MF01", "S01H-F01-S-FM01", "S02A-F01-T-FM01", "S01A-F02-T-FM03"]
+    found = msp_dialogues(tmp_path, around + targets + others)
+    assert {found[name][0] for name in around + targets} == {"1-S01A"}
+    assert "1-S01A" not in {found[name][0] for name in others}
+    assert sorted(around + targets, key=lambda name: found[name][1]) == [
+        "S01A-F01-S-FM01", "S01A-M01-S-MF01", "S01A-M01-T-MF01", "S01A-M01-S-FM02", "S01A-F01-T-FF02",
+        "S01A-F01-S-MF03", "S01A-F01-T-FM03", "S01A-M01-S-MM04",
+    ]  # fmt: skip
 
 
 def test_msp_improv_broken_lines_are_rejected_with_file_and_line(tmp_path):
@@ -439,17 +456,39 @@ def test_mosei_csd_reads_dimension_names_times_and_text(tmp_path):
     assert (other.text, other.emotion, other.sentiment) == (None, None, 0.0)
 
 
+MOSEI_HEADER = ",file,index,start,end,label2a,label2b,label6,label7,split"
+
+
 def test_mosei_derived_table_gives_rounded_sentiment_and_no_emotion(tmp_path):
     raw = mosei_raw(tmp_path)
-    header = ",file,index,start,end,label2a,label2b,label6,label7,split"
-    rows = ["0,--qXJuDtHPw,0,0.1,3.2,1,1,0,-2,1", "1,--qXJuDtHPw,1,0.5,x,1,1,0,1,1"]
-    text(raw / "Labels/CMU_MOSEI_Labels.csv", header, *rows)
+    rows = ["0,--qXJuDtHPw,0,0.1,3.2,0,-1,0,-2,1", "1,--qXJuDtHPw,1,0.5,x,1,1,0,1,1"]
+    text(raw / "Labels/CMU_MOSEI_Labels.csv", MOSEI_HEADER, *rows)
     listing = load_corpus("mosei").list(tmp_path, {})
     (u,) = listing.utterances
     assert (u.id, u.sentiment, u.emotion, u.text) == ("--qXJuDtHPw_0", -2.0, None, "first ___ words")
     assert [entry.reason for entry in listing.rejected] == [
         "Raw/Labels/CMU_MOSEI_Labels.csv:3: not a label line",
         "audio without a usable label",
+    ]
+
+
+def test_mosei_derived_table_is_split_at_zero_as_the_sentiment_before_it_was_rounded(tmp_path):
+    mosei_raw(tmp_path, VIDEOS[:1])
+    sentiments = [-3.0, -7 / 3, -1 / 3, 0.0, 1 / 3, 1.0, 4 / 3]
+    labels = [(-1, -3), (-1, -3), (-1, -1), (0, 0), (1, 1), (1, 1), (1, 2)]
+    nearest = [(1, 0), (-1, 0), (0, 1)]
+    rows = [
+        f"{i},{VIDEOS[0]},{i},{i},{i + 1},1,{sign},0,{label7},0" for i, (sign, label7) in enumerate(labels + nearest)
+    ]
+    text(tmp_path / "CMU_MOSEI_Labels.csv", MOSEI_HEADER, *rows)
+    listing = load_corpus("mosei").list(tmp_path, {})
+    target = emotion_labels("mosei", [], "merged").target_of
+    found = [target({"sentiment": u.sentiment}) for u in listing.utterances]
+    assert found == [target({"sentiment": sentiment}) for sentiment in sentiments]
+    assert [entry.reason.partition(": ")[2] for entry in listing.rejected] == [
+        "label7 0 has not the sign of label2b 1",
+        "label7 0 has not the sign of label2b -1",
+        "label7 1 has not the sign of label2b 0",
     ]
 
 

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from serflow.nn.sequences import Context
 from serflow.noise.plan import CONDITIONS as PLANNED_CONDITIONS
+from serflow.studies.dlc.abs_lstm import AbsLstm
 from serflow.studies.dlc.catalog import load_method, method_names
 from serflow.studies.dlc.data import CONDITIONS, Batch
 from serflow.studies.dlc.losses import reconstruction
@@ -163,6 +165,39 @@ def test_biases_start_at_zero_and_weights_are_glorot_uniform():
     assert not first.bias.any()
     bound = (6 / (16 * (6 + 128))) ** 0.5
     assert 0.99 * bound < first.weight.abs().max() <= bound
+
+
+@pytest.mark.parametrize(("kind", "n_gates"), [("gru", 3), ("lstm", 4)])
+def test_weights_of_all_gates_start_as_one_matrix(kind, n_gates):
+    torch.manual_seed(0)
+    context = Context(kind, 60, 20)
+    initialise(context)
+    bound = (6 / (60 + n_gates * 20)) ** 0.5
+    for direction in ("", "_reverse"):
+        inputs, states = (getattr(context.layer, f"weight_{part}_l0{direction}").detach() for part in ("ih", "hh"))
+        assert inputs.shape == (n_gates * 20, 60)
+        for gate in inputs.split(20):
+            assert 0.95 * bound < gate.abs().max() <= bound
+        torch.testing.assert_close(states.T @ states, torch.eye(20))
+        for gate in states.split(20):
+            assert not torch.allclose(gate.T @ gate, torch.eye(20), atol=0.1)
+
+
+@pytest.mark.parametrize(("kind", "start"), [("gru", [0.0] * 3), ("lstm", [0.0, 1.0, 0.0, 0.0])])
+def test_an_lstms_forget_bias_starts_at_one_and_other_biases_at_zero(kind, start):
+    context = Context(kind, 5, 2)
+    initialise(context)
+    for direction in ("", "_reverse"):
+        both = getattr(context.layer, f"bias_ih_l0{direction}") + getattr(context.layer, f"bias_hh_l0{direction}")
+        assert both.tolist() == [value for value in start for _ in range(2)]
+
+
+def test_the_abs_lstms_weights_of_all_gates_start_as_one_matrix():
+    torch.manual_seed(0)
+    layer = AbsLstm(in_dim=300, units=100)
+    for weights, n_inputs in ((layer.input_weights, 300), (layer.state_weights, 100)):
+        bound = (6 / (n_inputs + 400)) ** 0.5
+        assert 0.95 * bound < weights.abs().max() <= bound
 
 
 def test_reconstruction_counts_frames_of_utterances_alone():

@@ -11,6 +11,7 @@ import soundfile
 
 from serflow.corpora.base import load_corpus
 from serflow.errors import ConfigError, CorpusError
+from serflow.protocols.splits import split_unit
 from serflow.stages.make_synthetic_corpus import CORPORA, main
 from serflow.synthetic.corpus import Options, dialogue_size, episodes, in_rounds
 from serflow.synthetic.speech import generator
@@ -28,6 +29,12 @@ AUDIO = {
     "ravdess": r"Actor_(\d\d)/03-01-(0[1-8])-(0[12])-(0[12])-(0[12])-\1\.wav",
     "crema_d": r"AudioWAV/(10\d\d)_(IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)"
     r"_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX)\.wav",
+}
+# by the name of an utterance: what its partners, or its speaker, said in one go
+SCENES = {
+    "iemocap": r"(Ses\d\d[FM]_\w+)_[FM]\d{3}",
+    "msp_improv": r"MSP-IMPROV-(S\d\d[AHNS])-[FM](\d\d)-[ST]-[FM]{2}\d\d",
+    "mosei": r"([\w-]{11})_\d+",
 }
 IEMOCAP_TURN = re.compile(
     r"^\[(\d+\.\d+) - (\d+\.\d+)\]\t(\w+)\t(\w+)\t\[(\d+\.\d+), (\d+\.\d+), (\d+\.\d+)\]$", re.MULTILINE
@@ -129,6 +136,19 @@ def test_iemocap_partners_alternate(trees):
             assert before.speaker != after.speaker
 
 
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_a_split_by_dialogue_parts_no_scene(trees, corpus):
+    listing = load_corpus(corpus).list(trees[corpus][0], {})
+    unit_of = {u.id: split_unit("dialogue", u.id, u.dialogue, u.speaker) for u in listing.utterances}
+    scenes = {}
+    for name, unit in unit_of.items():
+        if scene := re.fullmatch(SCENES.get(corpus, "(?!)"), name):
+            scenes.setdefault(scene.groups(), set()).add(unit)
+    assert [scene for scene, units in scenes.items() if len(units) > 1] == []
+    assert len(scenes) == len(set.union(set(), *scenes.values()))
+    assert bool(scenes) == load_corpus(corpus).info.turns == (set(unit_of) != set(unit_of.values()))
+
+
 def test_msp_improv_labels_parse_line_by_line(trees):
     root, manifest = trees["msp_improv"]
     blocks = (root / "Evalution.txt").read_text().strip().split("\n\n")
@@ -194,6 +214,7 @@ def test_mosei_tables_agree_with_the_csd(trees):
                 if (answer["Input.VIDEO_ID"], answer["Input.CLIP"]) == (row["file"], row["index"])
             ]
             assert int(row["label2b"]) == np.sign(sentiment)
+            assert int(row["label7"]) == np.sign(sentiment) * np.ceil(abs(sentiment) - 1e-6)
             assert np.mean(answers) == pytest.approx(sentiment, abs=1e-6)
 
 

@@ -97,18 +97,26 @@ def _read_csd(path: Path) -> Iterator[_Segment]:
 
 
 def _read_derived(path: Path, name: str, rejected: list[Rejected]) -> Iterator[_Segment]:
-    """Read the table of rounded labels; its emotion column is ambiguous (ties are called happy) and not used."""
+    """Read the table of rounded labels; its emotion column is ambiguous (ties are called happy) and not used.
+
+    ``label7`` is the sentiment rounded away from zero, ``label2b`` the sign that it had before (s3prl's
+    ``convert_label.py``): 1/3 stands as 1, and 0 is neutral alone. A line whose two labels differ in sign is not used.
+    """
     rows = csv.DictReader(read_lines(path))
-    missing = {"file", "index", "start", "end", "label7"} - set(rows.fieldnames or ())
+    missing = {"file", "index", "start", "end", "label2b", "label7"} - set(rows.fieldnames or ())
     if missing:
         raise CorpusError(f"{path}: no column {', '.join(sorted(missing))}; fetch the file again")
     for row in rows:
         try:
-            yield _Segment(
-                row["file"], row["index"], float(row["start"]), float(row["end"]), float(row["label7"]), None
-            )
+            start, end, sign, rounded = (float(row[column]) for column in ("start", "end", "label2b", "label7"))
         except (TypeError, ValueError):
             rejected.append(Rejected("", name, f"{name}:{rows.line_num}: not a label line"))
+            continue
+        if (rounded > 0) - (rounded < 0) != sign:
+            reason = f"{name}:{rows.line_num}: label7 {rounded:g} has not the sign of label2b {sign:g}"
+            rejected.append(Rejected(f"{row['file']}_{row['index']}", name, reason))
+            continue
+        yield _Segment(row["file"], row["index"], start, end, rounded, None)
 
 
 def _read_answers(
@@ -206,9 +214,9 @@ class Mosei:
     """``Raw/Audio/Full/WAV_16000/<video>.wav`` cut by the labels' start and end.
 
     Labels come from the first of these that is there: ``CMU_MOSEI_Labels.csd`` (sentiment in [-3, 3]);
-    ``CMU_MOSEI_Labels.csv`` (sentiment rounded to whole numbers); the crowd's answers in ``Raw/Labels/*.csv``,
-    averaged over workers. An utterance is ``<video>_<index>``, its dialogue and its speaker are the video.
-    ``emotion`` is the strongest of the six where there is one alone. Text comes from
+    ``CMU_MOSEI_Labels.csv`` (sentiment rounded to whole numbers away from zero, its sign kept); the crowd's answers
+    in ``Raw/Labels/*.csv``, averaged over workers. An utterance is ``<video>_<index>``, its dialogue and its speaker
+    are the video. ``emotion`` is the strongest of the six where there is one alone. Text comes from
     ``Raw/Transcript/Segmented/Combined`` where start and end are the same to the millisecond.
     """
 

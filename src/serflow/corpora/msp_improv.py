@@ -28,6 +28,7 @@ _EMOTIONS = {
     "A": "anger", "H": "happiness", "S": "sadness", "N": "neutral", "O": "other", "X": "undecided",
 }  # fmt: skip
 _STYLES = {"P": "natural", "R": "read", "S": "improvised", "T": "target"}
+_IMPROVISED = "ST"
 
 
 @dataclass(slots=True)
@@ -47,7 +48,8 @@ class _Clip:
 
     @property
     def dialogue(self) -> str:
-        return f"{self.name['session']}-{self.name['scenario']}-{self.name['recording']}"
+        scenario, recording = f"{self.name['session']}-{self.name['scenario']}", self.name["recording"]
+        return scenario if recording in _IMPROVISED else f"{scenario}-{recording}"
 
     @property
     def valence_ratings(self) -> tuple[float, ...] | None:
@@ -101,16 +103,16 @@ def _read_labels(labels: Path, root: Path) -> tuple[list[_Clip], list[Rejected]]
     return clips, rejected
 
 
+def _order(clip: _Clip) -> tuple[int, str, str]:
+    return int(clip.name["turn"]), clip.name["recording"], clip.name.string
+
+
 def _turns(clips: list[_Clip]) -> dict[str, int]:
-    """Return each clip's place in its dialogue."""
+    """Return each clip's place in its dialogue: by its number, turns around a target sentence before it."""
     dialogues: dict[str, list[_Clip]] = {}
     for clip in clips:
         dialogues.setdefault(clip.dialogue, []).append(clip)
-    return {
-        clip.id: turn
-        for members in dialogues.values()
-        for turn, clip in enumerate(sorted(members, key=lambda c: (int(c.name["turn"]), c.name.string)))
-    }
+    return {clip.id: turn for members in dialogues.values() for turn, clip in enumerate(sorted(members, key=_order))}
 
 
 def _utterance(clip: _Clip, turn: int, path: str) -> Utterance:
@@ -137,9 +139,11 @@ def _utterance(clip: _Clip, turn: int, path: str) -> Utterance:
 class MspImprov:
     """``Evalution.txt`` (so spelt by the publisher) and ``MSP-IMPROV-S01A-F01-S-FM01.wav`` at any depth.
 
-    A dialogue is what the two partners of a session recorded of one kind in one scenario, e.g. ``1-S01A-S``:
-    the turns of both lie in it, ordered by the turn number in their names. Styles are ``natural`` (P,
-    between the takes), ``read`` (R, target sentence), ``improvised`` (S) and ``target`` (T, target sentence
+    A dialogue is what the two partners of a session improvised in one scenario, e.g. ``1-S01A``: target sentences (T)
+    and the turns around them (S). Where each partner had the target sentence once, both improvisations are in it, since
+    the names do not tell them apart for certain. What the partners said between the takes (P) and what they read (R)
+    are dialogues of their own, ``1-S01A-P`` and ``1-S01A-R``. Turns are ordered by the number in their names. Styles
+    are ``natural`` (P), ``read`` (R, target sentence), ``improvised`` (S) and ``target`` (T, target sentence
     improvised). A rater who stands twice under a clip counts once, and ratings that are NaN do not count.
     """
 

@@ -121,11 +121,10 @@ def _write_csv(path: Path, rows: list[list[object]]) -> None:
 def _derived_row(number: int, clip: _Clip, split: int) -> list[object]:
     sentiment = float(clip.labels[0])
     strongest = int(np.argmax(clip.labels[1:]))
-    rounded = int(np.clip(np.round(sentiment), -3, 3))
+    sign = int(np.sign(sentiment))
+    rounded = sign * int(np.ceil(abs(sentiment)))
     times = [clip.start, clip.end]
-    return [
-        number, clip.video, clip.number, *times, int(sentiment >= 0), int(np.sign(sentiment)), strongest, rounded, split
-    ]  # fmt: skip
+    return [number, clip.video, clip.number, *times, int(sentiment >= 0), sign, strongest, rounded, split]
 
 
 def _crowd_rows(clip: _Clip) -> list[list[object]]:

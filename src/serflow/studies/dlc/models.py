@@ -1,7 +1,7 @@
 """The networks' parts (section IV-A.1), and what all networks of the study share.
 
-Shapes are ``(batch, frames, dim)`` throughout. Weights start as Keras starts them (Glorot uniform, biases
-zero), since the paper's networks were built with it.
+Shapes are ``(batch, frames, dim)`` throughout. Weights start as Keras starts them (Glorot uniform, biases zero;
+of recurrent layers those of all gates as one matrix), since the paper's networks were built with it.
 """
 
 from collections.abc import Callable, Iterator
@@ -245,16 +245,15 @@ def initialise(network: nn.Module) -> None:
 
 
 def _initialise_recurrent(layer: nn.RNNBase) -> None:
+    """Draw a layer's weights: those of all gates are one matrix, as Keras has them, transposed."""
     for name, parameter in layer.named_parameters():
-        if name.startswith("bias"):
+        if name.startswith("weight_ih"):
+            nn.init.xavier_uniform_(parameter)
+        elif name.startswith("weight_hh"):
+            nn.init.orthogonal_(parameter)
+        else:
             nn.init.zeros_(parameter)
+            # one of two biases that are added
             if isinstance(layer, nn.LSTM) and name.startswith("bias_ih"):
                 with torch.no_grad():
                     parameter[layer.hidden_size : 2 * layer.hidden_size] = 1.0
-            continue
-        # one matrix a gate, as Keras sees them
-        for gate in torch.split(parameter.data, layer.hidden_size):
-            if name.startswith("weight_hh"):
-                nn.init.orthogonal_(gate)
-            else:
-                nn.init.xavier_uniform_(gate)
