@@ -87,7 +87,7 @@ def main() -> None:
     (work / "emodb.yaml").write_text(yaml.safe_dump(configuration(arguments.data)))
     weights = [f"resources/weights/{name}.json" for name in Config().backbones]
     print(f"prepared in {snakemake(work, arguments.cores, 'results/corpora/emodb/utterances.parquet', *weights):.0f} s")
-    table = pd.read_parquet(work / "results/corpora/emodb/utterances.parquet").set_index("id")
+    table = pd.read_parquet(work / "results/corpora/emodb/utterances.parquet").set_index("utterance")
     for feature in Config().features:
         folder = f"results/features/{feature}/emodb/clean"
         wall = snakemake(work, arguments.cores, folder)

@@ -17,6 +17,7 @@ adversary of DANN gets the weight that DSN's has: with its own, 1, it wins here,
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from serflow.splits import roles
-from serflow.stages import train_dlc
+from serflow.noise.plan import CONDITIONS
+from serflow.protocols.splits import split_units
+from serflow.report.headings import Heading, Layout
+from serflow.report.intervals import table_intervals
+from serflow.stages import train as train_stage
 from serflow.stores.frames import FrameRow, pack_frames, write_frames
 from serflow.stores.parquet import write_table
 from serflow.studies.dlc.catalog import method_info
-from serflow.studies.dlc.data import CONDITIONS
-from serflow.studies.dlc.intervals import table1_intervals
-from serflow.studies.dlc.paper import method_title
 
 EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 N_UTTERANCES, TURNS = 720, 4
 CUES, NOISES = 4, 3
 BANDS = {"opposed": CUES + NOISES, "shifted": CUES + 20}
-ABOUT = {"corpus": "planted", "synthetic": True, "partial": False}
+COUNTS = {"listed": N_UTTERANCES, "accepted": N_UTTERANCES, "rejected": 0}
+ABOUT = {"corpus": "planted", "synthetic": True, "partial": False, "counts": COUNTS, "warnings": []}
 FloatArray = npt.NDArray[np.float32]
 METHODS = {
     "opposed": ("exp1", ("single", "moe_slc", "moe_dlc", "single_wide")),
@@ -78,8 +80,8 @@ def write_features(folder: Path, condition: str, rows: list[FrameRow], bands: in
     return folder / "packed.parquet"
 
 
-def write_inputs(folder: Path, kind: str, seeds: list[int]) -> dict[str, Path]:
-    """Write utterances, split, plan and features of one kind."""
+def write_inputs(folder: Path, kind: str, seeds: list[int]) -> dict[str, list[Path]]:
+    """Write utterances, splits, plan and features of one kind."""
     generator = np.random.default_rng(0)
     names = [f"u{i:04d}" for i in range(N_UTTERANCES)]
     dialogues = [f"d{i // TURNS:03d}" for i in range(N_UTTERANCES)]
@@ -92,49 +94,55 @@ def write_inputs(folder: Path, kind: str, seeds: list[int]) -> dict[str, Path]:
         PLANT[kind](planted, emotion, condition)
         clean.append(FrameRow(name, frames))
         noisy.append(FrameRow(name, planted))
-    paths = {name: folder / f"{name}.parquet" for name in ("utterances", "split", "plan")}
+    paths = {name: [folder / f"{name}.parquet"] for name in ("utterances", "plan")}
+    paths["splits"] = [folder / f"split-{seed}.parquet" for seed in seeds]
     nothing = pa.nulls(N_UTTERANCES, pa.float64())
     columns = {
-        "id": names, "speaker": dialogues, "dialogue": dialogues, "turn": [i % TURNS for i in range(N_UTTERANCES)],
+        "utterance": names, "speaker": dialogues, "dialogue": dialogues, "turn": [i % TURNS for i in range(N_UTTERANCES)],
         "emotion": [EMOTIONS[i] for i in emotions], "sentiment": nothing,
         "valence_ratings": pa.nulls(N_UTTERANCES, pa.list_(pa.float64())),
     }  # fmt: skip
-    write_table(
-        paths["utterances"],
-        pa.table(columns),
-        kind="utterances",
-        metadata=ABOUT,
-    )
-    folds = [(name, seed, role) for seed in seeds for name, role in zip(names, roles(dialogues, seed), strict=True)]
-    split = {
-        "utterance": [name for name, _, _ in folds],
-        "fold": pa.array([seed for _, seed, _ in folds], pa.int32()),
-        "role": [role for _, _, role in folds],
-    }
-    write_table(
-        paths["split"],
-        pa.table(split),
-        kind="split",
-        metadata=ABOUT,
-    )
+    write_table(paths["utterances"][0], pa.table(columns), kind="utterances", metadata=ABOUT)
+    for seed, path in zip(seeds, paths["splits"], strict=True):
+        role_of = split_units(dialogues, seed)
+        split = {
+            "utterance": names,
+            "fold": [f"dialogue-{seed}"] * N_UTTERANCES,
+            "role": [role_of[dialogue] for dialogue in dialogues],
+        }
+        write_table(path, pa.table(split), kind="split", metadata=ABOUT)
     plan = pa.table({"utterance": names, "condition": [CONDITIONS[i] for i in conditions]})
-    write_table(paths["plan"], plan, kind="noise_plan", metadata={"corpus": "planted", "profile": "h1"})
-    paths["clean"] = write_features(folder / "clean", "clean", clean, BANDS[kind])
-    paths["noisy"] = write_features(folder / "h1", "h1", noisy, BANDS[kind])
+    about = {"corpus": "planted", "profile": "h1", "synthetic_clips": True, "clip_warnings": []}
+    write_table(paths["plan"][0], plan, kind="noise_plan", metadata=about)
+    paths["clean"] = [write_features(folder / "clean", "clean", clean, BANDS[kind])]
+    paths["noisy"] = [write_features(folder / "h1", "h1", noisy, BANDS[kind])]
     return paths
 
 
-def train(inputs: dict[str, Path], out: Path, experiment: str, method: str, seeds: list[int]) -> Path:
+def train(inputs: dict[str, list[Path]], out: Path, experiment: str, method: str, seeds: list[int]) -> Path:
     """Train a cell as Snakemake would; return its predictions."""
-    files = {name: out / method / name for name in ("predictions", "history", "metrics", "model")}
-    options = ["--experiment", experiment, "--method", method, "--corpus", "planted", "--profile", "h1"]
-    options += ["--options", json.dumps(OPTIONS), "--code", "benchmark", "--seeds", *map(str, seeds)]
+    read = dict(inputs)
     if method_info(method).routes:
-        options += ["--gate", str(out / "noise_classifier" / "predictions")]
-    for name, path in {**inputs, **files}.items():
-        options += [f"--{name}", str(path)]
-    train_dlc.main(train_dlc.make_parser().parse_args(options))
-    return files["predictions"]
+        read["gate"] = [out / "noise_classifier" / "predictions"]
+    cell = [f"experiment={experiment}", f"method={method}", "corpus=planted", "profile=h1"]
+    options = ["--study", "dlc", "--cell", *cell, "--runs", *map(str, seeds)]
+    options += ["--inputs", *(f"{name}={path}" for name, paths in read.items() for path in paths)]
+    options += ["--options", json.dumps(OPTIONS), "--code", "benchmark"]
+    for name in ("predictions", "history", "metrics", "model"):
+        options += [f"--{name}", str(out / method / name)]
+    train_stage.main(train_stage.make_parser().parse_args(options))
+    return out / method / "predictions"
+
+
+def layout(experiment: str, methods: Sequence[str]) -> Layout:
+    """Return a table of the methods, each beside Single."""
+    titles = {method: (method_info(method).title,) for method in methods}
+    rows = [
+        Heading(title, {"method": method}, baseline=None if method == "single" else titles["single"])
+        for method, title in titles.items()
+    ]
+    where = {"experiment": experiment, "corpus": "planted", "profile": "h1", "measure": "ua"}
+    return Layout(("Method",), rows, [Heading(("UA",), {})], where)
 
 
 def compare(kind: str, seeds: list[int]) -> None:
@@ -144,16 +152,18 @@ def compare(kind: str, seeds: list[int]) -> None:
         inputs = write_inputs(Path(folder), kind, seeds)
         train(inputs, Path(folder), experiment, "noise_classifier", seeds)
         predictions = [train(inputs, Path(folder), experiment, method, seeds) for method in methods]
-        table = table1_intervals(predictions, [inputs["utterances"]], "dialogue")
-    table = table[table["corpus"] == "planted"].set_index("method")
-    single = table.loc[method_title("single"), "ua"]
-    for method in methods:
-        title = method_title(method)
-        row = table.loc[title]
+        heading, lines = table_intervals(layout(experiment, methods), predictions, inputs["utterances"], "dialogue")
+    found = [dict(zip(heading, line, strict=True)) for line in lines]
+    single = float(found[0]["value"])
+    for method, row in zip(methods, found, strict=True):
+        ours = float(row["value"])
+        difference = {
+            name: round(float(row[column]), 1) if row[column] else None
+            for name, column in {"difference": "difference", "low": "difference_low", "high": "difference_high"}.items()
+        }
         line = {
-            "name": f"planted_{kind}_{method}", "title": title, "ours": round(row["ua"], 1), "peer": round(single, 1),
-            "ratio": round(row["ua"] / single, 2), "difference": round(row["difference"], 1),
-            "low": round(row["difference_low"], 1), "high": round(row["difference_high"], 1), "unit": "UA, percent",
+            "name": f"planted_{kind}_{method}", "title": row["method"], "ours": round(ours, 1),
+            "peer": round(single, 1), "ratio": round(ours / single, 2), **difference, "unit": "UA, percent",
         }  # fmt: skip
         print(json.dumps(line), flush=True)
 

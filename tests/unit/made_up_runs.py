@@ -19,7 +19,7 @@ from serflow.stores.frames import FrameRow, pack_frames, write_frames
 from serflow.stores.parquet import write_batches
 from serflow.training.metrics import Tally, tally
 
-UTTERANCE = "id"
+UTTERANCE = "utterance"
 """Column of utterance tables that names an utterance."""
 CLASSES = ("low", "mid", "high")
 SYNTHETIC = Provenance({"corpus": ("toy",)})

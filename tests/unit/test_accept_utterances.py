@@ -47,7 +47,7 @@ def prepared(tmp_path):
 
 def test_accepted_utterances_keep_listing_order_and_gain_duration_and_shard(prepared, tmp_path):
     given = prepared(shard(tmp_path, "0001", ["d"], rejected=["c"]), shard(tmp_path, "0000", ["b", "a"]))
-    rows = read_utterances(given.utterances, columns=["id", "duration_s", "shard"]).to_pylist()
+    rows = read_utterances(given.utterances, columns=["utterance", "duration_s", "shard"]).to_pylist()
     assert [tuple(row.values()) for row in rows] == [("a", 0.5, "0000"), ("b", 1.0, "0000"), ("d", 2.0, "0001")]
     assert [entry.reason for entry in read_rejected(given.rejected)] == ["odd name", "silent"]
     described = read_metadata(given.utterances)

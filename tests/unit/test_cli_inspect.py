@@ -95,7 +95,7 @@ def built(tmp_path_factory):
     utterances = [
         {
             **empty,
-            "id": name,
+            "utterance": name,
             "path": f"wav/{name}.wav",
             "speaker": f"s{i % 4}",
             "language": "de",

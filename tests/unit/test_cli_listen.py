@@ -48,7 +48,7 @@ def write_corpus(results):
     rows = [
         {
             **dict.fromkeys(UTTERANCES_SCHEMA.names),
-            "id": item.utterance,
+            "utterance": item.utterance,
             "path": "x.wav",
             "speaker": "s",
             "language": "de",

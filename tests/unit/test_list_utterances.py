@@ -62,7 +62,7 @@ def test_allow_partial_turns_the_differences_into_warnings(root, tmp_path):
     ]  # fmt: skip
     table = read_listing(given.listing)
     assert table.schema.equals(LISTING_SCHEMA)
-    assert table.column("id").to_pylist() == ["03a01Fa", "03a02Wa", "08a01Na"]
+    assert table.column("utterance").to_pylist() == ["03a01Fa", "03a02Wa", "08a01Na"]
     assert table.column("path").to_pylist()[0] == "wav/03a01Fa.wav"
     assert table.column("start").to_pylist() == [None] * 3
 

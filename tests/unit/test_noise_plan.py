@@ -195,7 +195,7 @@ def test_wrong_profiles_are_refused(snrs: Any, mixing: str, message: str) -> Non
 
 def write_stage_inputs(folder: Path, names: list[str], shards: int = 2) -> argparse.Namespace:
     rng = np.random.default_rng(0)
-    ids = pa.table({"id": pa.array(names, pa.string())})
+    ids = pa.table({"utterance": pa.array(names, pa.string())})
     write_table(folder / "utterances.parquet", ids, kind="utterances", metadata={"corpus": "toy"})
     items = [prepared(rng.integers(-9000, 9000, 3000, dtype=np.int16), name) for name in names]
     audio = []

@@ -22,14 +22,16 @@ def make_corpus(folder: Path, n_utterances: int) -> tuple[Path, Path]:
     rows: list[dict[str, Any]] = []
     for i in range(n_utterances):
         soundfile.write(root / f"u{i}.wav", np.random.default_rng(i).uniform(-0.5, 0.5, 8000), 16000)
-        rows.append({"id": f"u{i}", "path": f"u{i}.wav", "start": None, "end": None, "speaker": "s"})
+        rows.append({"utterance": f"u{i}", "path": f"u{i}.wav", "start": None, "end": None, "speaker": "s"})
     listing = folder / "listing.parquet"
     write_listing(listing, rows)
     return listing, root
 
 
 def write_listing(path: Path, rows: list[dict[str, Any]]) -> None:
-    schema = pa.schema([("id", pa.string()), ("path", pa.string()), ("start", pa.float64()), ("end", pa.float64())])
+    schema = pa.schema(
+        [("utterance", pa.string()), ("path", pa.string()), ("start", pa.float64()), ("end", pa.float64())]
+    )
     write_table(
         path, pa.Table.from_pylist(rows, schema=schema), kind="listing", metadata={"corpus": "toy", "synthetic": False}
     )
@@ -87,7 +89,7 @@ def test_shard_without_usable_utterances_is_legal(tmp_path: Path) -> None:
 def test_cut_utterances_share_a_file(tmp_path: Path) -> None:
     listing, root = make_corpus(tmp_path, 1)
     cuts = [(0.0, 0.2), (0.2, 0.45), (0.4, 0.9)]
-    rows = [{"id": f"c{i}", "path": "u0.wav", "start": a, "end": b} for i, (a, b) in enumerate(cuts)]
+    rows = [{"utterance": f"c{i}", "path": "u0.wav", "start": a, "end": b} for i, (a, b) in enumerate(cuts)]
     write_listing(listing, rows)
     assert [len(item.pcm16) for item in iterate_prepared(run(tmp_path, listing, root))] == [3200, 4000]
     assert "lies outside the file" in rejected(tmp_path)[0]["reason"]
@@ -126,7 +128,9 @@ def test_wrong_calls_are_explained(tmp_path: Path) -> None:
 
 def test_real_utterances_pass(real_data: Path, tmp_path: Path) -> None:
     paths = sorted((real_data / "emodb").rglob("*.flac"))[::50]
-    rows = [{"id": path.stem, "path": str(path.relative_to(real_data)), "start": None, "end": None} for path in paths]
+    rows = [
+        {"utterance": path.stem, "path": str(path.relative_to(real_data)), "start": None, "end": None} for path in paths
+    ]
     write_listing(tmp_path / "listing.parquet", rows)
     for item, path in zip(iterate_prepared(run(tmp_path, tmp_path / "listing.parquet", real_data)), paths, strict=True):
         np.testing.assert_array_equal(item.pcm16, soundfile.read(path, dtype="int16")[0])

@@ -32,7 +32,7 @@ def write_corpus(path, texts=TEXTS, languages=("en", "en", "en"), corpus="crema_
     rows = [
         {
             **dict.fromkeys(UTTERANCES_SCHEMA.names),
-            "id": name,
+            "utterance": name,
             "path": f"{name}.wav",
             "speaker": "s",
             "language": language,

@@ -242,7 +242,7 @@ def results(tmp_path):
     pack_waveforms(shards, folder / "emodb.npy", folder / "emodb.parquet")
     names = [*PackedWaveforms.open(folder / "emodb.parquet").utterances[1:], "utt999"]
     same = {"speaker": "a", "emotion": "anger", "duration_s": 1.0, "shard": "0000"}
-    table = pa.Table.from_pylist([{"id": name, **same} for name in names])
+    table = pa.Table.from_pylist([{"utterance": name, **same} for name in names])
     (tmp_path / "results" / "corpora" / "emodb").mkdir(parents=True)
     write_table(tmp_path / "results/corpora/emodb/utterances.parquet", table, kind="utterances")
     return tmp_path / "results"

@@ -72,7 +72,7 @@ def test_every_store_holds_every_utterance_once(built: Workflow, feature: str) -
     folder = built.folder / f"results/features/{feature}/emodb/clean"
     store = pd.read_parquet(folder)
     assert not any(metadata(shard)["rejected"] for shard in folder.iterdir())
-    assert store.utterance.tolist() == utterances.id.tolist()
+    assert store.utterance.tolist() == utterances.utterance.tolist()
     values = np.concatenate(store["vector" if "vector" in store else "frames"].tolist())
     assert np.isfinite(values).all()
     assert values.std() > 0

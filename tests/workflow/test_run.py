@@ -119,7 +119,7 @@ def test_the_counts_add_up_from_listing_to_prediction(finished: Workflow) -> Non
     assert len(listing) == len(utterances) + len(rejected)
     plan = pd.read_parquet(results / "noise/iemocap/h1.parquet")
     frames = pd.read_parquet(results / "packed/mfb/iemocap/h1.parquet")
-    assert list(plan["utterance"]) == list(frames["utterance"]) == list(utterances["id"])
+    assert list(plan["utterance"]) == list(frames["utterance"]) == list(utterances["utterance"])
     for metrics in sorted((results / "runs").rglob("metrics.json")):
         found = json.loads(metrics.read_text())
         predictions = pd.read_parquet(metrics.with_name("predictions.parquet"))

@@ -67,7 +67,7 @@ def accept(
     CorpusError
         If none was accepted.
     """
-    listed = listing.column("id").to_pylist()
+    listed = listing.column("utterance").to_pylist()
     seen = Counter(name for name, _ in prepared) + Counter(entry.utterance for entry in rejected)
     faults = {
         "neither accepted nor rejected": [name for name in listed if not seen[name]],

@@ -28,11 +28,13 @@ _TYPES = {
     "valence_ratings": pa.list_(pa.float64()),
 }
 _REQUIRED = ("id", "path", "speaker", "language")
+# in tables an utterance is called as in all other artefacts
+_COLUMNS = {field.name: "utterance" if field.name == "id" else field.name for field in fields(Utterance)}
 
 LISTING_SCHEMA = pa.schema(
     [
-        pa.field(field.name, _TYPES.get(field.name, pa.string()), nullable=field.name not in _REQUIRED)
-        for field in fields(Utterance)
+        pa.field(column, _TYPES.get(name, pa.string()), nullable=name not in _REQUIRED)
+        for name, column in _COLUMNS.items()
     ]
 )
 UTTERANCES_SCHEMA = pa.schema(
@@ -47,9 +49,10 @@ _REJECTED_HEADER = ["utterance", "path", "reason"]
 
 
 def write_listing(path: str | os.PathLike[str], utterances: Sequence[Utterance], metadata: Mapping[str, Any]) -> None:
-    """Write utterances in their order; columns are the fields of `Utterance`."""
+    """Write utterances in their order; columns are the fields of `Utterance`, its ``id`` under ``utterance``."""
     columns = [
-        pa.array([getattr(utterance, field.name) for utterance in utterances], field.type) for field in LISTING_SCHEMA
+        pa.array([getattr(utterance, name) for utterance in utterances], LISTING_SCHEMA.field(column).type)
+        for name, column in _COLUMNS.items()
     ]
     write_table(path, pa.Table.from_arrays(columns, schema=LISTING_SCHEMA), kind=LISTING_KIND, metadata=metadata)
 

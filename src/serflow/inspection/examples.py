@@ -27,8 +27,8 @@ def read_labels(table: Path) -> list[Labelled]:
     StoreError
         If the table is damaged.
     """
-    rows = read_utterances(table, columns=["id", "emotion", "speaker", "duration_s", "shard"]).to_pylist()
-    return [Labelled(row["id"], row["emotion"], row["speaker"], row["duration_s"], row["shard"]) for row in rows]
+    rows = read_utterances(table, columns=["utterance", "emotion", "speaker", "duration_s", "shard"]).to_pylist()
+    return [Labelled(row["utterance"], row["emotion"], row["speaker"], row["duration_s"], row["shard"]) for row in rows]
 
 
 def emotion_rank(emotion: Any) -> tuple[int, str]:

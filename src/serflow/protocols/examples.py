@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.floating]
 NO_LABEL = "no label of the study"
 FACTS = ("speaker", "session", "dialogue", "turn", "gender", "style", "sentence", "text")
 """What an example tells of its utterance besides its label."""
-LABELS = ("id", "emotion", "sentiment", "valence_ratings")
+LABELS = ("utterance", "emotion", "sentiment", "valence_ratings")
 """What labels are made from."""
 
 
@@ -90,7 +90,7 @@ def read_examples(
     }
     return Examples(
         corpus=corpus,
-        utterances=[rows[row]["id"] for row in kept],
+        utterances=[rows[row]["utterance"] for row in kept],
         classes=labels.classes,
         targets=np.array(targets, dtype=np.float64),
         facts={name: [values[row] for row in kept] for name, values in facts.items()},

@@ -53,7 +53,7 @@ def divide(protocol: str, utterances: Sequence[Mapping[str, str | None]]) -> lis
     protocol
         See the module.
     utterances
-        ``id``, ``dialogue`` and ``speaker`` of each, in corpus order.
+        ``utterance``, ``dialogue`` and ``speaker`` of each, in corpus order.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def divide(protocol: str, utterances: Sequence[Mapping[str, str | None]]) -> lis
         If there is no such protocol.
     """
     unit, draw = parse_protocol(protocol)
-    units = [split_unit(unit, str(row["id"]), row["dialogue"], str(row["speaker"])) for row in utterances]
+    units = [split_unit(unit, str(row["utterance"]), row["dialogue"], str(row["speaker"])) for row in utterances]
     role = split_units(units, draw)
     return [Division(protocol, [role[unit] for unit in units])]
 

@@ -91,7 +91,7 @@ def read_clusters(path: Path, unit: str) -> Clusters:
         If the file is absent or damaged.
     """
     metadata = parquet.check(path, "utterances")
-    columns = ["id", "dialogue", "speaker"]
+    columns = ["utterance", "dialogue", "speaker"]
     table = parquet.read_table(path, columns=columns)
     names, dialogues, speakers = (table.column(name).to_pylist() for name in columns)
     units = [split_unit(unit, *row) for row in zip(names, dialogues, speakers, strict=True)]

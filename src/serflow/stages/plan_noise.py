@@ -39,7 +39,9 @@ def main(arguments: argparse.Namespace) -> None:
     """Draw condition, clip and offset of each utterance, and set the level."""
     snrs = check_profile(arguments.snrs, arguments.mixing)
     corpus = read_metadata(arguments.utterances)["corpus"]
-    utterances = read_table(arguments.utterances, kind="utterances", columns=["id"]).column("id").to_pylist()
+    utterances = (
+        read_table(arguments.utterances, kind="utterances", columns=["utterance"]).column("utterance").to_pylist()
+    )
     bank = ClipBank.read(arguments.clips)
     draws = _draws(arguments, utterances, bank)
     audio = progress(_all_audio(arguments.audio, corpus), len(utterances), "planning noise")

@@ -22,7 +22,9 @@ REJECTED_COLUMNS = ("utterance", "path", "reason")
 def _shard_rows(listing: Path, shard: int, n_shards: int) -> list[dict[str, Any]]:
     if not 0 <= shard < n_shards:
         raise SerflowError(f"--shard {shard:04d} does not exist: there are {n_shards} shards, from 0000")
-    rows: list[dict[str, Any]] = read_table(listing, kind="listing", columns=["id", "path", "start", "end"]).to_pylist()
+    rows: list[dict[str, Any]] = read_table(
+        listing, kind="listing", columns=["utterance", "path", "start", "end"]
+    ).to_pylist()
     return [row for i, row in enumerate(rows) if i * n_shards // len(rows) == shard]
 
 
@@ -33,7 +35,7 @@ def _sources_digest(rows: list[dict[str, Any]], root: Path) -> str:
         size = None
         with suppress(OSError, ValueError):
             size = (root / row["path"]).stat().st_size
-        digest.update(repr((row["id"], row["path"], row["start"], row["end"], size)).encode())
+        digest.update(repr((row["utterance"], row["path"], row["start"], row["end"], size)).encode())
     return digest.hexdigest()
 
 
@@ -60,12 +62,12 @@ def main(arguments: argparse.Namespace) -> None:
         for row in progress(rows, len(rows), "decoding"):
             path = arguments.root / row["path"]
             try:
-                prepared = prepare(row["id"], path, row["start"], row["end"], **arguments.options)
+                prepared = prepare(row["utterance"], path, row["start"], row["end"], **arguments.options)
             except AudioError as error:
-                rejected.append((row["id"], row["path"], str(error)))
+                rejected.append((row["utterance"], row["path"], str(error)))
                 continue
             if prepared.clipped_samples:
-                clipped.append(row["id"])
+                clipped.append(row["utterance"])
             yield prepared
 
     metadata = {

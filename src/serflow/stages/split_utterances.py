@@ -17,10 +17,10 @@ SPLIT_SCHEMA = pa.schema([("utterance", pa.string()), ("fold", pa.string()), ("r
 def main(arguments: argparse.Namespace) -> None:
     """Split ``--utterances`` into ``--split``, whose folds are those of ``--protocol``."""
     unit, draw = parse_protocol(arguments.protocol)
-    rows = read_utterances(arguments.utterances, columns=["id", "dialogue", "speaker"]).to_pylist()
+    rows = read_utterances(arguments.utterances, columns=["utterance", "dialogue", "speaker"]).to_pylist()
     tables = []
     for fold, roles in divide(arguments.protocol, rows):
-        placed = [(row["id"], fold, role) for row, role in zip(rows, roles, strict=True) if role is not None]
+        placed = [(row["utterance"], fold, role) for row, role in zip(rows, roles, strict=True) if role is not None]
         tables.append(pa.table([list(column) for column in zip(*placed, strict=True)], schema=SPLIT_SCHEMA))
     write_batches(
         arguments.split,

@@ -43,12 +43,12 @@ def read_references(utterances: Path, audio: Path, corpus: str) -> References:
     names = dict.fromkeys(name for batch in shard for name in batch.column("utterance").to_pylist())
     texts: dict[str, str | None] = {}
     languages: Counter[str] = Counter()
-    columns = ["id", "language", "text"]
+    columns = ["utterance", "language", "text"]
     for batch in iterate_batches(utterances, kind=UTTERANCES_KIND, expect={"corpus": corpus}, columns=columns):
         for row in batch.to_pylist():
             languages[row["language"]] += 1
-            if row["id"] in names:
-                texts[row["id"]] = None if row["text"] is None else normalise(row["text"])
+            if row["utterance"] in names:
+                texts[row["utterance"]] = None if row["text"] is None else normalise(row["text"])
     missing = [name for name in names if name not in texts]
     if missing:
         raise StoreError(

@@ -79,7 +79,7 @@ def test_the_pattern_is_of_whole_names():
     assert PROTOCOL_PATTERN == r"(dialogue|speaker)-[0-9]+"
 
 
-ROWS = [{"id": f"u{i:02d}", "dialogue": f"d{i // 4}", "speaker": f"s{i % 4}"} for i in range(40)]
+ROWS = [{"utterance": f"u{i:02d}", "dialogue": f"d{i // 4}", "speaker": f"s{i % 4}"} for i in range(40)]
 
 
 @pytest.mark.parametrize("unit", ["dialogue", "speaker"])
@@ -95,14 +95,15 @@ def test_a_division_has_the_roles_of_its_units(unit):
 def test_without_dialogues_utterances_are_divided():
     rows = [{**row, "dialogue": None} for row in ROWS]
     (division,) = divide("dialogue-1", rows)
-    role_of = split_units([row["id"] for row in rows], 1)
-    assert division.roles == [role_of[row["id"]] for row in rows]
+    role_of = split_units([row["utterance"] for row in rows], 1)
+    assert division.roles == [role_of[row["utterance"]] for row in rows]
 
 
 @pytest.fixture
 def utterances(tmp_path):
     return write_utterances(
-        tmp_path, rows=[{UTTERANCE: row["id"], "dialogue": row["dialogue"], "speaker": row["speaker"]} for row in ROWS]
+        tmp_path,
+        rows=[{UTTERANCE: row["utterance"], "dialogue": row["dialogue"], "speaker": row["speaker"]} for row in ROWS],
     )
 
 
@@ -115,7 +116,7 @@ def split(utterances, out, protocol):
 def test_the_stage_keeps_units_whole(utterances, tmp_path, unit, draw):
     out = tmp_path / "split.parquet"
     rows = split(utterances, out, f"{unit}-{draw}")
-    assert [row["utterance"] for row in rows] == [row["id"] for row in ROWS]
+    assert [row["utterance"] for row in rows] == [row["utterance"] for row in ROWS]
     assert {row["fold"] for row in rows} == {f"{unit}-{draw}"}
     of_unit = {(given[unit], row["role"]) for given, row in zip(ROWS, rows, strict=True)}
     assert len(of_unit) == len({row[unit] for row in ROWS})

@@ -25,8 +25,8 @@ def runs(folder, *provenances, corpora=None):
         ([STAND_IN_WEIGHTS], "X (stand-in weights)"),
         ([PARTIAL, SYNTHETIC_NOISE], "X (partial, synthetic noise)"),
         ([STAND_IN_WEIGHTS, SYNTHETIC_NOISE, PARTIAL], "X (partial, synthetic noise, stand-in weights)"),
-        # where the speech itself is made up, the rest says little
-        ([SYNTHETIC, SYNTHETIC_NOISE, STAND_IN_WEIGHTS], "X (synthetic)"),
+        # where the speech itself is made up, that the noise is too says little
+        ([SYNTHETIC, SYNTHETIC_NOISE, STAND_IN_WEIGHTS], "X (synthetic, stand-in weights)"),
     ],
 )
 def test_marks_of_what_is_not_real_or_not_whole(parts, said):

@@ -48,9 +48,9 @@ def describe_utterance(path: Path, utterance: str) -> Description:
         about.add("duration", len(frames) * store.hop_s, show_seconds(len(frames) * store.hop_s))
     about.add("values", values.facts(), values.text())
     table = utterance_table(path, store.metadata.get("corpus"))
-    rows = [] if table is None else [row for row in read_table(table).to_pylist() if row["id"] == utterance]
+    rows = [] if table is None else [row for row in read_table(table).to_pylist() if row["utterance"] == utterance]
     for key, value in (rows[0] if rows else {}).items():
-        if value is not None and key != "id":
+        if value is not None and key != "utterance":
             about.add(key.replace("_", " "), value)
     return about
 

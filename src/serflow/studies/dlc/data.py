@@ -189,9 +189,9 @@ def load_cell(files: Files, cell: Cell, runs: Sequence[int], *, predicts: str, l
     drawn = read_conditions(files.plan, cell.corpus, cell.profile)
 
     def label(layout: str, rows: Sequence[Row]) -> Labels:
-        look_up([row["id"] for row in rows], dict.fromkeys(drawn, 0), files.plan)
+        look_up([row["utterance"] for row in rows], dict.fromkeys(drawn, 0), files.plan)
         if predicts == "condition":
-            return Labels(CONDITIONS, lambda row: one_hot(CONDITIONS, drawn[row["id"]]))
+            return Labels(CONDITIONS, lambda row: one_hot(CONDITIONS, drawn[row["utterance"]]))
         return emotion_labels(layout, rows, labels)
 
     expect = {"corpus": cell.corpus}

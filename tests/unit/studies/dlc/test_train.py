@@ -75,7 +75,7 @@ def write_cell(folder: Path, n_utterances: int = 90) -> dict[str, Path]:
     nothing = pa.nulls(n_utterances, pa.float64())
     table = pa.table(
         {
-            "id": names,
+            "utterance": names,
             # turns are numbered against the order of the table
             "dialogue": [f"d{i // 3:02d}" for i in range(n_utterances)],
             "turn": [2 - i % 3 for i in range(n_utterances)],
@@ -271,7 +271,7 @@ def test_the_emotion_is_learnt_from_words_and_sound(inputs, tmp_path):
 def test_on_shuffled_labels_nothing_is_learnt_and_the_test_keeps_its_labels(inputs, tmp_path):
     options = {**OPTIONS, "training": {**OPTIONS["training"], "max_epochs": 25}}
     out = train(inputs, tmp_path / "cell", "single_shuffled", options=options)
-    emotions = {row["id"]: row["emotion"] for row in read_table(inputs["utterances"]).to_pylist()}
+    emotions = {row["utterance"]: row["emotion"] for row in read_table(inputs["utterances"]).to_pylist()}
     predictions = read_table(out / "predictions.parquet").to_pylist()
     assert all(emotions[row["utterance"]] == row["label"] for row in predictions)
     assert max(map(scored, read_json(out / "metrics.json")["fits"])) < 0.7
@@ -411,7 +411,7 @@ def other_split(inputs, folder, table):
 
 def test_an_utterance_missing_from_the_split_is_named(inputs, tmp_path):
     table = read_table(inputs["splits"][0])
-    emotions = {row["id"]: row["emotion"] for row in read_table(inputs["utterances"]).to_pylist()}
+    emotions = {row["utterance"]: row["emotion"] for row in read_table(inputs["utterances"]).to_pylist()}
     missing = next(name for name in table.column("utterance").to_pylist() if emotions[name] in EMOTIONS)
     kept = table.filter(pc.not_equal(table.column("utterance"), missing))
     with pytest.raises(StoreError, match=rf"split.parquet: 1 of 8\d utterances are missing, the first is {missing}"):
@@ -421,7 +421,7 @@ def test_an_utterance_missing_from_the_split_is_named(inputs, tmp_path):
 def test_a_class_without_training_utterances_is_named(inputs, tmp_path):
     table = read_table(inputs["splits"][0])
     utterances = read_table(inputs["utterances"]).to_pylist()
-    sad = {row["id"] for row in utterances if row["emotion"] == "sadness"}
+    sad = {row["utterance"] for row in utterances if row["emotion"] == "sadness"}
     roles = ["test" if row["utterance"] in sad else row["role"] for row in table.to_pylist()]
     split = table.set_column(2, "role", pa.array(roles))
     with pytest.raises(TrainingError, match="run 0, held out none: no training utterance is sadness"):
