@@ -98,7 +98,8 @@ def write_inputs(folder: Path, kind: str, seeds: list[int]) -> dict[str, list[Pa
     paths["splits"] = [folder / f"split-{seed}.parquet" for seed in seeds]
     nothing = pa.nulls(N_UTTERANCES, pa.float64())
     columns = {
-        "utterance": names, "speaker": dialogues, "dialogue": dialogues, "turn": [i % TURNS for i in range(N_UTTERANCES)],
+        "utterance": names, "speaker": dialogues, "dialogue": dialogues,
+        "turn": [i % TURNS for i in range(N_UTTERANCES)],
         "emotion": [EMOTIONS[i] for i in emotions], "sentiment": nothing,
         "valence_ratings": pa.nulls(N_UTTERANCES, pa.list_(pa.float64())),
     }  # fmt: skip
