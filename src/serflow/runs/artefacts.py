@@ -24,17 +24,29 @@ FloatArray = npt.NDArray[np.floating]
 PREDICTIONS_KIND = "predictions"
 HISTORY_KIND = "history"
 EMBEDDINGS_KIND = "embeddings"
-_PREDICTIONS = (
-    pa.field("run", pa.int32()),
-    pa.field("fold", pa.string()),
-    pa.field("role", pa.string()),
-    pa.field("utterance", pa.string()),
-    pa.field("target", pa.list_(pa.float64())),
-    pa.field("label", pa.string()),
-    pa.field("prediction", pa.string()),
-    pa.field("probabilities", pa.list_(pa.float64())),
+PREDICTIONS_SCHEMA = pa.schema(
+    [
+        ("run", pa.int32()),
+        ("fold", pa.string()),
+        ("role", pa.string()),
+        ("utterance", pa.string()),
+        ("target", pa.list_(pa.float64())),
+        ("label", pa.string()),
+        ("prediction", pa.string()),
+        ("probabilities", pa.list_(pa.float64())),
+    ]
 )
-_HISTORY = {"stage": pa.string(), "period": pa.int32(), "updates": pa.int32()}
+"""What every study predicts; columns of its own come after these."""
+HISTORY_SCHEMA = pa.schema(
+    [
+        ("run", pa.int32()),
+        ("fold", pa.string()),
+        ("stage", pa.string()),
+        ("period", pa.int32()),
+        ("updates", pa.int32()),
+    ]
+)
+"""What every history has; the values that a study measures come after these, float64 each."""
 EMBEDDINGS_SCHEMA = pa.schema(
     [
         ("run", pa.int32()),
@@ -161,14 +173,14 @@ def _write_predictions(
     path: Path, results: Sequence[FitResult], classes: Sequence[str], metadata: Mapping[str, Any]
 ) -> None:
     tested = [(result.fit, part) for result in results for part in result.tested]
-    known = [field.name for field in _PREDICTIONS]
+    known = PREDICTIONS_SCHEMA.names
     taken = [name for _, part in tested for name in part.more if name in known]
     if taken:
         raise ValueError(f"a study's own column cannot be called {taken[0]}, as every study's are {', '.join(known)}")
     # a column's type is that of its values in all fits
     own = {name: pa.array([value for _, part in tested for value in part.more.get(name, ())]).type for name in
            dict.fromkeys(name for _, part in tested for name in part.more)}  # fmt: skip
-    schema = pa.schema([*_PREDICTIONS, *(pa.field(name, kind) for name, kind in own.items())])
+    schema = pa.schema([*PREDICTIONS_SCHEMA, *(pa.field(name, kind) for name, kind in own.items())])
     tables = (_predictions(fit, part, classes, schema) for fit, part in tested)
     write_batches(path, schema, tables, kind=PREDICTIONS_KIND, metadata=metadata)
 
@@ -192,10 +204,8 @@ def _predictions(fit: FitName, part: Tested, classes: Sequence[str], schema: pa.
 def _write_history(path: Path, results: Sequence[FitResult], metadata: Mapping[str, Any]) -> None:
     """Write a row a fit and period; the columns are the values that any of them has, so that none is lost."""
     rows = [{**result.fit._asdict(), **row} for result in results for row in result.history]
-    values = dict.fromkeys(name for row in rows for name in row if name not in ("run", "fold", *_HISTORY))
-    schema = pa.schema(
-        [("run", pa.int32()), ("fold", pa.string()), *_HISTORY.items(), *((name, pa.float64()) for name in values)]
-    )
+    values = dict.fromkeys(name for row in rows for name in row if name not in HISTORY_SCHEMA.names)
+    schema = pa.schema([*HISTORY_SCHEMA, *(pa.field(name, pa.float64()) for name in values)])
     write_batches(path, schema, _by_fit(rows, schema), kind=HISTORY_KIND, metadata=metadata)
 
 
