@@ -35,7 +35,7 @@ def arguments(tmp_path):
     write_prepared(tmp_path / "0001.parquet", prepared, AUDIO)
     pcm16 = pa.array([CLIP.tobytes()], pa.binary())
     clips = pa.table({"clip": ["1-1-A-10"], "group": ["natural"], "fold": [1], "pcm16": pcm16})
-    write_table(tmp_path / "clips.parquet", clips, kind="clips", metadata={"synthetic": False})
+    write_table(tmp_path / "clips.parquet", clips, kind="clips", metadata={"synthetic": False, "warnings": []})
     write_plan(tmp_path / "h1.parquet", map(plan_row, NAMES), {"corpus": "emodb", "profile": "h1"})
     return argparse.Namespace(
         feature="mfb",

@@ -147,7 +147,7 @@ def test_every_field_survives_a_listing(tmp_path):
     )  # fmt: skip
     bare = Utterance("v", "q.wav", "s", "en")
     write_listing(tmp_path / "l.parquet", [full, bare], {"corpus": "c"})
-    rows = read_listing(tmp_path / "l.parquet").to_pylist()
+    rows = [{"id": row.pop("utterance"), **row} for row in read_listing(tmp_path / "l.parquet").to_pylist()]
     assert Utterance(**{**rows[0], "valence_ratings": tuple(rows[0]["valence_ratings"])}) == full
     assert Utterance(**rows[1]) == bare
 

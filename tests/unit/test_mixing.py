@@ -68,7 +68,7 @@ def write_inputs(folder: Path, utterances: list[str]) -> tuple[dict[str, np.ndar
         prepare_clips.CLIPS_SCHEMA,
         prepare_clips._tables(parts),
         kind="clips",
-        metadata={"synthetic": True},
+        metadata={"synthetic": True, "warnings": []},
     )
     return pcm, clip
 

@@ -212,7 +212,7 @@ def write_stage_inputs(folder: Path, names: list[str], shards: int = 2) -> argpa
         prepare_clips.CLIPS_SCHEMA,
         prepare_clips._tables(clips),
         kind="clips",
-        metadata={"synthetic": True},
+        metadata={"synthetic": True, "warnings": []},
     )
     return argparse.Namespace(
         utterances=folder / "utterances.parquet",

@@ -122,7 +122,7 @@ def noisy(arguments, tmp_path, names=NAMES):
     clips = pa.table(
         {"clip": ["1-1-A-10"], "group": ["natural"], "fold": [1], "pcm16": pa.array([CLIP.tobytes()], pa.binary())}
     )
-    write_table(tmp_path / "clips.parquet", clips, kind="clips", metadata={"synthetic": True})
+    write_table(tmp_path / "clips.parquet", clips, kind="clips", metadata={"synthetic": True, "warnings": []})
     rows = [PlanRow(name, "natural", "1-1-A-10", 4000, -5.0, 6.0, -5.0, 0.5) for name in names]
     write_plan(tmp_path / "h1.parquet", rows, {"corpus": "crema_d", "profile": "h1"})
     arguments.condition, arguments.plan, arguments.clips = "h1", tmp_path / "h1.parquet", tmp_path / "clips.parquet"
