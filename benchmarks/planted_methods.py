@@ -74,7 +74,7 @@ PLANT = {"opposed": opposed, "shifted": shifted}
 
 def write_features(folder: Path, condition: str, rows: list[FrameRow], bands: int) -> Path:
     folder.mkdir(parents=True)
-    metadata = {"corpus": "planted", "condition": condition, "feature": "planted", "synthetic": ["corpus"]}
+    metadata = {"corpus": "planted", "condition": condition, "feature": "planted", "stand_ins": ["corpus"]}
     write_frames(folder / "0000.parquet", rows, bands, metadata)
     pack_frames([folder / "0000.parquet"], folder / "packed.npy", folder / "packed.parquet")
     return folder / "packed.parquet"

@@ -30,7 +30,7 @@ COMMON = {
     "feature": "mfb",
     "extractor": "mfb",
     "corpus": "emodb",
-    "synthetic": [],
+    "stand_ins": [],
     "condition": "clean",
     "parameters": {"n_mels": 5, "floor": 1e-6},
     "sample_rate": 16000,
@@ -124,7 +124,7 @@ def built(tmp_path_factory):
     vectors = [FrameRow(name, generator.standard_normal((1, 8)).astype(np.float32)) for name in NAMES[:-1]]
     ge2e = {"feature": "ge2e", "extractor": "ge2e", "hop_s": None, "units": "unit length", **STAND_IN}
     write_two_shards(
-        features / "ge2e" / "emodb" / "clean", write_vectors, vectors, 8, **{**ge2e, "synthetic": ["corpus", "weights"]}
+        features / "ge2e" / "emodb" / "clean", write_vectors, vectors, 8, **{**ge2e, "stand_ins": ["corpus", "weights"]}
     )
     packed = results / "packed" / "mfb" / "emodb" / "clean.parquet"
     pack_frames(sorted((features / "mfb" / "emodb" / "clean").iterdir()), packed.with_suffix(".npy"), packed)

@@ -27,7 +27,7 @@ METADATA = {
     "corpus": "crema_d",
     "condition": "h1",
     "language": "en",
-    "synthetic": ["corpus", "noise"],
+    "stand_ins": ["corpus", "noise"],
     "code": "beefbeefbeefbeef",
     "n_shards": 2,
 }
@@ -99,7 +99,7 @@ def test_metadata_are_those_of_a_feature_with_the_recogniser(arguments):
         "transcripts": {key: given[key] for key in ("backbone", "parameters", "weights", "code")},
         "corpus": "crema_d",
         "condition": "h1",
-        "synthetic": ["corpus", "noise", "weights"],
+        "stand_ins": ["corpus", "noise", "weights"],
         "code": "0123456789abcdef",
         "shard": "0000",
         "n_shards": 2,
@@ -111,9 +111,9 @@ def test_metadata_are_those_of_a_feature_with_the_recogniser(arguments):
 
 
 def test_transcripts_made_with_a_stand_in_are_marked_once(arguments):
-    write_shard(arguments.transcripts, "0000", TEXTS[:1], synthetic=["weights"])
+    write_shard(arguments.transcripts, "0000", TEXTS[:1], stand_ins=["weights"])
     main(arguments)
-    assert read_metadata(arguments.frames)["synthetic"] == ["weights"]
+    assert read_metadata(arguments.frames)["stand_ins"] == ["weights"]
 
 
 def test_texts_of_the_reference_have_no_recogniser_to_describe(arguments):

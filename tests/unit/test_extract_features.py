@@ -97,7 +97,7 @@ def test_metadata_say_how_the_frames_were_made(arguments):
         "shard": "0001",
         "n_shards": 2,
         "rejected": {},
-        "synthetic": ["corpus"],
+        "stand_ins": ["corpus"],
         "mantissa_bits": None,
         "sources": {"audio": read_metadata(arguments.audio)["data_sha256"]},
     }
@@ -219,7 +219,7 @@ def test_a_network_gives_vectors_and_the_metadata_name_its_weights(with_network)
     assert [row.utterance for row in rows] == NAMES
     found = read_metadata(with_network.frames)
     assert found["kind"] == "vectors"
-    assert found["synthetic"] == ["corpus", "weights"]
+    assert found["stand_ins"] == ["corpus", "weights"]
     assert found["backbone"]["name"] == "byol"
     assert found["weights"] == read_weights(with_network.weights).describe()
 

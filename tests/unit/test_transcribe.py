@@ -165,7 +165,7 @@ def test_noise_is_mixed_as_the_plan_says(with_weights, fake, tmp_path):
         looped = np.resize(np.roll(CLIP, -4000), len(clean)) / 32768
         np.testing.assert_allclose(heard, 0.5 * (clean + looped * 10 ** (6 / 20)), atol=1e-6)
     found = read_metadata(with_weights.transcripts)
-    assert found["synthetic"] == ["corpus", "noise", "weights"]
+    assert found["stand_ins"] == ["corpus", "noise", "weights"]
     files = {name: getattr(with_weights, name) for name in ("audio", "utterances", "plan", "clips")}
     assert found["sources"] == {name: read_metadata(path)["data_sha256"] for name, path in files.items()}
 
@@ -183,7 +183,7 @@ def test_metadata_say_how_the_transcripts_were_made(with_weights, fake):
         "corpus": "crema_d",
         "condition": "clean",
         "language": "en",
-        "synthetic": ["corpus", "weights"],
+        "stand_ins": ["corpus", "weights"],
         "code": "0123456789abcdef",
         "shard": "0001",
         "n_shards": 2,
@@ -224,7 +224,7 @@ def test_the_reference_is_taken_as_it_stands(reference):
         TranscriptRow("utt_c", "don't go", None, "don't go", 0.0, 0.0, 9000 / 16000),
     ]
     found = read_metadata(reference.transcripts)
-    assert (found["recogniser"], found["language"], found["synthetic"]) == ("reference", "en, en-GB, fr", ["corpus"])
+    assert (found["recogniser"], found["language"], found["stand_ins"]) == ("reference", "en, en-GB, fr", ["corpus"])
     assert "weights" not in found
 
 

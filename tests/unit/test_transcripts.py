@@ -35,7 +35,7 @@ METADATA = {
     "corpus": "crema_d",
     "condition": "clean",
     "language": "en",
-    "synthetic": ["corpus", "weights"],
+    "stand_ins": ["corpus", "weights"],
     "code": "c0defeed",
     "shard": "0000",
     "n_shards": 2,

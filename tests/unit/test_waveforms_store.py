@@ -113,7 +113,7 @@ def test_the_index_says_what_the_shards_said_and_names_them(packed, shards):
         "kind": "packed_audio",
         "corpus": "emodb",
         "sample_rate": 16_000,
-        "synthetic": [],
+        "synthetic": False,
         "n_shards": 2,
         "options": METADATA["options"],
     }
@@ -124,7 +124,7 @@ def test_the_index_says_what_the_shards_said_and_names_them(packed, shards):
 def test_a_stand_in_stays_one(tmp_path):
     shards = write_shards(tmp_path / "shards", synthetic=True)
     pack_waveforms(shards, tmp_path / "x.npy", tmp_path / "x.parquet")
-    assert read_metadata(tmp_path / "x.parquet")["synthetic"] == ["corpus"]
+    assert read_metadata(tmp_path / "x.parquet")["synthetic"] is True
 
 
 def test_others_can_read_it(packed, shards):

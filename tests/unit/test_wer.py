@@ -92,7 +92,7 @@ class Store:
             "recogniser": "wav2vec2",
             "corpus": corpus,
             "condition": condition,
-            "synthetic": [],
+            "stand_ins": [],
             "shard": shard,
             "n_shards": 1,
             "rejected": {},
@@ -126,15 +126,15 @@ def test_a_row_a_condition_and_one_a_type_of_noise(store):
     table = store.table(shards, [store.plan()])
     found = [(r["condition"], r["noise"], r["snr_db"], r["n_utterances"], r["words"], r["wer"]) for r in table]
     assert found == [
-        ("clean", "none", "", "3", "8", "0.625"),  # 1 + 0 + 4 edits
-        ("h1", "all", "", "3", "8", "0.625"),
-        ("h1", "human", "-20.0", "1", "4", "1.0"),
-        ("h1", "natural", "-5.0", "2", "4", "0.25"),
+        ("clean", "none", "", "3", "8", "62.5"),  # 1 + 0 + 4 edits
+        ("h1", "all", "", "3", "8", "62.5"),
+        ("h1", "human", "-20.0", "1", "4", "100.0"),
+        ("h1", "natural", "-5.0", "2", "4", "25.0"),
     ]
     assert [r["mean_confidence"] for r in table] == ["-2.5", "-2.5", "-4.5", "-1.5"]
     # " three" of the 13 + 3 characters of a and b; of c, jiwer's own count is tested above
-    assert table[3]["cer"] == "0.375"
-    assert {(r["synthetic"], r["note"]) for r in table} == {("no", "")}
+    assert table[3]["cer"] == "37.5"
+    assert {(r["synthetic"], r["note"]) for r in table} == {("False", "")}
 
 
 def test_corpora_without_references_have_no_rate(store):
@@ -143,15 +143,15 @@ def test_corpora_without_references_have_no_rate(store):
     table = store.table([store.shard(silent, corpus="a"), store.shard(half, corpus="b")])
     assert [(r["n_utterances"], r["words"], r["wer"], r["cer"], r["note"]) for r in table] == [
         ("3", "0", "", "", "no text"),
-        ("3", "3", "0.3333", "0.4615", "reference text of 1 of 3 utterances"),
+        ("3", "3", "33.33", "46.15", "reference text of 1 of 3 utterances"),
     ]
 
 
 def test_stand_ins_and_rejected_utterances_are_noted(store):
     marks = ["corpus", "noise", "weights"]
-    shard = store.shard(ROWS, condition="h1", synthetic=marks, rejected={"d": "too short"})
+    shard = store.shard(ROWS, condition="h1", stand_ins=marks, rejected={"d": "too short"})
     every, human, _ = store.table([shard], [store.plan()])
-    assert every["synthetic"] == "yes"
+    assert every["synthetic"] == "True"
     assert every["note"] == ("synthetic corpus; synthetic noise; stand-in weights; without a transcript: 1")
     assert human["note"] == "synthetic corpus; synthetic noise; stand-in weights"
 

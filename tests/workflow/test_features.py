@@ -87,9 +87,9 @@ def test_stand_ins_are_called_so(built: Workflow) -> None:
     def found(feature: str, condition: str = "clean") -> dict:
         return metadata(built.folder / f"results/features/{feature}/emodb/{condition}/0000.parquet")
 
-    assert found("mfcc")["synthetic"] == ["corpus"]
-    assert found("mfcc", "h1")["synthetic"] == ["corpus", "noise"]
-    assert found("ge2e", "h1")["synthetic"] == ["corpus", "noise", "weights"]
+    assert found("mfcc")["stand_ins"] == ["corpus"]
+    assert found("mfcc", "h1")["stand_ins"] == ["corpus", "noise"]
+    assert found("ge2e", "h1")["stand_ins"] == ["corpus", "noise", "weights"]
     assert found("ge2e")["weights"]["source"] == "stand-in"
     record = json.loads((built.folder / "resources/weights/ge2e.json").read_text())
     assert record["synthetic"] is True
@@ -150,7 +150,7 @@ def test_weights_by_path_are_read_and_a_change_of_them_is_seen(built: Workflow, 
     changed.run(target, "--cores", "2")
     shard = metadata(changed.folder / target / "0000.parquet")
     assert shard["weights"]["source"] == "path"
-    assert "weights" not in shard["synthetic"]
+    assert "weights" not in shard["stand_ins"]
     os.utime(file, (1, 1))
     assert changed.plan(target) == {}
     file.write_bytes(file.read_bytes()[:-1] + b"?")

@@ -77,7 +77,7 @@ def plot(path: Path, file: Path, *, utterance: str | None = None, projection: Pr
 
 
 def _store_marks(metadata: Mapping[str, Any]) -> list[str]:
-    return [STAND_INS[what] for what in metadata.get("synthetic", ())]
+    return [STAND_INS[what] for what in metadata.get("stand_ins", ())]
 
 
 def _store_title(store: FeatureStore) -> str:

@@ -45,12 +45,12 @@ def main(arguments: argparse.Namespace) -> None:
         "backbone": {"name": name, "precision": precision, **encoder.description},
         "weights": weights.describe(),
         "transcripts": recognised_by,
-        "synthetic": [*given["synthetic"], *(["weights"] if weights.synthetic else [])],
+        "stand_ins": [*given["stand_ins"], *(["weights"] if weights.synthetic else [])],
         "code": arguments.code,
         "sources": {"transcripts": given["data_sha256"]},
         **{key: given[key] for key in _OF_THE_TRANSCRIPTS},
     }
-    metadata["synthetic"] = list(dict.fromkeys(metadata["synthetic"]))
+    metadata["stand_ins"] = list(dict.fromkeys(metadata["stand_ins"]))
 
     def rows() -> Iterator[FrameRow]:
         n_utterances = pq.read_metadata(arguments.transcripts).num_rows

@@ -97,7 +97,7 @@ def main(arguments: argparse.Namespace) -> None:
             **network,
             "corpus": arguments.corpus,
             "condition": arguments.condition,
-            "synthetic": stand_ins(described, network),
+            "stand_ins": stand_ins(described, network),
             "code": arguments.code,
             "shard": described["audio"]["shard"],
             "n_shards": described["audio"]["n_shards"],

@@ -1,7 +1,7 @@
 """Stage: error rates of a recogniser, corpus by corpus. ``python -m serflow.stages.tabulate_wer --help``.
 
 A row for each corpus and condition (``noise``: ``none`` or ``all``), and one for each type of noise in it. Rates are
-fractions: edits a word (or character) of all references together, so that a long utterance weighs more than a short
+in percent: edits a word (or character) of all references together, so that a long utterance weighs more than a short
 one. ``words`` counts those of the references; without references the rates are empty.
 """
 
@@ -58,8 +58,8 @@ class _Group:
             "snr_db": next(iter(self.snrs)) if len(self.snrs) == 1 else None,
             "n_utterances": self.n_utterances,
             "words": self.errors.words,
-            "wer": round(self.errors.wer, 4) if scored else None,
-            "cer": round(self.errors.cer, 4) if scored else None,
+            "wer": round(100.0 * self.errors.wer, 2) if scored else None,
+            "cer": round(100.0 * self.errors.cer, 2) if scored else None,
             "mean_confidence": round(self.confidence / self.n_confidences, 4) if self.n_confidences else None,
         }
 
@@ -96,7 +96,7 @@ def _count(shards: Sequence[Path], plan_path: Path | None, expect: Mapping[str, 
 def _rows(shards: Sequence[Path], plan: Path | None) -> Iterator[list[Any]]:
     """Yield the rows of one corpus in one condition."""
     described = [read_metadata(shard) for shard in shards]
-    corpus, condition, marks = (described[0][key] for key in ("corpus", "condition", "synthetic"))
+    corpus, condition, marks = (described[0][key] for key in ("corpus", "condition", "stand_ins"))
     rejected = sum(len(metadata["rejected"]) for metadata in described)
     if (plan is None) != (condition == CLEAN):
         raise StoreError(
@@ -109,7 +109,7 @@ def _rows(shards: Sequence[Path], plan: Path | None) -> Iterator[list[Any]]:
             notes.append(f"without a transcript: {rejected}")
         cells = {
             "corpus": corpus,
-            "synthetic": "yes" if "corpus" in marks else "no",
+            "synthetic": "corpus" in marks,
             "condition": condition,
             "noise": "none" if condition == CLEAN else name,
             "note": "; ".join(notes),

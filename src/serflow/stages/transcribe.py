@@ -151,7 +151,7 @@ def main(arguments: argparse.Namespace) -> None:
             "corpus": arguments.corpus,
             "condition": arguments.condition,
             "language": ", ".join(sorted(references.languages)),
-            "synthetic": stand_ins(described, network),
+            "stand_ins": stand_ins(described, network),
             "code": arguments.code,
             "shard": described["audio"]["shard"],
             "n_shards": described["audio"]["n_shards"],

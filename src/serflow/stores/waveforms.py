@@ -90,7 +90,6 @@ def pack_waveforms(
         metadata={
             **{key: value for key, value in shared.items() if key not in _NOT_KEPT},
             "sample_rate": rates[0],
-            "synthetic": ["corpus"] if shared["synthetic"] else [],
             "array": Path(array_path).name,
             "array_sha256": digest,
             "sources": {"audio": [entries["data_sha256"] for entries in described]},

@@ -62,7 +62,7 @@ def _about_store(store: FeatureStore, what: str) -> Description:
     about = Description(store.path, what, " · ".join(map(str, names)))
     for key in ("feature", "corpus", "condition"):
         about.add(key, given.get(key))
-    about.warnings += [stand_in_warning(what) for what in given.get("synthetic", ())]
+    about.warnings += [stand_in_warning(what) for what in given.get("stand_ins", ())]
     if given.get("extractor") not in (None, given.get("feature")):
         about.add("extractor", given["extractor"])
     add_network(about, given)

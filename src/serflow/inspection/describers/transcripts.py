@@ -27,7 +27,7 @@ def _start_transcripts(files: list[Path], metadata: Mapping[str, Any]) -> Descri
     """Say how transcripts were made."""
     names = (metadata.get(key) or "?" for key in ("recogniser", "corpus", "condition"))
     about = start(files, metadata, " · ".join(["transcripts", *map(str, names)]))
-    about.warnings += [stand_in_warning(what) for what in metadata.get("synthetic", ())]
+    about.warnings += [stand_in_warning(what) for what in metadata.get("stand_ins", ())]
     for key in ("recogniser", "corpus", "condition", "language"):
         about.add(key, metadata.get(key))
     add_network(about, metadata)
