@@ -29,7 +29,13 @@ transcripts: {deepspeech: {engine: no/such/library.so}}
 dlc: {corpora: [iemocap, emodb, mine], profiles: [h1], asr: reference}
 """
 TARGETS = (
-    *("results/table1.csv", "features", "results/dlc/pilot/iemocap.svg", "results/noise/mine/h1/audio"),
+    *(
+        "results/table1.csv",
+        "features",
+        "results/dlc/pilot/iemocap.svg",
+        "results/noise/mine/h1/audio",
+        "results/packed/audio/iemocap.npy",
+    ),
     *("resources/synthetic/esc50.json", "resources/deepspeech/libdeepspeech.so"),
     *(f"results/transcripts/{recogniser}/wer.csv" for recogniser in ("deepspeech", "wav2vec2")),
 )
@@ -74,7 +80,9 @@ def test_what_is_not_recorded_holds_files_of_the_job_alone(told: dict[str, Any])
         if recorded or (name == "root" and "state" in job["params"]):
             continue
         files = [file for names in (job["input"], job["output"]) for file in names]
-        for word in str(value).split():
+        # a training's inputs are `name=path`
+        words = [word.partition("=")[2] for word in value] if name == "inputs" else str(value).split()
+        for word in words:
             assert word.startswith("--") or any(file.startswith(word) for file in files), (job["rule"], name, value)
 
 

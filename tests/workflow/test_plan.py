@@ -31,7 +31,7 @@ def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Pa
         "pack_features": 21,
         "train_noise_classifier": cells,
         "train_dlc": 7 * cells,  # 14 rows of two experiments
-        "tabulate_dlc": 1,
+        "tabulate_dlc_table1": 1,
         "tabulate_dlc_intervals": 1,
         "plot_dlc_curves": 1,
         "plot_dlc_figure4": 1,
@@ -164,6 +164,6 @@ def test_rulegraph_reads_like_the_method(repository: Path, tmp_path: Path) -> No
         "extract_features",
         "train_noise_classifier",
         "train_dlc",
-        "tabulate_dlc",
+        "tabulate_dlc_table1",
     ):
         assert f'"{rule}"' in graph

@@ -284,7 +284,7 @@ def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path
     assert list(table.columns) == [
         *("Experiment", "Method"),
         *(f"{corpus} (partial) h1" for corpus in ("EmoDB", "RAVDESS", "nEMO")),
-        *("Overall h1", "Overall"),
+        *("Overall (partial) h1", "Overall (partial)"),
     ]
     utterances = pd.read_parquet(tmp_path / "work/results/corpora/emodb/utterances.parquet")
     assert len(utterances) == 49 + 58 + 43

@@ -114,7 +114,7 @@ for study in STUDIES.values():
             runtime=minutes(15),
         params:
             layout=as_json(study.layout(study.curves.table).to_json()),
-            curves=study.curves,
+            curves=list(study.curves),
             titles=json.dumps(titles(study)),
             code=code("stages.plot_curves"),
         message:
