@@ -135,7 +135,8 @@ def test_a_change_of_one_feature_or_network_leaves_the_others_alone(built: Workf
 
 def test_a_change_of_how_a_network_is_run_is_seen(built: Workflow) -> None:
     plan = built.plan(*CLEAN, '--config=backbones={"ge2e": {"weights": "stand-in", "precision": "bf16"}}')
-    assert plan == {"extract_features": 4}
+    # two features of two shards each; the others are targets
+    assert {name: count for name, count in plan.items() if "/" not in name} == {"extract_features": 4}
 
 
 def test_weights_by_path_are_read_and_a_change_of_them_is_seen(built: Workflow, tmp_path: Path) -> None:
