@@ -463,11 +463,12 @@ def test_a_row_shorter_than_the_field_of_view_is_continued_by_zeros(over_channel
     assert alone.shape == (1, 1, 64)
 
 
-def test_checkpointing_of_activations_gives_the_same_gradients(stand_in):
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpointing_of_activations_gives_the_same_gradients(stand_in, reentrant):
     def gradients(checkpointing):
         network = with_every_layer(load_network("wav2vec2", stand_in("wav2vec2")))
         if checkpointing:
-            network.model.activation_checkpointing_enable()
+            network.model.activation_checkpointing_enable({"use_reentrant": reentrant})
         torch.manual_seed(0)
         some_loss(network, (torch.from_numpy(waveform())[None],)).backward()
         return {key: parameter.grad for key, parameter in network.named_parameters()}
