@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from serflow.audio.prepared import AUDIO_KIND, AUDIO_SCHEMA, PreparedUtterance, iterate_prepared, write_prepared
 from serflow.cli import app
 from serflow.errors import StoreError
+from serflow.inspection.describe import describe
 from serflow.inspection.describers.waveforms import describe_waveforms
 from serflow.stages.pack_audio import main as pack_audio
 from serflow.stores.parquet import iterate_batches, read_metadata, write_batches, write_table
@@ -269,3 +270,7 @@ def test_verify_reads_the_array_too(results):
     done = CliRunner().invoke(app, ["verify", str(results)])
     assert done.exit_code == 1
     assert "emodb.npy: does not match" in done.output
+
+
+def test_inspect_finds_the_describer_by_what_the_index_holds(packed):
+    assert describe(packed) == describe_waveforms(packed)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serflow.errors import StoreError
-from serflow.inspection.describers import corpora, features, files, noise, runs, transcripts
+from serflow.inspection.describers import corpora, features, files, noise, runs, transcripts, waveforms
 from serflow.inspection.description import Description
 from serflow.inspection.kinds import FEATURE_KINDS, RUN, kind_of
 from serflow.inspection.paths import require_path
+from serflow.stores.waveforms import WAVEFORMS_KIND
 from serflow.transcripts.store import TRANSCRIPTS_KIND
 
 _DESCRIBERS: dict[str, Callable[[Path], Description]] = {
@@ -16,6 +17,7 @@ _DESCRIBERS: dict[str, Callable[[Path], Description]] = {
     "listing": corpora.describe_utterances,
     "split": corpora.describe_split,
     "audio": corpora.describe_audio,
+    WAVEFORMS_KIND: waveforms.describe_waveforms,
     "noise_plan": noise.describe_plan,
     "clips": noise.describe_clips,
     TRANSCRIPTS_KIND: transcripts.describe_transcripts,
