@@ -16,14 +16,18 @@ from serflow.backbones._allosaurus_frontend import FrontEnd, FrontEndOptions, no
 from serflow.backbones._byol_network import LogMelPicture, standardise
 from serflow.backbones._ge2e_network import GE2E
 from serflow.backbones.allosaurus import write_stand_in as write_allosaurus
+from serflow.backbones.base import load_network
 from serflow.backbones.wav2vec2 import load as load_wav2vec2
 from serflow.backbones.wav2vec2 import write_stand_in as write_wav2vec2
+from serflow.errors import TrainingError
 from serflow.features._kaldi import add_deltas
 from serflow.features.mfcc import build as build_mfcc
 from serflow.features.mfcc_kaldi import build as build_mfcc_kaldi
 from serflow.nn.convolution import MaskedInstanceNorm
 from serflow.nn.normalisation import MaskedBatchNorm, unit_rows
+from serflow.report.scatter import project
 from serflow.rounding import EPS, rounding
+from serflow.runs.probes import linear_probe
 from serflow.studies.dlc.losses import difference
 
 N_SAMPLES = 4000
@@ -128,6 +132,19 @@ def test_wav2vec2_takes_a_constant_for_silence(wav2vec2, waveform):
     assert not prepared.any()
 
 
+@pytest.mark.parametrize("waveform", WAVEFORMS.values(), ids=WAVEFORMS)
+def test_wav2vec2_in_training_takes_a_constant_for_silence(tmp_path_factory, waveform):
+    path = write_wav2vec2(tmp_path_factory.mktemp("trained"), seed=0)
+    network = load_network("wav2vec2", path).eval()
+    speech = np.random.default_rng(0).standard_normal(N_SAMPLES).astype(np.float32)
+    lengths = torch.tensor([N_SAMPLES, len(waveform)])
+    beside_speech, beside_silence = (
+        torch.from_numpy(np.stack([speech, np.pad(row, (0, N_SAMPLES - len(row)))]))
+        for row in (waveform, silence(len(waveform)))
+    )
+    assert torch.equal(network(beside_speech, lengths), network(beside_silence, lengths))
+
+
 @pytest.mark.parametrize("name", ["silence", "last bit of 24"])
 def test_byols_picture_of_silence_is_0(name):
     picture = LogMelPicture(400)(WAVEFORMS[name])
@@ -200,3 +217,22 @@ def test_rows_are_scaled_to_norm_1_and_get_their_gradient_where_they_are_no_roun
 def test_layers_with_an_epsilon_of_their_own_leave_rounding_small(layer):
     frames = torch.from_numpy(rounded(np.full((2, 50, 1), 100.0)))
     assert layer(frames, torch.ones(2, 50, 1)).abs().max() < 0.01
+
+
+def test_a_probe_and_a_plot_see_no_vectors_that_differ_in_what_is_rounding():
+    vectors = rounded(np.full((20, 3), 0.1))
+    with pytest.raises(TrainingError, match="are the same, so nothing can be read off them"):
+        linear_probe(vectors, ["a", "b"] * 10, np.arange(10), np.arange(10, 20))
+    assert project(vectors, "tsne").fault == "t-SNE needs vectors that differ, all 20 are alike"
+
+
+def test_a_dimension_that_is_rounding_does_not_change_a_probe():
+    generator = np.random.default_rng(0)
+    labels = generator.choice(["a", "b"], 60)
+    vectors = generator.standard_normal((60, 2)).astype(np.float32) + (labels == "a")[:, np.newaxis]
+    # the label can be read off the last bit
+    constant = np.where(labels == "a", np.float32(0.3), np.nextafter(np.float32(0.3), np.float32(1)))
+    rows = np.arange(30), np.arange(30, 60)
+    alone = linear_probe(vectors.astype(np.float32), labels, *rows)
+    assert linear_probe(np.column_stack([vectors, constant]).astype(np.float32), labels, *rows) == alone
+    assert alone.accuracy < 1

@@ -20,6 +20,7 @@ from serflow.backbones.base import Output
 from serflow.devices import autocast
 from serflow.errors import AudioError
 from serflow.nn.pooling import frame_mask
+from serflow.rounding import rounding
 
 _BATCH = 8
 _EPSILON = 1e-7
@@ -152,14 +153,20 @@ class Wav2Vec2(PretrainedNetwork):
 
 
 def _normalise(waveforms: Tensor, lengths: Tensor | None) -> Tensor:
-    """Give each row ``(batch, n_samples)`` mean 0 and variance 1 over its length, and zeros after it."""
+    """Give each row ``(batch, n_samples)`` mean 0 and variance 1 over its length, and zeros after it.
+
+    A row that is constant but for rounding, as `is_constant` says, becomes 0.
+    """
     if lengths is None:
         lengths = torch.full((len(waveforms),), waveforms.shape[1], device=waveforms.device)
     speech = frame_mask(lengths, waveforms.shape[1])[..., 0]
     n = lengths[:, None]
     centred = (waveforms - (waveforms * speech).sum(dim=1, keepdim=True) / n) * speech
     variance = centred.square().sum(dim=1, keepdim=True) / n
-    normalised: Tensor = centred / (variance + _EPSILON).sqrt()
+    lowest = waveforms.detach().masked_fill(~speech, math.inf).amin(dim=1, keepdim=True)
+    highest = waveforms.detach().masked_fill(~speech, -math.inf).amax(dim=1, keepdim=True)
+    constant = highest - lowest <= rounding(torch.maximum(highest, -lowest).clamp(min=1.0))
+    normalised: Tensor = (centred / (variance + _EPSILON).sqrt()).masked_fill(constant, 0.0)
     return normalised
 
 

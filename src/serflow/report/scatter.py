@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.style import EMOTION_STYLES, FAINT, UNLABELLED, point_style
+from serflow.rounding import rounding
 
 Projection = Literal["pca", "tsne"]
 Looks = Mapping[str | None, Mapping[str, Any]]
@@ -102,7 +103,7 @@ def project(vectors: NDArray[Any], projection: Projection, perplexity: float = _
         fault = f"{int((~np.isfinite(vectors)).any(axis=1).sum()):,} of {n:,} vectors hold NaN or infinite values"
     elif projection == "tsne" and n < _FEWEST:
         fault = f"t-SNE needs {_FEWEST} vectors, there are {n}"
-    elif projection == "tsne" and np.all(vectors == vectors[0]):
+    elif projection == "tsne" and np.all(np.ptp(vectors, axis=0) <= rounding(np.abs(vectors).max(axis=0))):
         fault = f"t-SNE needs vectors that differ, all {n:,} are alike"
     if fault is not None:
         return Plane(np.full((n, 2), np.nan), ("", ""), words, fault)

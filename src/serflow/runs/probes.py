@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from serflow.errors import TrainingError
+from serflow.rounding import rounding
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
 
 _MAX_ITERATIONS = 10_000
-_LEAST_DEVIATION = 1e-8
 
 
 class ProbeScores(NamedTuple):
@@ -58,7 +58,7 @@ def linear_probe(
     _check(vectors, train, test, [str(classes[k]) for k in known], [str(classes[k]) for k in np.unique(reference)])
     fitted, scored = vectors[train].astype(np.float64), vectors[test].astype(np.float64)
     deviation = fitted.std(axis=0)
-    varies = deviation > _LEAST_DEVIATION * np.abs(fitted).max(axis=0)
+    varies = deviation > rounding(np.abs(fitted).max(axis=0))
     if not varies.any():
         raise TrainingError("all vectors that a probe is fitted on are the same, so nothing can be read off them")
     mean, scale = fitted[:, varies].mean(axis=0), deviation[varies]
