@@ -56,7 +56,8 @@ def test_numbers_segments_and_dialogues_are_read(tmp_path):
     header = "clip,video,start,end,speaker,turn,sentiment,valence"
     corpus(tmp_path, "c1,v,0.5,1.5,S,3,-1.5,", "c2,v,1.5,1.5,S,4,1,", files=("v.wav",), header=header, name="t.csv")
     columns = {name: name for name in ("start", "end", "speaker", "turn", "sentiment", "valence")}
-    options = {"table": "t.csv", "audio": "{video}.wav", "columns": {**columns, "id": "clip", "dialogue": "video"}}
+    columns |= {"utterance": "clip", "dialogue": "video"}
+    options = {"table": "t.csv", "audio": "{video}.wav", "columns": columns}
     listing = load_corpus("table").list(tmp_path, options)
     (u,) = listing.utterances
     assert (u.id, u.start, u.end, u.dialogue, u.turn, u.sentiment) == ("c1", 0.5, 1.5, "v", 3, -1.5)
@@ -113,6 +114,7 @@ def test_words_are_mapped_by_the_options_before_synonyms(tmp_path):
             {"columns": {"emotoin": "emotion"}},
             "options.columns: unknown field of an utterance 'emotoin': did you mean 'emotion'",
         ),
+        ({"columns": {"id": "file_id"}}, "unknown field of an utterance 'id'.*The name of an utterance is `utterance`"),
         ({"columns": {"speaker": "speakerid"}}, "options.columns.speaker: unknown column .*did you mean 'speaker_id'"),
         ({"columns": {"emotion": "emotion"}}, "which column holds the speaker"),
         ({"columns": {"speaker": "speaker_id"}}, "names no label"),

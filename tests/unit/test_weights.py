@@ -1,6 +1,7 @@
 """Where weights come from, what is recorded, and what is refused; a web server of this machine plays the publisher."""
 
 import argparse
+import csv
 import functools
 import hashlib
 import http.server
@@ -27,7 +28,7 @@ from serflow.backbones.base import (
     load_text_encoder,
     releases,
 )
-from serflow.backbones.weights import git_digest, ledger_markdown, read_weights
+from serflow.backbones.weights import LEDGER_COLUMNS, git_digest, ledger_markdown, read_weights
 from serflow.errors import ConfigError, SerflowError, WeightsError
 from serflow.stages.list_weights import main as list_weights
 from serflow.stages.prepare_weights import main as prepare_weights
@@ -327,7 +328,13 @@ def test_damaged_weights_of_every_backbone_are_named(backbone, damage, tmp_path)
 
 def test_the_ledger_has_a_row_for_every_release(tmp_path, repository):
     list_weights(argparse.Namespace(ledger=tmp_path / "ledger.csv"))
-    lines = (tmp_path / "ledger.csv").read_text().splitlines()
-    assert lines[0].startswith("backbone,release,default,address,bytes,digest,licence")
-    assert len(lines) == 1 + sum(len(releases(name)) for name in backbone_names())
-    assert ledger_markdown() in (repository / "resources/README.md").read_text(), "run `make ledger`"
+    with open(tmp_path / "ledger.csv", newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    assert tuple(rows[0]) == LEDGER_COLUMNS
+    assert [(row["backbone"], row["release"]) for row in rows] == [
+        (backbone, release) for backbone in backbone_names() for release in releases(backbone)
+    ]
+    defaults = [row["backbone"] for row in rows if row["default"] == "True"]
+    assert defaults == list(dict.fromkeys(row["backbone"] for row in rows))
+    assert {row[name] for row in rows for name in ("default", "redistributable")} == {"True", "False"}
+    assert ledger_markdown() in (repository / "resources/README.md").read_text(), "put `ledger_markdown()` there"

@@ -146,19 +146,19 @@ def read_weights(record: str | os.PathLike[str]) -> Weights:
     return weights
 
 
-def ledger() -> Iterator[tuple[str, ...]]:
+def ledger() -> Iterator[tuple[Any, ...]]:
     """Yield a row of `LEDGER_COLUMNS` for every release of every backbone."""
     for backbone in backbone_names():
         for position, release in enumerate(releases(backbone).values()):
             yield (
                 backbone,
                 release.name,
-                "yes" if position == 0 else "no",
+                position == 0,
                 release.address,
-                "" if release.size is None else str(release.size),
-                release.digest or "",
+                release.size,
+                release.digest,
                 release.licence,
-                "yes" if release.redistributable else "no",
+                release.redistributable,
                 release.trained_on,
             )
 
@@ -171,11 +171,11 @@ def ledger_markdown() -> str:
         hub = releases(backbone)[name].hub
         cells = (
             f"`{backbone}`",
-            f"`{name}`" + (" (default)" if default == "yes" else ""),
+            f"`{name}`" + (" (default)" if default else ""),
             address,
-            size or "not published",
+            "not published" if size is None else str(size),
             f"`{digest}`" if digest else "none published" if hub else "none published: by path only",
-            licence + ("" if redistributable == "yes" else "; by path only"),
+            licence + ("" if redistributable else "; by path only"),
             trained_on,
         )
         lines.append("| " + " | ".join(cells) + " |")

@@ -26,7 +26,9 @@ from serflow.errors import CorpusError
 
 _OPTIONS = ("table", "audio", "columns", "emotions", "language", "published")
 _NUMBERS = ("start", "end", "valence", "activation", "dominance", "sentiment")
-_WORDS = ("id", "speaker", "language", "session", "dialogue", "gender", "style", "sentence", "text", "intensity")
+_WORDS = (
+    "utterance", "speaker", "language", "session", "dialogue", "gender", "style", "sentence", "text", "intensity",
+)  # fmt: skip
 _FIELDS = (*_WORDS, *_NUMBERS, "turn", "emotion")
 _LABELS = ("emotion", "valence", "activation", "dominance", "sentiment")
 _SYNONYMS = {
@@ -86,7 +88,8 @@ def _columns(options: Mapping[str, Any], header: list[str], table: Path) -> dict
     columns = _mapping(options, "columns") or {name: name for name in _FIELDS if name in header}
     for name, column in columns.items():
         if name not in _FIELDS:
-            raise CorpusError(f"options.columns: {unknown_name(name, _FIELDS, 'field of an utterance')}")
+            hint = ". The name of an utterance is `utterance`" if name == "id" else ""
+            raise CorpusError(f"options.columns: {unknown_name(name, _FIELDS, 'field of an utterance')}{hint}")
         if column not in header:
             raise CorpusError(f"options.columns.{name}: {unknown_name(str(column), header, f'column of {table}')}")
     if "speaker" not in columns:
@@ -205,10 +208,10 @@ def _cut(start: float | None, end: float | None) -> None:
         raise _UnusableError(f"start {start:g} s and end {end:g} s enclose no audio")
 
 
-def _id(given: str | None, path: Path) -> str:
+def _name(given: str | None, path: Path) -> str:
     name = given or path.stem
     if re.fullmatch(r"[^./\\\0][^/\\\0]*", name) is None:
-        raise _UnusableError(f"id {name!r} cannot be a file name; ids have no slash and do not start with a dot")
+        raise _UnusableError(f"utterance {name!r} cannot be a file name; names have no slash and no dot in front")
     return name
 
 
@@ -223,7 +226,7 @@ def _utterance(cells: Mapping[str, str], path: Path, layout: _Layout) -> Utteran
     if emotion is None and all(numbers.get(label) is None for label in _LABELS):
         raise _UnusableError("no label")
     return Utterance(
-        id=_id(values.get("id"), path),
+        id=_name(values.get("utterance"), path),
         path=path.as_posix(),
         speaker=values["speaker"],
         language=values.get("language") or layout.language,
@@ -259,9 +262,10 @@ class Table:
     """A table with a row for each utterance, and options that say what its columns are.
 
     ``table`` names the CSV or TSV file (the delimiter is told by the name, else by the header); ``audio``
-    says where a row's audio is, with columns in braces; ``columns`` maps our fields to the table's columns
-    (those of the same name where it is not given); ``emotions`` maps the table's words to ours; ``language``
-    is an ISO 639-1 code; ``published: {total: N}`` is the number of utterances to expect. Example::
+    says where a row's audio is, with columns in braces; ``columns`` maps our columns to the table's (those of the
+    same name where it is not given; where there is no ``utterance``, the file names it); ``emotions`` maps the
+    table's words to ours; ``language`` is an ISO 639-1 code; ``published: {total: N}`` is the number of utterances
+    to expect. Example::
 
         table: data.tsv
         audio: samples/{file_id}
@@ -298,8 +302,8 @@ class Table:
                 continue
             row = dict(zip(header, cells, strict=True))
             named = layout.audio.format_map(row)
-            id_column = layout.columns.get("id")
-            name = (row[id_column] if id_column else "") or Path(named).stem
+            name_column = layout.columns.get("utterance")
+            name = (row[name_column] if name_column else "") or Path(named).stem
             try:
                 path = _find_audio(root, named)
                 if path is None:

@@ -47,7 +47,7 @@ class ClipFile(NamedTuple):
 class RejectedClip(NamedTuple):
     """A listed clip that cannot be used; ``path`` is relative to the root."""
 
-    utterance: str
+    clip: str
     path: str
     reason: str
 

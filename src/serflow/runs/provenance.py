@@ -101,8 +101,8 @@ def _of_file(metadata: Mapping[str, Any]) -> Provenance:
     if kind == "utterances":
         return _of_corpus(metadata)
     if kind == "noise_plan":
-        synthetic = {"noise": (NOISE,)} if metadata["synthetic_clips"] else {}
-        return Provenance(synthetic, remarks=tuple(f"noise: {warning}" for warning in metadata["clip_warnings"]))
+        stand_ins = {"noise": (NOISE,)} if metadata["synthetic_clips"] else {}
+        return Provenance(stand_ins, remarks=tuple(f"noise: {warning}" for warning in metadata["clip_warnings"]))
     if "provenance" in metadata:
         return Provenance.from_json(metadata["provenance"])
     networks = [*([metadata] if "weights" in metadata else []), metadata.get("transcripts") or {}]

@@ -19,6 +19,7 @@ __all__ = [
     "FRAMES_KIND",
     "FRAMES_SCHEMA",
     "PACKED_KIND",
+    "PACKED_SCHEMA",
     "ROW_GROUP",
     "FloatArray",
     "FrameRow",
@@ -40,6 +41,8 @@ FRAMES_SCHEMA = pa.schema(
         ("frames", pa.list_(pa.float32())),
     ]
 )
+PACKED_SCHEMA = pa.schema([("utterance", pa.string()), ("offset", pa.int64()), ("n_frames", pa.int64())])
+"""Where the frames of an utterance lie in the array; ``offset`` counts frames."""
 ROW_GROUP = 64
 
 _SHARDS_OF_SOURCES = ("audio", "transcripts")
@@ -219,7 +222,7 @@ def pack_frames(
                     lengths.append(len(row.frames))
         digest = sha256_file(temporary)
     offsets = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64)
-    index = pa.table({"utterance": names, "offset": offsets, "n_frames": np.asarray(lengths, dtype=np.int64)})
+    index = pa.table([names, offsets, np.asarray(lengths, dtype=np.int64)], schema=PACKED_SCHEMA)
     write_table(
         index_path,
         index,

@@ -15,6 +15,8 @@ from serflow.stores.frames import shared_metadata
 from serflow.stores.parquet import check, iterate_batches, read_metadata, read_table, write_table
 
 WAVEFORMS_KIND = "packed_audio"
+WAVEFORMS_SCHEMA = pa.schema([("utterance", pa.string()), ("offset", pa.int64()), ("n_samples", pa.int64())])
+"""Where the samples of an utterance lie in the array; ``offset`` counts samples."""
 
 _SHARD_KIND = "audio"
 _NOT_KEPT = ("kind", "schema_version", "rejected")
@@ -85,7 +87,7 @@ def pack_waveforms(
     offsets = np.cumsum(n_samples) - n_samples
     write_table(
         index_path,
-        pa.table({"utterance": found["utterance"], "offset": offsets, "n_samples": n_samples}),
+        pa.table([found["utterance"], offsets, n_samples], schema=WAVEFORMS_SCHEMA),
         kind=WAVEFORMS_KIND,
         metadata={
             **{key: value for key, value in shared.items() if key not in _NOT_KEPT},
