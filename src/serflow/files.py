@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -99,11 +100,32 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
 
 
 def write_csv(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows under a heading as UTF-8 CSV, atomically; ``None`` becomes an empty cell."""
+    """Write rows under a heading as UTF-8 CSV, atomically: the way of all our tables.
+
+    ``None`` and NaN become an empty cell, a bool ``True`` or ``False``; of percent see `two_digits`.
+
+    Raises
+    ------
+    ValueError
+        If a row has not as many cells as there are columns.
+    """
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        for row in rows:
+            if len(row) != len(columns):
+                raise ValueError(f"{path}: a row of {len(row)} cells under {len(columns)} columns")
+            writer.writerow(None if isinstance(cell, float) and math.isnan(cell) else cell for cell in row)
+
+
+def two_digits(value: float | None) -> str:
+    """Return a number as tables have percent: two digits after the point, no minus zero; nothing of None and NaN."""
+    return "" if value is None or math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
+
+
+def in_two_digits(row: Iterable[Any]) -> list[Any]:
+    """Return a row with its floats as `two_digits` has them."""
+    return [two_digits(cell) if isinstance(cell, float) else cell for cell in row]
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -1,6 +1,7 @@
 """What may import what: a change in one room makes stale what stands on it, and nothing else."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,12 +32,19 @@ def modules_of(*rooms):
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def file_of(module):
+    stem = ROOT.joinpath(*module.split("."))
+    return stem.with_suffix(".py") if stem.with_suffix(".py").is_file() else stem / "__init__.py"
+
+
+def source_of(module):
+    return file_of(module).read_text(encoding="utf-8")
+
+
 def imports_of(module):
     """Names of what a module imports by itself, those within functions too, with the modules that they are in."""
-    stem = ROOT.joinpath(*module.split("."))
-    file = stem.with_suffix(".py") if stem.with_suffix(".py").is_file() else stem / "__init__.py"
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    return set(_imported_names(ast.parse(file.read_text(encoding="utf-8")), package))
+    package = module if file_of(module).name == "__init__.py" else module.rpartition(".")[0]
+    return set(_imported_names(ast.parse(source_of(module)), package))
 
 
 def within(name, *rooms):
@@ -137,3 +145,13 @@ def test_what_the_rules_ask_loads_neither_torch_nor_what_reads_data():
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert {"torch", "pandas", "pyarrow", "scipy", "matplotlib"} & set(done.stdout.split()) == set()
     assert "serflow" in done.stdout.split()
+
+
+def test_every_csv_is_written_in_one_way():
+    """Empty cells, bools and percent look alike in all of them; stand-ins are written as their publishers write."""
+    writers = {
+        module
+        for module in modules_of(*ROOMS)
+        if re.search(r"\bto_csv\(|\bcsv\.(writer|DictWriter)\b", source_of(module)) and not within(module, "synthetic")
+    }
+    assert writers == {"serflow.files"}

@@ -1,11 +1,13 @@
 import errno
 import json
+import math
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from serflow.errors import SerflowError
@@ -15,6 +17,8 @@ from serflow.files import (
     read_sealed_json,
     require_writable,
     sha256_file,
+    two_digits,
+    write_csv,
     write_json,
     write_sealed_json,
     write_text,
@@ -128,6 +132,24 @@ def test_json_round_trip_and_bad_json(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(SerflowError, match=r"bad\.json: not valid JSON"):
         read_json(tmp_path / "bad.json")
+
+
+def test_a_csv_says_nothing_of_what_is_absent_and_spells_bools_in_one_way(tmp_path: Path) -> None:
+    row = [None, math.nan, np.float64("nan"), True, np.bool_(False), 0.1, "a;b"]
+    write_csv(tmp_path / "a.csv", list("abcdefg"), [row])
+    assert (tmp_path / "a.csv").read_text() == "a,b,c,d,e,f,g\n,,,True,False,0.1,a;b\n"
+
+
+@pytest.mark.parametrize("row", [(1,), (1, 2, 3)])
+def test_a_row_of_another_length_than_the_heading_is_refused(tmp_path: Path, row: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=rf"a\.csv: a row of {len(row)} cells under 2 columns"):
+        write_csv(tmp_path / "a.csv", ["a", "b"], [row])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_percent_has_two_digits_and_no_minus_zero() -> None:
+    given = [12.345, 50.0, -0.001, -2.5, np.float64(1 / 3), math.nan, None]
+    assert list(map(two_digits, given)) == ["12.35", "50.00", "0.00", "-2.50", "0.33", "", ""]
 
 
 def test_sha256_of_a_part(tmp_path: Path) -> None:

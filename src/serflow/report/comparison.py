@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from serflow.files import two_digits
 from serflow.report.facts import data_reasons, run_remarks
 from serflow.report.headings import Heading, Layout, full_name
 from serflow.report.tables import Filled, Published
@@ -14,10 +15,6 @@ from serflow.runs.provenance import joined
 from serflow.runs.scores import Run
 
 COLUMNS = ("column", "ours_mean", "ours_std", "n_runs", "paper", "difference", "note")
-
-
-def _percent(value: float) -> str:
-    return "" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 def _remarks(layout: Layout, cells: Sequence[Run]) -> list[str]:
@@ -52,6 +49,6 @@ def beside_paper(table: Filled, published: Published) -> tuple[list[str], list[l
             paper = math.nan if why_not else published[row.name, name]
             mean, std, n_runs = (value.mean, value.std, value.n_runs) if value else (math.nan, math.nan, 0)
             note = "; ".join([*why_not, *(_remarks(layout, cells) if cells else [])])
-            difference = _percent(round(mean, 2) - paper)
-            lines.append([*row.name, name, _percent(mean), _percent(std), n_runs, _percent(paper), difference, note])
+            ours, theirs = map(two_digits, (mean, std)), map(two_digits, (paper, round(mean, 2) - paper))
+            lines.append([*row.name, name, *ours, n_runs, *theirs, note])
     return [*(part.lower() for part in layout.corner), *COLUMNS], lines

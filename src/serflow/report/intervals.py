@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from serflow.errors import StoreError
+from serflow.files import two_digits
 from serflow.report.headings import Heading, Layout, full_name, merged, why_absent
 from serflow.runs.bootstrap import (
     PREDICTION_OF,
@@ -193,16 +194,12 @@ class TableIntervals:
             notes.append(f"difference over runs {', '.join(map(str, both))} alone")
         if name and against is None:
             notes.append(f"no predictions of the baseline {name[-1]}")
-        percents = [_percent(value) for value in (sample.value, low, high)]
+        percents = [two_digits(value) for value in (sample.value, low, high)]
         return [
             *self.layout.rows[i].name, full_name(self.layout.columns[j]), entry.measure, *percents,
-            name[-1] if name else "", *map(_percent, difference), sample.n_clusters, sample.n_utterances, len(runs),
+            name[-1] if name else "", *map(two_digits, difference), sample.n_clusters, sample.n_utterances, len(runs),
             len(replicates), "; ".join(notes),
         ]  # fmt: skip
-
-
-def _percent(value: float) -> str:
-    return "" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 def table_intervals(

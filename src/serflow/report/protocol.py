@@ -66,7 +66,7 @@ def _listed(counted: Mapping[Any, int]) -> str:
     return "; ".join(f"{name} {count}" for name, count in counted.items())
 
 
-def _share(part: int, whole: int) -> float | None:
+def _in_percent(part: int, whole: int) -> float | None:
     return 100.0 * part / whole if whole else None
 
 
@@ -102,7 +102,7 @@ def fold_facts(corpus: Described, rows: FoldRows) -> dict[str, Any]:
         **{f"{role}_{what}": getattr(found, role) for what, found in common.items() for role in ("train", "test")},
         **{f"shared_{what}": found.both for what, found in common.items()},
         "test_utterances_of_shared_sentences": sentences,
-        "test_percent_of_shared_sentences": _share(sentences, len(rows.test)),
+        "test_percent_of_shared_sentences": _in_percent(sentences, len(rows.test)),
     }
 
 

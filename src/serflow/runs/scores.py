@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from serflow.errors import StoreError
-from serflow.files import read_sealed_json
+from serflow.files import read_sealed_json, two_digits
 from serflow.runs.provenance import Provenance
 from serflow.training.metrics import Measure, Tally, score
 
@@ -268,5 +268,5 @@ def score_rows(run: Run) -> Iterator[list[Any]]:
         for (role, what), tally in fit.tallies.items():
             n = round(float(tally.totals.sum()))
             kinds = ("wer",) if what == _OWN_TASK["wer"] else ("ua", "wa")
-            scores = [f"{100.0 * score(tally, kind):.2f}" if kind in kinds else "" for kind in _OWN_TASK]
+            scores = [two_digits(100.0 * score(tally, kind)) if kind in kinds else "" for kind in _OWN_TASK]
             yield [fit.run, fit.fold, role, what, n, *scores]

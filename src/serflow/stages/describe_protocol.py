@@ -5,7 +5,7 @@ import importlib
 from pathlib import Path
 
 from serflow.errors import ConfigError
-from serflow.files import write_csv, write_text
+from serflow.files import in_two_digits, write_csv, write_text
 from serflow.stage import files_of, json_option, named_path, run_stage, stage_parser
 
 
@@ -24,11 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     )
     write_text(arguments.card, card.page)
     columns = list(dict.fromkeys(name for row in card.rows for name in row))
-    write_csv(arguments.table, columns, ([_cell(row.get(name)) for name in columns] for row in card.rows))
-
-
-def _cell(value: object) -> object:
-    return f"{value:.2f}" if isinstance(value, float) else value
+    write_csv(arguments.table, columns, (in_two_digits(map(row.get, columns)) for row in card.rows))
 
 
 if __name__ == "__main__":

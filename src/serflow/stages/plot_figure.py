@@ -8,7 +8,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from serflow.files import write_text
+from serflow.files import in_two_digits, write_csv
 from serflow.report.style import figure_style, save_svg
 from serflow.stage import files_of, json_option, named_path, run_stage, stage_parser
 
@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
     with figure_style():
         figure, table = module.make_figure(files_of(module.Files, arguments.inputs), arguments.facts)
         save_svg(figure, arguments.svg)
-    write_text(arguments.csv, table.to_csv(index=False, float_format="%.2f", lineterminator="\n"))
+    write_csv(arguments.csv, list(table.columns), map(in_two_digits, table.itertuples(index=False, name=None)))
 
 
 if __name__ == "__main__":

@@ -206,10 +206,9 @@ def draw_figure4(bars: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
 
 
 def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and its bars; ``facts`` hold the ``layout`` of Table I."""
+    """Return the figure and its bars, with the corpora as Table I prints them; ``facts`` hold its ``layout``."""
     layout = Layout.from_json(facts["layout"])
     table = fill(layout, read_runs(files.cells))
     bars = figure4_table(table, read_published("dlc", "table1", len(layout.corner)))
-    points = ["gain", "std", "paper_gain", "paper_std"]
-    printed = bars.assign(**{name: bars[name].astype(float).round(2) + 0.0 for name in points})
-    return draw_figure4(bars, corpus_labels(table)), printed
+    printed = {corpus: layout.columns[columns[0]].name[0] for corpus, columns in by_corpus(layout).items()}
+    return draw_figure4(bars, corpus_labels(table)), bars.assign(corpus=bars["corpus"].map(printed))

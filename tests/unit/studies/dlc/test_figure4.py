@@ -285,7 +285,7 @@ def test_the_stage_writes_figure_and_numbers(tmp_path):
     subprocess.run(command, check=True)
     assert list(csv.reader((tmp_path / "figure4.csv").read_text().splitlines())) == [
         ["panel", "method", "corpus", "gain", "std", "n_profiles", "n_runs", "paper_gain", "paper_std", "note"],
-        ["a", "MoE-DLC", "iemocap", "3.00", "2.65", "3", "2", "2.48", "0.64", ""],
-        ["b", "DANN", "iemocap", "-2.00", "1.00", "3", "2", "1.60", "0.28", ""],
+        ["a", "MoE-DLC", "IEMOCAP", "3.00", "2.65", "3", "2", "2.48", "0.64", ""],
+        ["b", "DANN", "IEMOCAP", "-2.00", "1.00", "3", "2", "1.60", "0.28", ""],
     ]
     assert (tmp_path / "figure4.svg").read_text().startswith("<?xml")
