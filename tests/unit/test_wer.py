@@ -120,20 +120,20 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-def test_a_row_a_condition_and_one_a_type_of_noise(store):
+def test_a_row_a_profile_and_one_a_condition(store):
     shards = [store.shard(ROWS), store.shard(ROWS[:2], condition="h1", n_shards=2)]
     shards.append(store.shard(ROWS[2:], condition="h1", shard="0001", n_shards=2))
     table = store.table(shards, [store.plan()])
-    found = [(r["condition"], r["noise"], r["snr_db"], r["n_utterances"], r["words"], r["wer"]) for r in table]
+    found = [(r["profile"], r["condition"], r["snr_db"], r["n_utterances"], r["words"], r["wer"]) for r in table]
     assert found == [
-        ("clean", "none", "", "3", "8", "62.5"),  # 1 + 0 + 4 edits
-        ("h1", "all", "", "3", "8", "62.5"),
-        ("h1", "human", "-20.0", "1", "4", "100.0"),
-        ("h1", "natural", "-5.0", "2", "4", "25.0"),
+        ("clean", "none", "", "3", "8", "62.50"),  # 1 + 0 + 4 edits
+        ("h1", "all", "", "3", "8", "62.50"),
+        ("h1", "human", "-20.0", "1", "4", "100.00"),
+        ("h1", "natural", "-5.0", "2", "4", "25.00"),
     ]
     assert [r["mean_confidence"] for r in table] == ["-2.5", "-2.5", "-4.5", "-1.5"]
     # " three" of the 13 + 3 characters of a and b; of c, jiwer's own count is tested above
-    assert table[3]["cer"] == "37.5"
+    assert table[3]["cer"] == "37.50"
     assert {(r["synthetic"], r["note"]) for r in table} == {("False", "")}
 
 
@@ -158,7 +158,7 @@ def test_stand_ins_and_rejected_utterances_are_noted(store):
 
 def test_the_reference_itself_has_no_confidence(store):
     (only,) = store.table([store.shard([r._replace(confidence=None, text=r.reference) for r in ROWS])])
-    assert (only["wer"], only["cer"], only["mean_confidence"]) == ("0.0", "0.0", "")
+    assert (only["wer"], only["cer"], only["mean_confidence"]) == ("0.00", "0.00", "")
 
 
 def test_a_store_without_utterances_has_a_row_all_the_same(store):

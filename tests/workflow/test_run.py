@@ -76,8 +76,8 @@ def test_beside_table1_stand_its_intervals_figure_protocol_and_error_rates(finis
     assert "<svg" in (results / "dlc/figure4.svg").read_text()
     assert "IEMOCAP (synthetic)" in (results / "dlc/protocol.md").read_text()
     wer = pd.read_csv(results / "transcripts/deepspeech/wer.csv")
-    assert wer["condition"].unique().tolist() == ["clean", "h1"]
-    clean, noisy = (wer[(wer["condition"] == name)].iloc[0] for name in ("clean", "h1"))
+    assert wer["profile"].unique().tolist() == ["clean", "h1"]
+    clean, noisy = (wer[wer["profile"] == name].iloc[0] for name in ("clean", "h1"))
     assert clean["cer"] < 35
     assert clean["wer"] < noisy["wer"]
     assert wer["note"].str.contains("stand-in weights").all()

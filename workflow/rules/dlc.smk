@@ -62,7 +62,7 @@ use rule train_dlc as train_noise_classifier with:
 
 
 rule tabulate_wer:
-    """Word and character error rates by corpus, condition, type of noise and SNR."""
+    """Word and character error rates by corpus, profile, condition and SNR."""
     input:
         transcripts=lambda wildcards: [
             shard

@@ -1,8 +1,9 @@
 """Stage: error rates of a recogniser, corpus by corpus. ``python -m serflow.stages.tabulate_wer --help``.
 
-A row for each corpus and condition (``noise``: ``none`` or ``all``), and one for each type of noise in it. Rates are
-in percent: edits a word (or character) of all references together, so that a long utterance weighs more than a short
-one. ``words`` counts those of the references; without references the rates are empty.
+A row for each corpus and profile (``clean`` without noise; ``condition``: ``none`` or ``all``), and one for each
+condition of the noise in it. Rates are in percent: edits a word (or character) of all references together, so that a
+long utterance weighs more than a short one. ``words`` counts those of the references; without references the rates are
+empty.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.errors import StoreError
-from serflow.files import write_csv
+from serflow.files import two_digits, write_csv
 from serflow.noise.mixing import PlanRow, planned, read_plan
 from serflow.stage import run_stage, stage_parser
 from serflow.stages._noisy import CLEAN
@@ -21,7 +22,7 @@ from serflow.transcripts.scoring import Errors, count_errors
 from serflow.transcripts.store import TranscriptRow, iterate_transcripts, transcript_stores
 
 COLUMNS = (
-    "corpus", "synthetic", "condition", "noise", "snr_db", "n_utterances", "words", "wer", "cer",
+    "corpus", "synthetic", "profile", "condition", "snr_db", "n_utterances", "words", "wer", "cer",
     "mean_confidence", "note",
 )  # fmt: skip
 ALL = "all"
@@ -58,8 +59,8 @@ class _Group:
             "snr_db": next(iter(self.snrs)) if len(self.snrs) == 1 else None,
             "n_utterances": self.n_utterances,
             "words": self.errors.words,
-            "wer": round(100.0 * self.errors.wer, 2) if scored else None,
-            "cer": round(100.0 * self.errors.cer, 2) if scored else None,
+            "wer": two_digits(100.0 * self.errors.wer) if scored else None,
+            "cer": two_digits(100.0 * self.errors.cer) if scored else None,
             "mean_confidence": round(self.confidence / self.n_confidences, 4) if self.n_confidences else None,
         }
 
@@ -80,7 +81,7 @@ def _plans(paths: Sequence[Path]) -> dict[tuple[str, str], Path]:
 
 
 def _count(shards: Sequence[Path], plan_path: Path | None, expect: Mapping[str, str]) -> dict[str, _Group]:
-    """Return all utterances of a store (`ALL`) and those of each type of noise; one row group is in memory."""
+    """Return all utterances of a store (`ALL`) and those of each condition of the noise; one row group is in memory."""
     plan = None if plan_path is None else read_plan(plan_path, expect=expect)
     groups = {ALL: _Group()}
     for shard in shards:
@@ -94,24 +95,24 @@ def _count(shards: Sequence[Path], plan_path: Path | None, expect: Mapping[str, 
 
 
 def _rows(shards: Sequence[Path], plan: Path | None) -> Iterator[list[Any]]:
-    """Yield the rows of one corpus in one condition."""
+    """Yield the rows of one corpus in one profile."""
     described = [read_metadata(shard) for shard in shards]
-    corpus, condition, marks = (described[0][key] for key in ("corpus", "condition", "stand_ins"))
+    corpus, profile, marks = (described[0][key] for key in ("corpus", "condition", "stand_ins"))
     rejected = sum(len(metadata["rejected"]) for metadata in described)
-    if (plan is None) != (condition == CLEAN):
+    if (plan is None) != (profile == CLEAN):
         raise StoreError(
-            f"{shards[0].parent}: no noise plan of {corpus}, {condition}, was given; give it with --plans "
-            f"(results/noise/{corpus}/{condition}.parquet)"
+            f"{shards[0].parent}: no noise plan of {corpus}, {profile}, was given; give it with --plans "
+            f"(results/noise/{corpus}/{profile}.parquet)"
         )
-    for name, group in _count(shards, plan, {"corpus": corpus, "profile": condition}).items():
+    for name, group in _count(shards, plan, {"corpus": corpus, "profile": profile}).items():
         notes = [_MARKS[mark] for mark in marks] + group.notes()
         if rejected and name == ALL:
             notes.append(f"without a transcript: {rejected}")
         cells = {
             "corpus": corpus,
             "synthetic": "corpus" in marks,
-            "condition": condition,
-            "noise": "none" if condition == CLEAN else name,
+            "profile": profile,
+            "condition": "none" if profile == CLEAN else name,
             "note": "; ".join(notes),
             **group.cells(),
         }
@@ -126,8 +127,8 @@ def main(arguments: argparse.Namespace) -> None:
     plans = _plans(arguments.plans)
     rows = (
         row
-        for (corpus, condition), shards in stores.items()
-        for row in _rows(shards, None if condition == CLEAN else plans.get((corpus, condition)))
+        for (corpus, profile), shards in stores.items()
+        for row in _rows(shards, None if profile == CLEAN else plans.get((corpus, profile)))
     )
     write_csv(arguments.table, COLUMNS, rows)
 
@@ -137,5 +138,5 @@ if __name__ == "__main__":
     parser.add_argument("--transcripts", type=Path, nargs="+", required=True, help="all shards, of one recogniser")
     parser.add_argument("--plans", type=Path, nargs="*", default=[], help="noise plans of the corpora and profiles")
     parser.add_argument("--code", required=True, help="fingerprint of the code; kept in the log")
-    parser.add_argument("--table", type=Path, required=True, help="output: CSV, a row a corpus, condition and noise")
+    parser.add_argument("--table", type=Path, required=True, help="output: CSV, a row a corpus, profile and condition")
     run_stage(parser, main)
