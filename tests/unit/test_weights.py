@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from results_page import Page
 from serflow.backbones._fetch import fetch
 from serflow.backbones.base import (
     Recogniser,
@@ -195,12 +196,14 @@ def test_a_path_to_a_file_is_recorded_with_the_release_that_it_is(tmp_path, monk
     assert str(tmp_path) not in json.dumps(found.describe())
 
 
-def test_a_path_to_a_folder_is_recorded_file_by_file(tmp_path):
+def test_a_path_to_a_folder_is_recorded_file_by_file(tmp_path, repository):
     folder = tmp_path / "model"
     (folder / "inner").mkdir(parents=True)
     for name in ("b.json", "inner/a.bin", ".hidden"):
         (folder / name).write_bytes(name.encode())
-    assert list(read_weights(prepare(tmp_path, folder)).files) == ["b.json", "inner/a.bin"]
+    record = prepare(tmp_path, folder)
+    assert list(read_weights(record).files) == ["b.json", "inner/a.bin"]
+    assert list(Page(repository / "resources/README.md", []).faults_of(record, "weights/byol.json")) == []
 
 
 def test_a_wrong_path_or_a_folder_that_is_no_model_names_the_key(tmp_path):
@@ -331,6 +334,8 @@ def test_the_ledger_has_a_row_for_every_release(tmp_path, repository):
     with open(tmp_path / "ledger.csv", newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     assert tuple(rows[0]) == LEDGER_COLUMNS
+    page = Page(repository / "resources/README.md", [])
+    assert list(page.faults_of(tmp_path / "ledger.csv", "weights/ledger.csv")) == []
     assert [(row["backbone"], row["release"]) for row in rows] == [
         (backbone, release) for backbone in backbone_names() for release in releases(backbone)
     ]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from results_page import Page
+
 # Everything small: one corpus, one profile, two epochs of a tiny network.
 SMALL = """
 synthetic: {utterances: 96}
@@ -44,6 +46,10 @@ class Workflow:
         assert (done.returncode == 0) == ok, output[-6000:]
         return output
 
+    def faults(self) -> list[str]:
+        """Say what of the results is not as results/README.md promises."""
+        return results_page(self.checkout).faults(self.folder / "results")
+
     def plan(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run would do."""
         return self.jobs(self.run(*arguments, "-n", "-q", "rules"))
@@ -62,6 +68,12 @@ class Workflow:
             jobs[fields[0]] = int(fields[1])
         assert jobs.pop("total") == sum(jobs.values())
         return jobs
+
+
+def results_page(checkout: Path) -> Page:
+    """Return the page that says what is below results/; copies of the checkout have none, but studies of their own."""
+    studies = [path.parent.name for path in (checkout / "src/serflow/studies").glob("*/train.py")]
+    return Page(Path(__file__).resolve().parents[2] / "results" / "README.md", studies)
 
 
 def environment() -> dict[str, str]:

@@ -66,6 +66,7 @@ def test_the_study_on_the_page_gives_a_table_beside_its_papers(workflow):
     assert "Mean of 40 bands" in (results / "curves.svg").read_text()
     card = pd.read_csv(results / "protocol.csv")
     assert card["n_test"].tolist() == fits["n"].tolist()
+    assert workflow.faults() == []
 
 
 def test_another_study_leaves_the_first_ones_alone(workflow):

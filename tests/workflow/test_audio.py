@@ -45,3 +45,4 @@ def test_the_prepared_audio_of_a_corpus_is_packed_once(repository: Path, tmp_pat
     assert store.utterances == [item.utterance for item in items]
     for row, item in enumerate(items):
         np.testing.assert_array_equal(store[row], item.pcm16)
+    assert workflow.faults() == []

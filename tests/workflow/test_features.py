@@ -83,6 +83,10 @@ def test_the_folders_hold_nothing_but_their_shards(built: Workflow) -> None:
         assert sorted(path.name for path in (built.folder / folder).iterdir()) == ["0000.parquet", "0001.parquet"]
 
 
+def test_every_file_is_as_the_page_of_results_says(built: Workflow) -> None:
+    assert built.faults() == []
+
+
 def test_stand_ins_are_called_so(built: Workflow) -> None:
     def found(feature: str, condition: str = "clean") -> dict:
         return metadata(built.folder / f"results/features/{feature}/emodb/{condition}/0000.parquet")

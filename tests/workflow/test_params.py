@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import Workflow, environment
+from harness import Workflow, environment, results_page
 
 pytestmark = pytest.mark.workflow
 
@@ -67,6 +67,13 @@ def params(told: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, Any, boo
 
 def test_every_rule_is_looked_at(told: dict[str, Any]) -> None:
     assert set(told["rules"]) <= {job["rule"] for job in told["jobs"]}
+
+
+def test_the_page_of_results_knows_what_every_rule_makes(repository: Path, told: dict[str, Any]) -> None:
+    page = results_page(repository)
+    made = {path.removeprefix("results/") for job in told["jobs"] for path in job["output"] if path[:8] == "results/"}
+    # a folder of audio is made as one
+    assert {name for name in made if page.pattern_of(name) is None} == {"noise/mine/h1/audio"}
 
 
 def test_every_param_is_plain_json(told: dict[str, Any]) -> None:

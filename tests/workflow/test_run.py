@@ -13,7 +13,7 @@ import pytest
 from serflow.report.tables import read_published
 
 # isort: split
-from harness import SMALL, Workflow, copy_checkout, environment
+from harness import SMALL, Workflow, copy_checkout, environment, results_page
 
 pytestmark = pytest.mark.workflow
 
@@ -125,6 +125,24 @@ def test_the_counts_add_up_from_listing_to_prediction(finished: Workflow) -> Non
         predictions = pd.read_parquet(metrics.with_name("predictions.parquet"))
         scored = predictions[predictions["role"] == "test"]
         assert sum(fit["sizes"]["test"] for fit in found["fits"]) == len(scored)
+
+
+def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
+    assert finished.faults() == []
+    page, results = results_page(finished.checkout), finished.folder / "results"
+    # what the study adds to the columns of all studies is somewhere among them
+    assert page.unseen(results, "dlc") == set()
+    names = [path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()]
+    made = {page.pattern_of(name) for name in names}
+    elsewhere = {
+        # of real data; of a training that was stopped; asked for by no study yet
+        *("corpora/{corpus}/files.json", "noise/files.json"),
+        *("runs/{study}/{cell}/fits/{fit}.pt", "runs/{study}/{cell}/embeddings.parquet"),
+        # targets of their own
+        *(pattern for pattern in page.patterns() if pattern.startswith(("dlc/pilot/", "packed/audio/"))),
+        *("noise/{corpus}/{profile}/audio/plan.csv", "noise/{corpus}/{profile}/audio/{utterance}.flac"),
+    }
+    assert made == set(page.patterns()) - elsewhere
 
 
 def test_a_finished_run_has_nothing_to_do(finished: Workflow) -> None:
@@ -253,6 +271,7 @@ def test_noisy_audio_to_listen_to(copy: Workflow) -> None:
     copy.run("--cores", "2", "results/noise/iemocap/h1/audio")
     flacs = list((copy.folder / "results/noise/iemocap/h1/audio").glob("*.flac"))
     assert len(flacs) == len(pd.read_parquet(copy.folder / "results/noise/iemocap/h1.parquet"))
+    assert copy.faults() == []
 
 
 def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path: Path) -> None:

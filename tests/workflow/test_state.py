@@ -139,6 +139,12 @@ def test_a_changed_corpus_is_read_again(copy: Workflow, edit: Callable[[Path], N
     assert f"corpora.mine.root: since it was read last, {said}" in output
 
 
+def test_every_file_is_as_the_page_of_results_says(read: Workflow) -> None:
+    for record in ("corpora/mine", "noise"):
+        assert (read.folder / "results" / record / "files.json").is_file()
+    assert read.faults() == []
+
+
 def test_unchanged_content_reruns_nothing(copy: Workflow) -> None:
     """Times, equal content written again, another folder, and files that no reader reads."""
     data = copy.folder / "data"

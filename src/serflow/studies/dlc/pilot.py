@@ -13,6 +13,7 @@ from serflow.runs.histories import read_history
 from serflow.runs.provenance import Provenance
 from serflow.stores.parquet import read_metadata
 
+COLUMNS = ["optimiser", "period", "train_ua_mean", "train_ua_std", "n_fits", "chance"]
 _NOTE = "Line: mean over fits. Band: one standard deviation. A line ends where fewer than half of its fits are left."
 
 
@@ -30,14 +31,14 @@ def pilot_curves(histories: Mapping[str, Path]) -> pd.DataFrame:
 
 
 def pilot_table(curves: pd.DataFrame, chance: float) -> pd.DataFrame:
-    """Return what the figure shows: optimiser, period, train_ua_mean, train_ua_std, n_fits, chance (percent)."""
+    """Return what the figure shows: `COLUMNS`, shares in percent."""
     parts = []
     for optimiser in curves["line"].unique():
         curve = mean_curve(curves[curves["line"] == optimiser]).reset_index()
         parts.append(curve.assign(optimiser=optimiser, chance=chance))
     table = pd.concat(parts, ignore_index=True)
     table = table.rename(columns={"mean": "train_ua_mean", "std": "train_ua_std", "n": "n_fits"})
-    return table[["optimiser", "period", "train_ua_mean", "train_ua_std", "n_fits", "chance"]]
+    return table[COLUMNS]
 
 
 def draw_pilot(curves: pd.DataFrame, chance: float, title: str) -> Figure:
