@@ -97,10 +97,10 @@ def test_a_run_is_described_by_its_cell_and_its_scores(folder):
     assert facts["folds"] == ["f1", "f2"]
     assert facts["excluded"] == {"no label of the study": 3}
     # folds of run 0: 75 and 100, together 7/8 and 4/4; of run 1: 25 and 50, together 3/8 and 2/4
-    assert facts["test_UA"]["mean"] == pytest.approx((87.5 + 37.5) / 2)
+    assert facts["test_UA"]["mean"] == pytest.approx((0.875 + 0.375) / 2)
     assert facts["test_UA"]["std"] == pytest.approx(50 / 2**0.5)
-    assert facts["test_UA"]["together"]["mean"] == pytest.approx((93.75 + 43.75) / 2)
-    assert facts["test_WA"]["together"]["mean"] == pytest.approx(100 * (11 / 12 + 5 / 12) / 2)
+    assert facts["test_UA"]["together"]["mean"] == pytest.approx((0.9375 + 0.4375) / 2)
+    assert facts["test_WA"]["together"]["mean"] == pytest.approx((11 / 12 + 5 / 12) / 2)
     shown = passes(folder)
     assert "62.5 % ± 35.4 over 2 runs, mean of folds; 68.8 % ± 35.4 over 2 runs, folds together" in shown
 
@@ -117,9 +117,9 @@ def test_a_run_of_one_fit_has_one_number_and_words_have_a_wer(tmp_path):
     results = [fit(tallies={"speaker": Tally(np.array([1.0, 0, 3]), np.array([2.0, 1, 3])), "words": words(30, 20)})]
     path = write_cell(tmp_path, CELL, results).metrics
     facts = as_json(path)["facts"]
-    assert facts["test_WER"] == {"mean": 150.0, "std": None}
-    assert facts["test_speaker_UA"]["mean"] == pytest.approx(50)
-    assert facts["test_speaker_WA"]["mean"] == pytest.approx(100 * 4 / 6)
+    assert facts["test_WER"] == {"mean": 1.5, "std": None}
+    assert facts["test_speaker_UA"]["mean"] == pytest.approx(0.5)
+    assert facts["test_speaker_WA"]["mean"] == pytest.approx(4 / 6)
     assert [key for key in facts if key.startswith("test_")] == ["test_WER", "test_speaker_UA", "test_speaker_WA"]
     assert as_json(path)["tables"][0]["columns"][:4] == ["run", "fold", "test WER %", "n train"]
     shown = passes(path)

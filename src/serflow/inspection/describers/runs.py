@@ -158,10 +158,10 @@ def _add_score(about: Description, run: Run, role: str, measure: str) -> None:
 
 
 def _over_runs(shares: Sequence[float]) -> tuple[dict[str, Any], str]:
-    """Return mean and deviation in percent, for programs and for people."""
-    mean, n = 100 * statistics.fmean(shares), len(shares)
-    spread = 100 * statistics.stdev(shares) if n > 1 else None
-    text = f"{mean:.1f} %" if spread is None else f"{mean:.1f} % ± {spread:.1f} over {n} runs"
+    """Return mean and deviation, as shares for programs and in percent for people."""
+    mean, n = statistics.fmean(shares), len(shares)
+    spread = statistics.stdev(shares) if n > 1 else None
+    text = f"{100 * mean:.1f} %" if spread is None else f"{100 * mean:.1f} % ± {100 * spread:.1f} over {n} runs"
     return {"mean": mean, "std": spread}, text
 
 
