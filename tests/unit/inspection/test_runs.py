@@ -98,7 +98,7 @@ def test_a_run_is_described_by_its_cell_and_its_scores(folder):
     assert facts["excluded"] == {"no label of the study": 3}
     # folds of run 0: 75 and 100, together 7/8 and 4/4; of run 1: 25 and 50, together 3/8 and 2/4
     assert facts["test_UA"]["mean"] == pytest.approx((0.875 + 0.375) / 2)
-    assert facts["test_UA"]["std"] == pytest.approx(50 / 2**0.5)
+    assert facts["test_UA"]["std"] == pytest.approx(0.5 / 2**0.5)
     assert facts["test_UA"]["together"]["mean"] == pytest.approx((0.9375 + 0.4375) / 2)
     assert facts["test_WA"]["together"]["mean"] == pytest.approx((11 / 12 + 5 / 12) / 2)
     shown = passes(folder)
