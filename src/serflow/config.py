@@ -21,21 +21,25 @@ from serflow.settings.data import Data
 from serflow.studies.contract import Plan
 from serflow.studies.dlc.plan import Plan as DlcPlan
 from serflow.studies.dlc.settings import Dlc
+from serflow.studies.invariance.plan import Plan as InvariancePlan
+from serflow.studies.invariance.settings import Invariance
 
 
 class Config(Data):
     """Everything a user may change: a section a study, beside those of the data."""
 
     dlc: Dlc = Dlc()
+    invariance: Invariance = Invariance()
 
     @model_validator(mode="after")
     def _check_studies(self) -> "Config":
         self.dlc.check(self)
+        self.invariance.check(self)
         return self
 
     def plans(self) -> dict[str, Plan]:
         """Return what each study is asked to do, by its name."""
-        return {"dlc": DlcPlan(self.dlc, self)}
+        return {"dlc": DlcPlan(self.dlc, self), "invariance": InvariancePlan(self.invariance, self)}
 
     def absent_corpus(self, corpus: str, files: Sequence[Path] = ()) -> str | None:
         """Say that a corpus is not there, where it comes from and what to write; None where it is there.

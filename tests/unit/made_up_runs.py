@@ -12,6 +12,7 @@ from serflow.corpora._tables import UTTERANCES_SCHEMA
 from serflow.corpora._tables import write_utterances as write_utterance_table
 from serflow.noise.mixing import PlanRow, write_plan
 from serflow.protocols.folds import FitName
+from serflow.protocols.splits import parse_protocol
 from serflow.runs.artefacts import FitResult, RunFacts, RunFiles, Tested, write_run
 from serflow.runs.provenance import Provenance
 from serflow.stages.split_utterances import SPLIT_KIND, SPLIT_SCHEMA
@@ -190,8 +191,8 @@ def write_split(
         pa.table([list(of_fold), [fold] * len(of_fold), list(of_fold.values())], schema=SPLIT_SCHEMA)
         for fold, of_fold in roles.items()
     ]
-    unit, _, draw = protocol.rpartition("-")
-    metadata = {"corpus": corpus, "protocol": protocol, "unit": unit, "draw": int(draw)}
+    parts = parse_protocol(protocol)
+    metadata = {"corpus": corpus, "protocol": protocol, "unit": parts.unit, "draw": parts.draw}
     write_batches(path, SPLIT_SCHEMA, tables, kind=SPLIT_KIND, metadata=metadata)
     return path
 

@@ -432,6 +432,14 @@ def split_files(study, corpus):
     return [f"results/splits/{corpus}/{draw}.parquet" for draw in study.draws(corpus)]
 
 
+def cell_splits(study, wildcards):
+    """The split of each run of a cell that has runs of its own."""
+    cell = study.cell(wildcards)
+    return [f"results/splits/{cell.corpus}/{study.split(cell.corpus)}.parquet"] * len(
+        study.runs_of(cell)
+    )
+
+
 def named(values):
     return [f"{name}={value}" for name, value in values.items()]
 
@@ -458,10 +466,11 @@ def train_code(study, cell):
 
 def cell_files(study, name, table):
     """One file of every run that a table of a study is made of."""
-    return [
-        f"results/runs/{study.name}/{'/'.join(cell)}/{name}"
-        for cell in study.cells(table)
-    ]
+    return files_of_cells(study, name, study.cells(table))
+
+
+def files_of_cells(study, name, cells):
+    return [f"results/runs/{study.name}/{'/'.join(cell)}/{name}" for cell in cells]
 
 
 def utterance_tables(corpora):

@@ -4,7 +4,7 @@ A cell is compared where it is the paper's row and column, on the paper's own, r
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serflow.files import two_digits
@@ -52,3 +52,18 @@ def beside_paper(table: Filled, published: Published) -> tuple[list[str], list[l
             ours, theirs = map(two_digits, (mean, std)), map(two_digits, (paper, round(mean, 2) - paper))
             lines.append([*row.name, name, *ours, n_runs, *theirs, note])
     return [*(part.lower() for part in layout.corner), *COLUMNS], lines
+
+
+def words_beside_paper(
+    heading: Sequence[str], rows: Sequence[Sequence[str]], published: Mapping[tuple[str, str], str]
+) -> tuple[list[str], list[list[Any]]]:
+    """Return a line per cell of a table of words: ours, the paper's (empty where it has none), and whether they agree.
+
+    Marks of the data behind a column's name, in brackets, are left aside.
+    """
+    lines: list[list[Any]] = []
+    for name, *cells in rows:
+        for column, ours in zip(heading[1:], cells, strict=True):
+            paper = published.get((name, column.split(" (")[0]))
+            lines.append([name, column, ours, paper, None if paper is None else ours == paper])
+    return [heading[0].lower(), "column", "ours", "paper", "same"], lines

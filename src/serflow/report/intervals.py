@@ -30,7 +30,7 @@ from serflow.runs.bootstrap import (
     read_predictions,
     score_runs,
 )
-from serflow.runs.scores import common_runs, mean, parse_measure, take
+from serflow.runs.scores import common_runs, mean, measure_of, parse_measure, take
 from serflow.stores import parquet
 
 TEST = "test"
@@ -99,7 +99,7 @@ class TableIntervals:
     def _entry(self, cells: Sequence[CellFits], row: Heading, column: Heading) -> _Entry | None:
         """Return a cell of the table; None where there is none, nothing was predicted (chance), or it is no test."""
         where = merged(self.layout.where, row.where, column.where)
-        (measure,) = where["measure"]
+        measure = measure_of(where)
         what, kind = parse_measure(measure)
         tested = where.get("role", (TEST,)) == (TEST,)
         if why_absent(row, column) or what not in (*PREDICTION_OF, "words") or not tested:

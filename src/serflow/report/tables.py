@@ -133,16 +133,27 @@ def read_published(study: str, table: str, n_corner: int) -> Published:
     Returns
     -------
     mapping
-        Percent by the row's name, in parts, and the column's; what the paper left empty is not there.
+        Percent by the row's name, in parts, and the column's; what the paper left empty is not there. Of a table that
+        the paper does not have, nothing.
     """
-    text = resources.files(f"serflow.studies.{study}").joinpath("published", f"{table}.csv").read_text(encoding="utf-8")
-    heading, *lines = csv.reader(text.splitlines())
+    heading, *lines = _published_lines(study, table) or [[]]
     return {
         (tuple(line[:n_corner]), column): float(value)
         for line in lines
         for column, value in zip(heading[n_corner:], line[n_corner:], strict=True)
         if value
     }
+
+
+def read_published_words(study: str, table: str) -> dict[tuple[str, str], str]:
+    """Return what a paper printed in a table that is not of scores, by row and column; see `read_published`."""
+    heading, *lines = _published_lines(study, table) or [[]]
+    return {(line[0], column): word for line in lines for column, word in zip(heading[1:], line[1:], strict=True)}
+
+
+def _published_lines(study: str, table: str) -> list[list[str]]:
+    path = resources.files(f"serflow.studies.{study}").joinpath("published", f"{table}.csv")
+    return list(csv.reader(path.read_text(encoding="utf-8").splitlines())) if path.is_file() else []
 
 
 def fit_rows(runs: Sequence[Run]) -> tuple[list[str], Iterator[list[Any]]]:

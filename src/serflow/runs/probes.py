@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from serflow.errors import TrainingError
 from serflow.rounding import rounding
+from serflow.training.metrics import Tally, score
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
@@ -53,6 +54,21 @@ def linear_probe(
         If rows are shared or absent, a vector is not finite, training has one class or lacks one of the test, no
         dimension varies, or the fit does not converge.
     """
+    counted = probe_tally(vectors, labels, train, test, c)
+    known, sizes = np.unique(np.asarray(labels)[train], return_counts=True)
+    return ProbeScores(
+        accuracy=score(counted, "wa"),
+        ua=score(counted, "ua"),
+        chance=1 / len(known),
+        majority=float((np.asarray(labels)[test] == known[sizes.argmax()]).mean()),
+    )
+
+
+def probe_tally(vectors: FloatArray, labels: Sequence[str], train: IntArray, test: IntArray, c: float = 1.0) -> Tally:
+    """Return the hits of `linear_probe` and the rows scored, by class in sorted order; parameters and errors as there.
+
+    Tallies of probes of several fits add up where their classes do.
+    """
     classes, targets = np.unique(np.asarray(labels), return_inverse=True)
     known, reference = np.unique(targets[train]), targets[test]
     _check(vectors, train, test, [str(classes[k]) for k in known], [str(classes[k]) for k in np.unique(reference)])
@@ -63,13 +79,11 @@ def linear_probe(
         raise TrainingError("all vectors that a probe is fitted on are the same, so nothing can be read off them")
     mean, scale = fitted[:, varies].mean(axis=0), deviation[varies]
     predicted = _predict((fitted[:, varies] - mean) / scale, targets[train], (scored[:, varies] - mean) / scale, c)
-    hits = predicted == reference
-    return ProbeScores(
-        accuracy=float(hits.mean()),
-        ua=float(np.mean([hits[reference == target].mean() for target in np.unique(reference)])),
-        chance=1 / len(known),
-        majority=float((reference == np.bincount(targets[train]).argmax()).mean()),
+    hits, totals = (
+        np.bincount(rows, minlength=len(classes)).astype(np.float64)
+        for rows in (reference[predicted == reference], reference)
     )
+    return Tally(hits, totals)
 
 
 def stratified_rows(labels: Sequence[str], test_share: float, seed: int) -> tuple[IntArray, IntArray]:

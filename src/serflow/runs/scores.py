@@ -22,7 +22,8 @@ from serflow.training.metrics import Measure, Tally, score
 
 _OWN_TASK: dict[Measure, str] = {"ua": "prediction", "wa": "prediction", "wer": "words"}
 _AGAIN = "{}: {}; delete it and run the same command again"
-SELECTORS = ("measure", "role")
+SELECTORS = ("measure", "role", "predicted")
+"""What a selection says of runs besides their cells: how they are scored, on which role, and what was predicted."""
 
 
 class FitScores(NamedTuple):
@@ -228,7 +229,8 @@ def select(runs: Sequence[Run], where: Mapping[str, tuple[str, ...]], over_folds
     runs
         All cells of the table.
     where
-        Names of cells, and ``measure``, each with its values; ``role`` is ``test`` unless it is given.
+        Names of cells, and ``measure``, each with its values; ``role`` is ``test`` unless it is given; ``predicted``
+        names a tally where the measure does not (see `measure_of`).
     over_folds
         ``mean`` or ``pooled``.
 
@@ -241,13 +243,22 @@ def select(runs: Sequence[Run], where: Mapping[str, tuple[str, ...]], over_folds
     percents = [
         mean(
             [
-                100.0 * fold_scores(cell, run, _one(where, "role", "test"), _one(where, "measure"), over_folds)
+                100.0 * fold_scores(cell, run, _one(where, "role", "test"), measure_of(where), over_folds)
                 for cell in cells
             ]
         )
         for run in common_runs(cells)
     ]
     return Value(mean(percents), statistics.stdev(percents) if len(percents) > 1 else math.nan, len(percents), cells)
+
+
+def measure_of(where: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the measure of a selection: ``chance_wa`` of measure ``wa`` and predicted ``chance``.
+
+    So a row may say what was predicted, and a column how it is scored.
+    """
+    measure = _one(where, "measure")
+    return f"{_one(where, 'predicted')}_{measure}" if "predicted" in where else measure
 
 
 def _one(where: Mapping[str, tuple[str, ...]], name: str, default: str | None = None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from serflow.corpora._tables import read_utterances
-from serflow.protocols.splits import TRAIN_END, VAL_END, divide, parse_protocol
+from serflow.protocols.splits import DRAWN, divide, parse_protocol
 from serflow.stage import run_stage, stage_parser
 from serflow.stores.parquet import read_metadata, write_batches
 
@@ -16,8 +16,9 @@ SPLIT_SCHEMA = pa.schema([("utterance", pa.string()), ("fold", pa.string()), ("r
 
 def main(arguments: argparse.Namespace) -> None:
     """Split ``--utterances`` into ``--split``, whose folds are those of ``--protocol``."""
-    unit, draw = parse_protocol(arguments.protocol)
-    rows = read_utterances(arguments.utterances, columns=["utterance", "dialogue", "speaker"]).to_pylist()
+    protocol = parse_protocol(arguments.protocol)
+    columns = ["utterance", "dialogue", "speaker", "session", "gender"]
+    rows = read_utterances(arguments.utterances, columns=columns).to_pylist()
     tables = []
     for fold, roles in divide(arguments.protocol, rows):
         placed = [(row["utterance"], fold, role) for row, role in zip(rows, roles, strict=True) if role is not None]
@@ -30,9 +31,9 @@ def main(arguments: argparse.Namespace) -> None:
         metadata={
             "corpus": read_metadata(arguments.utterances)["corpus"],
             "protocol": arguments.protocol,
-            "unit": unit,
-            "draw": draw,
-            "cuts": [TRAIN_END, VAL_END],
+            "unit": protocol.unit,
+            "draw": protocol.draw,
+            "cuts": DRAWN.get(protocol.kind),
         },
     )
 

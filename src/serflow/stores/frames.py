@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ __all__ = [
     "ROW_GROUP",
     "FloatArray",
     "FrameRow",
+    "FrameSource",
     "PackedFrames",
     "frame_rows",
     "iterate_frames",
@@ -237,6 +238,21 @@ def pack_frames(
     )
 
 
+class FrameSource(Protocol):
+    """Frames of utterances by their rows; what statistics and batches are made from."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.integer]:
+        """Frames of each utterance, ``(n,)``."""
+
+    @property
+    def dim(self) -> int:
+        """Values of a frame."""
+
+    def __getitem__(self, row: int) -> FloatArray:
+        """Return the frames of an utterance, ``(n_frames, dim)``."""
+
+
 class PackedFrames:
     """Packed frame features, memory-mapped: ``frames[i]`` is ``(n_frames, dim)`` of the i-th utterance."""
 
@@ -281,6 +297,11 @@ class PackedFrames:
 
     def __len__(self) -> int:
         return len(self.utterances)
+
+    @property
+    def dim(self) -> int:
+        """Values of a frame."""
+        return int(self.array.shape[1])
 
     def __getitem__(self, row: int) -> FloatArray:
         start = self.offsets[row]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from serflow.stores.frames import FloatArray, PackedFrames
+from serflow.stores.frames import FloatArray, FrameSource
 
 IntArray = npt.NDArray[np.integer]
 POOL_BATCHES = 16
@@ -131,13 +131,13 @@ def _sorted(rows: IntArray, lengths: IntArray, batch_size: int) -> list[IntArray
     return [by_length[start : start + batch_size] for start in range(0, len(by_length), batch_size)]
 
 
-def pad_frames(packed: PackedFrames, rows: IntArray | Sequence[int], multiple: int = 1) -> FloatArray:
+def pad_frames(packed: FrameSource, rows: IntArray | Sequence[int], multiple: int = 1) -> FloatArray:
     """Read utterances into one array ``(batch, frames, dim)``, zero after the last frame of each.
 
     The number of frames is that of the longest, rounded up to a ``multiple``.
     """
     longest = int(packed.lengths[rows].max())
-    padded = np.zeros((len(rows), -(-longest // multiple) * multiple, packed.array.shape[1]), dtype=np.float32)
+    padded = np.zeros((len(rows), -(-longest // multiple) * multiple, packed.dim), dtype=np.float32)
     for place, row in enumerate(rows):
         frames = packed[int(row)]
         padded[place, : len(frames)] = frames

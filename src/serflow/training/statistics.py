@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serflow.rounding import rounding
-from serflow.stores.frames import PackedFrames
+from serflow.stores.frames import FrameSource
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
@@ -22,13 +22,13 @@ class FrameStatistics(NamedTuple):
     std: FloatArray
 
 
-def frame_statistics(packed: PackedFrames, rows: IntArray) -> FrameStatistics:
+def frame_statistics(packed: FrameSource, rows: IntArray) -> FrameStatistics:
     """Return the statistics of all frames of ``rows``, one utterance in memory at a time.
 
     A band that never changes, but for the rounding of its float32 values, gets the deviation 1. What is rounding in a
     value that a feature computed as a difference, only the feature can tell: it gives 0.
     """
-    total = np.zeros(packed.array.shape[1])
+    total = np.zeros(packed.dim)
     squares = np.zeros_like(total)
     for row in rows:
         frames = packed[int(row)].astype(np.float64)

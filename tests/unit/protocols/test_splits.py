@@ -1,5 +1,6 @@
 import argparse
 import hashlib
+import re
 from collections import Counter
 
 import pytest
@@ -62,10 +63,20 @@ def test_unit_is_speaker_dialogue_or_the_utterance_itself():
         split_unit("session", "u", "d", "s")
 
 
-@pytest.mark.parametrize(("name", "unit", "draw"), [("dialogue-0", "dialogue", 0), ("speaker-13", "speaker", 13)])
+@pytest.mark.parametrize(
+    ("name", "unit", "draw"),
+    [("dialogue-0", "dialogue", 0), ("speaker-13", "speaker", 13), ("speaker80-2", "speaker", 2)],
+)
 def test_a_protocols_name_holds_its_draw(name, unit, draw):
-    assert parse_protocol(name) == (unit, draw)
-    assert draw_name(unit, draw) == name
+    protocol = parse_protocol(name)
+    assert (protocol.unit, protocol.draw, protocol.validates) == (unit, draw, None)
+    assert draw_name(protocol.kind, draw) == name
+
+
+@pytest.mark.parametrize("name", ["session-F", "pair-M", "session-both"])
+def test_a_protocols_name_holds_who_validates(name):
+    protocol = parse_protocol(name)
+    assert (protocol.unit, protocol.draw, f"{protocol.kind}-{protocol.validates}") == ("speaker", None, name)
 
 
 @pytest.mark.parametrize("name", ["dialogue", "dialogue-", "session-0", "dialogue-a", "xdialogue-0", "dialogue-0.5"])
@@ -76,7 +87,9 @@ def test_no_such_protocol(name):
 
 def test_the_pattern_is_of_whole_names():
     """Snakemake anchors it; it has no group that the workflow would have to name."""
-    assert PROTOCOL_PATTERN == r"(dialogue|speaker)-[0-9]+"
+    assert re.compile(PROTOCOL_PATTERN).groups == 0
+    assert re.fullmatch(PROTOCOL_PATTERN, "session-both")
+    assert not re.fullmatch(PROTOCOL_PATTERN, "session-both-0")
 
 
 ROWS = [{"utterance": f"u{i:02d}", "dialogue": f"d{i // 4}", "speaker": f"s{i % 4}"} for i in range(40)]

@@ -1,0 +1,217 @@
+"""Embedding network with its emotion and its speaker classifier (section 2.1, Table 1).
+
+A frame that is padding changes nothing: layers that mix frames see those of the utterance alone, and all others work on
+the valid frames of a batch laid end to end, ``(valid frames, dim)``, so that batch normalisation, dropout and its
+random numbers are the same however far a batch is padded.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from serflow.nn.adversarial import GradientReversal
+from serflow.nn.pooling import frame_mask
+from serflow.studies.invariance.options import ModelOptions
+
+POOL_EPS = 1e-5
+
+
+class Flat(NamedTuple):
+    """The valid frames of a batch, end to end.
+
+    ``frames`` are ``(valid, dim)``, ``places`` where each stands in the padded batch laid end to end, ``(valid,)``;
+    ``lengths`` are the frames of each utterance, ``(batch,)``, and ``n_frames`` those of the padded batch.
+    """
+
+    frames: Tensor
+    places: Tensor
+    lengths: Tensor
+    n_frames: int
+
+    def padded(self) -> Tensor:
+        """Return ``(batch, n_frames, dim)``, zero on padded frames."""
+        batch, dim = len(self.lengths), self.frames.shape[1]
+        whole = self.frames.new_zeros(batch * self.n_frames, dim)
+        return whole.index_copy(0, self.places, self.frames).reshape(batch, self.n_frames, dim)
+
+    def turned(self) -> Tensor:
+        """Return the rows of ``frames`` with each utterance's last frame first, ``(valid,)``; twice is once around."""
+        first = self.lengths.cumsum(0) - self.lengths
+        utterance = self.places // self.n_frames
+        there = self.places % self.n_frames
+        turned: Tensor = first[utterance] + self.lengths[utterance] - 1 - there
+        return turned
+
+    def replaced(self, padded: Tensor) -> "Flat":
+        """Return the valid frames of ``padded`` ``(batch, n_frames, dim)``."""
+        return self._replace(frames=padded.reshape(-1, padded.shape[2]).index_select(0, self.places))
+
+
+def flatten(padded: Tensor, lengths: Tensor) -> Flat:
+    """Lay the valid frames of ``padded`` ``(batch, frames, dim)`` end to end."""
+    n_frames = padded.shape[1]
+    places = frame_mask(lengths, n_frames).reshape(-1).nonzero().squeeze(1)
+    return Flat(padded.reshape(-1, padded.shape[2]).index_select(0, places), places, lengths, n_frames)
+
+
+class Tdnn(nn.Module):
+    """A time-delay layer: dilated convolution without padding, ReLU, batch normalisation, dropout.
+
+    Parameters
+    ----------
+    in_dim, units
+        Values of a frame, before and after.
+    kernel, dilation
+        In frames; an utterance loses ``(kernel - 1) * dilation`` frames.
+    dropout
+        Share of values that are dropped in training.
+    """
+
+    def __init__(self, in_dim: int, units: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.reach = (kernel - 1) * dilation
+        self.convolution = nn.Conv1d(in_dim, units, kernel, dilation=dilation)
+        self.norm = nn.BatchNorm1d(units)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, flat: Flat) -> Flat:
+        """Return the frames that see as much context as the kernel reaches."""
+        hidden = self.convolution(flat.padded().transpose(1, 2)).transpose(1, 2)
+        shorter = flatten(hidden, flat.lengths - self.reach)
+        return shorter._replace(frames=self.dropout(self.norm(shorter.frames.relu())))
+
+
+class BiLstm(nn.Module):
+    """Bidirectional LSTM over the frames of each utterance, batch normalisation, dropout.
+
+    The backward direction is an LSTM of its own on the reversed utterances: padding then comes after the last frame in
+    both. On a CPU this takes a ninth of the time of packed sequences, which oneDNN does not know.
+    """
+
+    def __init__(self, in_dim: int, units: int, dropout: float) -> None:
+        super().__init__()
+        self.forwards = nn.LSTM(in_dim, units, batch_first=True)
+        self.backwards = nn.LSTM(in_dim, units, batch_first=True)
+        self.norm = nn.BatchNorm1d(2 * units)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, flat: Flat) -> Flat:
+        """Return the states of both directions, ``(valid, 2 * units)``."""
+        turned = flat.turned()
+        ahead = flat.replaced(self.forwards(flat.padded())[0]).frames
+        back = flat.replaced(self.backwards(flat._replace(frames=flat.frames[turned]).padded())[0]).frames
+        states = torch.cat([ahead, back[turned]], dim=1)
+        return flat._replace(frames=self.dropout(self.norm(states)))
+
+
+class Dense(nn.Module):
+    """A dense layer on rows: ReLU, batch normalisation, dropout."""
+
+    def __init__(self, in_dim: int, units: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, units)
+        self.norm = nn.BatchNorm1d(units)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return ``(n, units)`` of ``(n, in_dim)``."""
+        dropped: Tensor = self.dropout(self.norm(self.linear(rows).relu()))
+        return dropped
+
+
+def statistics_pooling(flat: Flat) -> Tensor:
+    """Return mean and standard deviation over the frames of each utterance, ``(batch, 2 * dim)``.
+
+    The deviation is that of all frames (biased), of a variance to which 1e-5 is added.
+    """
+    count = flat.lengths.to(flat.frames.dtype)[:, None]
+    mean = flat.padded().sum(1) / count
+    utterance = flat.places // flat.n_frames
+    deviations = flat._replace(frames=(flat.frames - mean.index_select(0, utterance)).square())
+    return torch.cat([mean, (deviations.padded().sum(1) / count + POOL_EPS).sqrt()], dim=1)
+
+
+class Classifier(nn.Module):
+    """Two dense layers and an output layer on embeddings."""
+
+    def __init__(self, in_dim: int, units: int, n_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(Dense(in_dim, units, dropout), Dense(units, units, dropout))
+        self.output = nn.Linear(units, n_classes)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Return logits ``(batch, n_classes)``."""
+        logits: Tensor = self.output(self.hidden(embeddings))
+        return logits
+
+
+class SpeakerNetwork(nn.Module):
+    """The three parts of Figure 1: embedding network, emotion classifier, and speaker classifier where there is one.
+
+    Parameters
+    ----------
+    options
+        Sizes.
+    in_dim
+        Values of a frame.
+    n_classes, n_speakers
+        Emotions, and speakers of training; None for a network without speaker classifier.
+    """
+
+    def __init__(self, options: ModelOptions, in_dim: int, n_classes: int, n_speakers: int | None) -> None:
+        super().__init__()
+        dims = [in_dim, *(units for units, _, _ in options.tdnn)]
+        self.tdnn = nn.Sequential(
+            *(
+                Tdnn(before, units, kernel, dilation, options.dropout)
+                for before, (units, kernel, dilation) in zip(dims, options.tdnn, strict=False)
+            )
+        )
+        self.lstm = BiLstm(dims[-1], options.lstm, options.dropout)
+        self.fc = Dense(2 * options.lstm, options.fc, options.dropout)
+        self.emotion = Classifier(2 * options.fc, options.head, n_classes, options.dropout)
+        self.reversal = GradientReversal()
+        self.speaker = (
+            None if n_speakers is None else Classifier(2 * options.fc, options.head, n_speakers, options.dropout)
+        )
+
+    def embed(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Return embeddings ``(batch, 2 * fc)``.
+
+        Parameters
+        ----------
+        frames
+            ``(batch, frames, in_dim)``; what stands on padded frames does not matter.
+        lengths
+            Frames of each utterance, ``(batch,)``; at least `context` of the sizes.
+        """
+        flat = self.lstm(self.tdnn(flatten(frames, lengths)))
+        return statistics_pooling(flat._replace(frames=self.fc(flat.frames)))
+
+    def name_speaker(self, embeddings: Tensor, reverse: bool = False) -> Tensor:
+        """Return speaker logits ``(batch, speakers)``, of embeddings behind the gradient reversal if ``reverse``."""
+        if self.speaker is None:
+            raise ValueError("this network has no speaker classifier")
+        logits: Tensor = self.speaker(self.reversal(embeddings) if reverse else embeddings)
+        return logits
+
+
+def context(tdnn: Sequence[Sequence[int]]) -> int:
+    """Return the frames that an utterance must have: those that the first frame after the TDNN sees."""
+    return 1 + sum((kernel - 1) * dilation for _, kernel, dilation in tdnn)
+
+
+@contextmanager
+def kept_statistics(network: nn.Module) -> Iterator[None]:
+    """Normalise batches by their own statistics, as training does, and leave the running ones as they are."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

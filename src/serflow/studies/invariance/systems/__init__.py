@@ -1,0 +1,1 @@
+"""The systems, by the names that ``config.yaml`` gives them."""

@@ -1,0 +1,66 @@
+"""SER_SR_CGT: each task learns on inputs moved along the gradient of the other's loss (section 2.3, Eqs. 2 to 4)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from serflow.studies.invariance.catalog import SystemInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from serflow.studies.invariance.losses import Batch
+    from serflow.studies.invariance.network import SpeakerNetwork
+    from serflow.studies.invariance.options import Options
+    from serflow.training.fit import Losses
+
+SYSTEM = SystemInfo(title="SER_SR_CGT", group="cgt")
+
+
+def losses(network: "SpeakerNetwork", batch: "Batch", options: "Options") -> "Losses":
+    """Return the mean of the losses on the batch and on its moved inputs; see `cross_gradient`."""
+    return cross_gradient(network, batch, options, lambda gradient, lengths: gradient)
+
+
+def cross_gradient(
+    network: "SpeakerNetwork",
+    batch: "Batch",
+    options: "Options",
+    direction: "Callable[[Tensor, Tensor], Tensor]",
+) -> "Losses":
+    """Return Eq. 4: the losses on X, and those of the emotion on X^s and of the speaker on X^y.
+
+    Three passes, each with dropout of its own; batch normalisation keeps the running statistics of the first, on the
+    inputs as they are.
+
+    Parameters
+    ----------
+    network, batch, options
+        As in every system.
+    direction
+        From an input gradient ``(batch, frames, dim)`` and the lengths to what is added, times epsilon.
+    """
+    from serflow.studies.invariance.losses import emotion_loss, input_gradient, speaker_loss
+    from serflow.studies.invariance.network import kept_statistics
+    from serflow.training.fit import Losses
+
+    cgt = options.cgt
+    frames = batch.frames.detach().requires_grad_()
+    embeddings = network.embed(frames, batch.lengths)
+    emotion = emotion_loss(network.emotion(embeddings), batch)
+    speaker = speaker_loss(network.name_speaker(embeddings), batch)
+    by_speaker, by_emotion = (
+        batch.frames + cgt.epsilon * direction(input_gradient(loss, frames, cgt.clip), batch.lengths)
+        for loss in (speaker, emotion)
+    )
+    with kept_statistics(network):
+        moved_emotion = emotion_loss(network.emotion(network.embed(by_speaker, batch.lengths)), batch)
+        moved_speaker = speaker_loss(network.name_speaker(network.embed(by_emotion, batch.lengths)), batch)
+    terms = {
+        "emotion_loss": emotion.mean(),
+        "speaker_loss": speaker.mean(),
+        "moved_emotion_loss": moved_emotion.mean(),
+        "moved_speaker_loss": moved_speaker.mean(),
+    }
+    clean = terms["emotion_loss"] + terms["speaker_loss"]
+    moved = terms["moved_emotion_loss"] + terms["moved_speaker_loss"]
+    return Losses((1 - cgt.alpha) * clean + cgt.alpha * moved, terms, len(batch.lengths))

@@ -1,0 +1,254 @@
+"""Train and test one system on one corpus (sections 2 and 3)."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from serflow.devices import autocast, usable_device
+from serflow.errors import TrainingError
+from serflow.nn.parameters import count_parameters
+from serflow.protocols.folds import FoldRows, IntArray
+from serflow.runs.artefacts import FitResult, Tested
+from serflow.runs.probes import probe_tally, stratified_rows
+from serflow.studies.invariance.catalog import Cell, load_system, system_info
+from serflow.studies.invariance.data import (
+    CellData,
+    Files,
+    FloatArray,
+    Normalised,
+    batch_maker,
+    load_cell,
+    utterance_statistics,
+)
+from serflow.studies.invariance.losses import Batch
+from serflow.studies.invariance.network import SpeakerNetwork
+from serflow.studies.invariance.options import Options
+from serflow.studies.invariance.protocol import folds as fold_rows
+from serflow.training.batching import bucketed_batches, ordered_batches
+from serflow.training.checkpoints import Checkpoint
+from serflow.training.evaluation import predict
+from serflow.training.fit import Losses, Schedule, fit
+from serflow.training.metrics import Tally, chance_tally, reference_classes, score, tally
+from serflow.training.seeds import numpy_generator, seed_from, seed_torch
+from serflow.training.statistics import frame_statistics
+
+__all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
+
+log = logging.getLogger(__name__)
+SELECT = "val_wa"
+PROBE = "probe"
+"""Role of training utterances that a speaker probe is scored on, and not fitted on."""
+PROBE_SHARE = 0.3
+
+
+def load(files: Files, cell: Cell, options: Options, runs: Sequence[int]) -> CellData:
+    """Read what the fits of a cell need; see `load_cell`."""
+    return load_cell(files, options, runs)
+
+
+def folds(cell: Cell, data: CellData) -> Iterator[FoldRows]:
+    """Yield the fits of a cell."""
+    yield from fold_rows(data.speakers, data.roles, data.options.speakers, data.options.folds_used)
+
+
+@dataclass
+class SystemLearner:
+    """A system's training, for `serflow.training.fit`; a period is an epoch."""
+
+    network: SpeakerNetwork
+    system: ModuleType
+    options: Options
+    rows: FoldRows
+    lengths: IntArray
+    targets: FloatArray
+    make: Callable[[IntArray], Batch]
+    names: Sequence[str | int]
+
+    def start(self, period: int) -> Mapping[str, float]:
+        """Let the system prepare an epoch, if it has anything to prepare."""
+        if not hasattr(self.system, "start"):
+            return {}
+        prepared: Mapping[str, float] = self.system.start(
+            self.network, period / self.options.training.epochs, self.options
+        )
+        return prepared
+
+    def batches(self, period: int) -> Iterator[Batch]:
+        """Return all training utterances in batches of similar length; none is of a single utterance."""
+        generator = numpy_generator("batches", *self.names, period)
+        lengths = self.lengths[self.rows.train]
+        found = bucketed_batches(lengths, self.options.training.batch_size, generator)
+        for places in without_singles(found):
+            yield self.make(self.rows.train[places])
+
+    def losses(self, batch: Batch) -> Losses:
+        """Return what the system minimises."""
+        with autocast(batch.frames.device, self.options.training.precision)():
+            losses: Losses = self.system.losses(self.network, batch, self.options)
+        return losses
+
+    def validate(self) -> Mapping[str, float]:
+        """Return accuracy (WA) and UA on the validation speakers."""
+        found = tally(self.targets[self.rows.val], self.classify(self.rows.val).argmax(1))
+        return {"val_wa": score(found, "wa"), "val_ua": score(found, "ua")}
+
+    def classify(self, rows: IntArray) -> FloatArray:
+        """Return the probabilities of the emotions, ``(n, classes)``."""
+        return predict(self.network, lambda places: self.network.emotion(self._embed(rows[places])), self._test(rows))
+
+    def embed(self, rows: IntArray) -> FloatArray:
+        """Return embeddings, ``(n, dim)``."""
+        self.network.eval()
+        found: list[tuple[IntArray, FloatArray]] = []
+        with torch.no_grad():
+            for places in self._test(rows):
+                found.append((places, self._embed(rows[places]).float().cpu().numpy()))
+        vectors = np.empty((len(rows), found[0][1].shape[1]), dtype=np.float32)
+        for places, values in found:
+            vectors[places] = values
+        return vectors
+
+    def _embed(self, rows: IntArray) -> torch.Tensor:
+        batch = self.make(rows)
+        with autocast(batch.frames.device, self.options.training.precision)():
+            return self.network.embed(batch.frames, batch.lengths)
+
+    def _test(self, rows: IntArray) -> list[IntArray]:
+        return ordered_batches(self.lengths[rows], self.options.training.batch_size)
+
+
+def without_singles(batches: Sequence[IntArray]) -> list[IntArray]:
+    """Join a batch of one utterance, which batch normalisation cannot take, to the one before it (or after it)."""
+    joined: list[IntArray] = []
+    for batch in batches:
+        if joined and (len(batch) == 1 or len(joined[-1]) == 1):
+            joined[-1] = np.concatenate([joined[-1], batch])
+        else:
+            joined.append(batch)
+    return joined
+
+
+def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, checkpoint: Checkpoint) -> FitResult:
+    """Train on a fold, and test the epoch that does best on the validation speakers.
+
+    Raises
+    ------
+    TrainingError
+        If the fit cannot start or go on.
+    """
+    where = f"{' '.join(cell)}, run {rows.fit.run}, fold {rows.fit.fold}"
+    targets = data.examples.targets
+    for index in np.flatnonzero(targets[rows.train].sum(0) == 0):
+        raise TrainingError(f"{where}: no training utterance is {data.classes[index]}; use more utterances")
+    if not system_info(cell.system).network:
+        return _classified(cell, data, rows)
+    names = (*cell, *rows.fit)
+    device = usable_device(options.training.device, options.training.precision, "invariance.training")
+    seed_torch("weights", *names)
+    speakers = sorted({data.speakers[row] for row in rows.train})
+    number = {name: index for index, name in enumerate(speakers)}
+    named = system_info(cell.system).names_speakers
+    network = SpeakerNetwork(options.model, data.frames.dim, len(data.classes), len(speakers) if named else None).to(
+        device
+    )
+    frames = Normalised(data.frames, options.cmvn, frame_statistics(data.frames, rows.train))
+    numbers = np.array([number.get(name, -1) for name in data.speakers])
+    learner = SystemLearner(
+        network, load_system(cell.system), options, rows, data.frames.lengths, targets,
+        batch_maker(frames, targets, numbers, device), names,
+    )  # fmt: skip
+    untrained = learner.embed(rows.train)
+    optimizer = torch.optim.SGD(
+        network.parameters(), options.training.learning_rate, momentum=options.training.momentum, nesterov=True
+    )
+    fitted = fit(
+        learner,
+        {"main": optimizer},
+        Schedule(options.training.epochs, select=SELECT),
+        name=where,
+        seed=seed_from(*names),
+        checkpoint=checkpoint,
+    )
+    tested = [
+        _tested(role, data, part, learner.classify(part), learner.embed(part))
+        for role, part in (("val", rows.val), ("test", rows.test))
+    ]
+    probes = _probes(data, rows, {"speaker": learner.embed(rows.train), "untrained_speaker": untrained})
+    network.load_state_dict(fitted.last)
+    last = tally(targets[rows.test], learner.classify(rows.test).argmax(1))
+    log.info("%s: test accuracy %.3f, best epoch %d", where, score(last, "wa"), fitted.best_period)
+    return FitResult(
+        fit=rows.fit,
+        tested=tested,
+        tallies={**_tallies(data, rows, tested), ("test", "last"): last, **probes},
+        counts=_counts(data, rows),
+        history=fitted.history,
+        weights=fitted.best,
+        best_period=fitted.best_period,
+        n_parameters=count_parameters(network),
+    )
+
+
+def _tested(role: str, data: CellData, rows: IntArray, probabilities: FloatArray, vectors: FloatArray | None) -> Tested:
+    utterances = [data.examples.utterances[row] for row in rows]
+    more = {"speaker": [data.speakers[row] for row in rows]}
+    return Tested(role, utterances, data.examples.targets[rows], probabilities, more, vectors)
+
+
+def _tallies(data: CellData, rows: FoldRows, tested: Sequence[Tested]) -> dict[tuple[str, str], Tally]:
+    """Return the tallies of the study's own task, and those of guesses, on validation and test speakers."""
+    largest = data.examples.targets[rows.train].sum(0).argmax()
+    found = {}
+    for part in tested:
+        found[part.role, "prediction"] = tally(part.targets, part.probabilities.argmax(1))
+        found[part.role, "majority"] = tally(part.targets, np.full(len(part.targets), largest))
+        found[part.role, "chance"] = chance_tally(part.targets, len(data.classes))
+    return found
+
+
+def _probes(data: CellData, rows: FoldRows, vectors: Mapping[str, FloatArray]) -> dict[tuple[str, str], Tally]:
+    """Return how well a fresh linear probe names the speakers of training, by what it reads.
+
+    Probes are fitted on a share of the training utterances and scored on the others. ``input_speaker`` reads mean and
+    deviation of the MFCC.
+    """
+    said = Counter(data.speakers[row] for row in rows.train)
+    # a speaker of one utterance cannot be fitted on and scored
+    kept = np.array([place for place, row in enumerate(rows.train) if said[data.speakers[row]] > 1])
+    speakers = [data.speakers[rows.train[place]] for place in kept]
+    fitted, scored = stratified_rows(speakers, PROBE_SHARE, seed_from("probe", *rows.fit))
+    read = {**vectors, "input_speaker": utterance_statistics(data.frames.take(rows.train))}
+    return {(PROBE, what): probe_tally(values[kept], speakers, fitted, scored) for what, values in read.items()}
+
+
+def _counts(data: CellData, rows: FoldRows) -> dict[str, dict[str, int]]:
+    labels = reference_classes(data.examples.targets)
+    return {
+        role: dict(zip(data.classes, np.bincount(labels[part], minlength=len(data.classes)).tolist(), strict=True))
+        for role, part in rows.roles().items()
+    }
+
+
+def _classified(cell: Cell, data: CellData, rows: FoldRows) -> FitResult:
+    """Return what a plain classifier says; it has no epochs, and nothing to validate."""
+    inputs, targets = utterance_statistics(data.frames), data.examples.targets
+    fitted = load_system(cell.system).classify(inputs, reference_classes(targets), rows.train)
+    tested = [
+        _tested(role, data, part, np.eye(len(data.classes))[fitted.predict(inputs[part])], None)
+        for role, part in (("val", rows.val), ("test", rows.test))
+    ]
+    return FitResult(
+        fit=rows.fit,
+        tested=tested,
+        tallies=_tallies(data, rows, tested),
+        counts=_counts(data, rows),
+        history=[],
+        weights={},
+        best_period=0,
+        n_parameters=0,
+    )
