@@ -66,7 +66,8 @@ def test_both_holds_every_speaker_out_once():
 
 def people(*genders, session=None):
     return [
-        {"utterance": f"u{i}", "speaker": f"s{i:02d}", "gender": gender, "session": session and session[i], "dialogue": None}
+        {"utterance": f"u{i}", "speaker": f"s{i:02d}", "gender": gender, "dialogue": None,
+         "session": session and session[i]}
         for i, gender in enumerate(genders)
     ]  # fmt: skip
 

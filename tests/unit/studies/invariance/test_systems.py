@@ -107,12 +107,11 @@ def test_mtl_adds_its_share_of_the_speakers_loss():
 
 
 def test_dat_reverses_the_speakers_gradient_below_its_classifier_alone():
-    """Equation 1: the embedding network gets emotion - lambda * speaker, the classifier of speakers +1 times its own."""
+    """Equation 1: below the reversal emotion - lambda * speaker, above it the speaker's own gradient."""
     net, one = network(), batch()
     net.reversal.strength = 0.4
     found = gradients(load_system("dat").losses(net, one, OPTIONS).total, net)
-    emotion, speaker = losses_of(net, one)
-    of_emotion, of_speaker = gradients(emotion, net), gradients(losses_of(net, one)[1], net)
+    of_emotion, of_speaker = (gradients(losses_of(net, one)[task], net) for task in (0, 1))
     for name, gradient in found.items():
         if name.startswith("speaker."):
             expected = of_speaker[name]
