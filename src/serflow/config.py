@@ -54,7 +54,7 @@ class Config(Data):
         if self.is_synthetic(corpus) or is_folder(root):
             return None
         info = load_corpus(self.layout(corpus)).info
-        users = [f"`{plan.name}: corpora:`" for plan in self.plans().values() if corpus in plan.corpora()]
+        users = [f"`{plan.name}:`" for plan in self.plans().values() if corpus in plan.corpora()]
         without = f"take {corpus} out of {' and '.join(users)}" if users else "`root: null`"
         return (
             f"{line}corpora.{corpus}.root: no folder {root}\n"

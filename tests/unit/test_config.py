@@ -126,7 +126,7 @@ def test_the_target_features_builds_what_a_corpus_asks_for() -> None:
         assert condition in typed.conditions()
         asked.setdefault(corpus, set()).add(feature)
     assert asked.pop("mandarin") == {"mfcc_kaldi", "energy_vad"}
-    assert asked == dict.fromkeys(("iemocap", "msp_improv", "mosei", "ravdess", "crema_d"), set(typed.features))
+    assert asked == {name: set(typed.features) for name in ("iemocap", "msp_improv", "mosei", "ravdess", "crema_d")}
     # the others are targets by their path
     assert set(typed.features_asked_for()) < set(typed.feature_stores())
     assert {corpus for _, corpus, _ in typed.feature_stores()} == {*asked, "mandarin", "cafe"}
@@ -167,7 +167,7 @@ def test_what_is_absent_names_key_source_licence_and_the_line_to_write(tmp_path:
     assert iemocap.startswith(f"corpora.iemocap.root: no folder {nowhere}\n")
     assert "sail.usc.edu/iemocap" in iemocap
     assert "corpora: {iemocap: {root:" in iemocap
-    assert "take iemocap out of `dlc: corpora:` to go on without it" in iemocap
+    assert "take iemocap out of `dlc:` and `invariance:` to go on without it" in iemocap
     assert "`root: null` to go on without it" in str(typed.absent_corpus("emodb"))
     assert typed.absent_corpus("cafe") == "corpora.cafe.root is null: set it to the folder of CaFE"
     assert typed.absent_corpus("ravdess") is typed.absent_corpus("mosei") is None

@@ -1,8 +1,8 @@
-"""The systems of the study: one module each in ``systems``, named as in ``config.yaml``.
+"""The systems of the study: one module each in ``methods``, named as in ``config.yaml``.
 
 A system's module holds ``SYSTEM``, its static facts, and ``losses(network, batch, options)``, what it minimises; a
-baseline without network has ``classify`` instead. Systems are loaded by name and imported by no other module but those
-that extend them: a change of one leaves the others' fingerprints alone.
+baseline without network has ``classify`` instead. Systems are loaded by name and
+imported by no other module: a change of one leaves the others' fingerprints alone.
 """
 
 import functools
@@ -52,7 +52,7 @@ class SystemInfo(NamedTuple):
 
 def system_names() -> list[str]:
     """Return the names of the systems, sorted."""
-    return plugin_names("serflow.studies.invariance.systems")
+    return plugin_names("serflow.studies.invariance.methods")
 
 
 def load_system(name: str) -> ModuleType:
@@ -65,7 +65,7 @@ def load_system(name: str) -> ModuleType:
     """
     if name not in system_names():
         raise ConfigError(f"no system {name!r} in the invariance study; known: {', '.join(system_names())}")
-    return importlib.import_module(f"serflow.studies.invariance.systems.{name}")
+    return importlib.import_module(f"serflow.studies.invariance.methods.{name}")
 
 
 @functools.cache

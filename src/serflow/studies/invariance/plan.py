@@ -163,7 +163,7 @@ class Plan:
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""
-        return [f"studies.invariance.systems.{cell.system}"]
+        return [f"studies.invariance.methods.{cell.system}"]
 
     # The protocol card
 

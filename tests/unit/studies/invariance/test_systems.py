@@ -9,9 +9,9 @@ from torch import nn
 
 from serflow.studies.invariance.catalog import load_system, system_info, system_names
 from serflow.studies.invariance.losses import Batch
+from serflow.studies.invariance.methods.cgt_random import random_direction
 from serflow.studies.invariance.network import SpeakerNetwork, kept_statistics
 from serflow.studies.invariance.options import CgtOptions, DatOptions, ModelOptions, MtlOptions, Options
-from serflow.studies.invariance.systems.cgt_random import random_direction
 
 SIZES = ModelOptions(tdnn=((6, 3, 1),), lstm=4, fc=5, head=6, dropout=0.0)
 LENGTHS = torch.tensor([9, 6, 8, 9])

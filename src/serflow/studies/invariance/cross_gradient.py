@@ -1,32 +1,21 @@
-"""SER_SR_CGT: each task learns on inputs moved along the gradient of the other's loss (section 2.3, Eqs. 2 to 4)."""
+"""Cross-gradient training: each task learns on inputs moved along the gradient of the other's loss (section 2.3)."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from serflow.studies.invariance.catalog import SystemInfo
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from serflow.studies.invariance.losses import Batch
-    from serflow.studies.invariance.network import SpeakerNetwork
-    from serflow.studies.invariance.options import Options
-    from serflow.training.fit import Losses
-
-SYSTEM = SystemInfo(title="SER_SR_CGT", group="cgt")
-
-
-def losses(network: "SpeakerNetwork", batch: "Batch", options: "Options") -> "Losses":
-    """Return the mean of the losses on the batch and on its moved inputs; see `cross_gradient`."""
-    return cross_gradient(network, batch, options, lambda gradient, lengths: gradient)
+from serflow.studies.invariance.losses import Batch, emotion_loss, input_gradient, speaker_loss
+from serflow.studies.invariance.network import SpeakerNetwork, kept_statistics
+from serflow.studies.invariance.options import Options
+from serflow.training.fit import Losses
 
 
 def cross_gradient(
-    network: "SpeakerNetwork",
-    batch: "Batch",
-    options: "Options",
-    direction: "Callable[[Tensor, Tensor], Tensor]",
-) -> "Losses":
+    network: SpeakerNetwork,
+    batch: Batch,
+    options: Options,
+    direction: Callable[[Tensor, Tensor], Tensor],
+) -> Losses:
     """Return Eq. 4: the losses on X, and those of the emotion on X^s and of the speaker on X^y.
 
     Three passes, each with dropout of its own; batch normalisation keeps the running statistics of the first, on the
@@ -39,10 +28,6 @@ def cross_gradient(
     direction
         From an input gradient ``(batch, frames, dim)`` and the lengths to what is added, times epsilon.
     """
-    from serflow.studies.invariance.losses import emotion_loss, input_gradient, speaker_loss
-    from serflow.studies.invariance.network import kept_statistics
-    from serflow.training.fit import Losses
-
     cgt = options.cgt
     frames = batch.frames.detach().requires_grad_()
     embeddings = network.embed(frames, batch.lengths)

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from serflow.studies.invariance.catalog import SystemInfo
-from serflow.studies.invariance.systems.cgt import cross_gradient
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +17,8 @@ SYSTEM = SystemInfo(title="Random perturbation", group="cgt")
 
 def losses(network: "SpeakerNetwork", batch: "Batch", options: "Options") -> "Losses":
     """Return what CGT minimises, with random steps as long as those of CGT in place of these."""
+    from serflow.studies.invariance.cross_gradient import cross_gradient
+
     return cross_gradient(network, batch, options, random_direction)
 
 
