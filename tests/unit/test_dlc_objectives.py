@@ -31,7 +31,8 @@ from serflow.studies.dlc.options import (
     TrainingOptions,
 )
 from serflow.training.checkpoints import Checkpoint
-from serflow.training.optimizers import Adam
+from serflow.training.optimizers import OPTIMIZERS, Adam
+from serflow.training.seeds import numpy_generator
 
 SIZES = Sizes(n_bands=6, n_classes=4, condition_counts=(5, 7, 6), text_dim=5)
 MODEL = ModelOptions(maps=8, kernel=5, hidden=8)
@@ -218,7 +219,7 @@ def test_the_critic_is_within_its_bounds_at_every_batch_but_the_first(clip):
     assert largest[1:] == pytest.approx([clip] * 4)
 
 
-def learn(folder, network, batch, **training):
+def learn(folder, network, batch, size=100, **training):
     """Train all stages of a network on a batch's utterances; return what is fitted, and each call of its losses."""
     seen = []
     losses = network.losses
@@ -229,15 +230,19 @@ def learn(folder, network, batch, **training):
         seen.append(SimpleNamespace(stage=args[2], modes=modes, strengths=strengths, grad=torch.is_grad_enabled()))
         return losses(*args)
 
+    def make(rows):
+        numbers = torch.unique(batch.dialogues[rows], return_inverse=True)[1]
+        return Batch(*(values[rows] for values in batch))._replace(dialogues=numbers)
+
     network.losses = watched
     rows = np.arange(len(batch.targets))
     text = SimpleNamespace(dialogues=[str(name) for name in batch.dialogues.tolist()], turns=rows)
     data = SimpleNamespace(lengths=batch.lengths.numpy(), text=text)
     fitted, _ = train_stages(
         network,
-        Dealer("dialogues", data, batch.conditions.numpy(), 100),
+        Dealer("dialogues", data, batch.conditions.numpy(), size),
         FoldRows(FitName(0, "none"), rows, rows, rows),
-        lambda rows: Batch(*(values[rows] for values in batch)),
+        make,
         WEIGHTS,
         Options(model=MODEL, training=TrainingOptions(device="cpu", **training)),
         checkpoint=Checkpoint(folder / "fit.pt", "key"),
@@ -278,3 +283,71 @@ def test_the_class_weights_of_a_fit_are_those_of_its_losses(tmp_path):
         expected = (WEIGHTS[classes] * F.cross_entropy(logits, classes, reduction="none")).mean()
         assert period[name] == pytest.approx(expected.item())
     assert period["val_loss"] != pytest.approx(period["task_loss"])
+
+
+def test_the_fusion_has_an_optimiser_a_batch_and_a_state_of_its_own(tmp_path, monkeypatch):
+    """RMSprop over 320 utterances, where branches are trained as the options say."""
+    made = []
+
+    def recording(name, kind):
+        return lambda parameters, rate: made.append((name, rate)) or kind(parameters, rate)
+
+    for name, kind in OPTIMIZERS.items():
+        monkeypatch.setitem(OPTIMIZERS, name, recording(name, kind))
+    network = build("hffn_single", hffn="staged")
+    options = {"optimizer": "adadelta", "learning_rate": 0.02, "max_epochs": 1}
+    fitted, seen = learn(tmp_path, network, make_batch(), size=1, **options)
+    assert made == [("adadelta", 0.02)] * 2 + [("rmsprop", 1e-3)]
+    # two dialogues, each a batch of training and of validation, and all at once
+    assert [call.stage for call in seen] == ["acoustic"] * 4 + ["lexical"] * 4 + ["fusion"] * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fit.acoustic.pt", "fit.fusion.pt", "fit.lexical.pt"]
+    assert fitted.history[0]["updates"] == 1
+
+
+def test_the_critic_is_moved_by_the_optimiser_of_the_options(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setitem(OPTIMIZERS, "adam", lambda parameters, rate: made.append(rate) or Adam(parameters, rate))
+    learn(tmp_path, build("maddog"), make_batch(), learning_rate=0.02, max_epochs=1)
+    assert made == [0.02, 0.02]
+
+
+ROWS = np.arange(60)
+GROUPS = ROWS % 3
+DATA = SimpleNamespace(
+    lengths=20 + 7 * ROWS % 13,
+    text=SimpleNamespace(dialogues=[f"d{row // 6}" for row in ROWS], turns=5 - ROWS % 6),
+)
+
+
+@pytest.mark.parametrize("kind", ["mixed", "homogeneous", "balanced", "dialogues"])
+def test_a_dealer_deals_its_rows_as_its_kind_says(kind):
+    dealer, rows = Dealer(kind, DATA, GROUPS, 9), ROWS[12:48]
+    batches = dealer.train(rows, numpy_generator("dealt", 0))
+    assert sorted(np.concatenate(batches).tolist()) == rows.tolist()
+    groups = [np.bincount(GROUPS[batch], minlength=3).tolist() for batch in batches]
+    if kind == "homogeneous":
+        assert all(sum(count > 0 for count in counts) == 1 for counts in groups)
+    elif kind == "balanced":
+        assert groups == [[3, 3, 3]] * 4
+    elif kind == "dialogues":
+        # whole dialogues of six, turns in order
+        assert [len(batch) for batch in batches] == [12] * 3
+        assert all((np.diff(part) == -1).all() for batch in batches for part in np.split(batch, 2))
+    else:
+        assert [len(batch) for batch in batches] == [9] * 4
+        assert any(counts != [3, 3, 3] for counts in groups)
+    assert [batch.tolist() for batch in dealer.train(rows, numpy_generator("dealt", 0))] == [
+        batch.tolist() for batch in batches
+    ]
+    assert [batch.tolist() for batch in dealer.train(rows, numpy_generator("dealt", 1))] != [
+        batch.tolist() for batch in batches
+    ]
+    tested = dealer.test(rows)
+    assert sorted(np.concatenate(tested).tolist()) == list(range(36))
+    if kind == "dialogues":
+        assert [rows[batch].tolist() for batch in tested] == [
+            [*range(first + 5, first - 1, -1), *range(first + 11, first + 5, -1)] for first in (12, 24, 36)
+        ]
+    else:
+        assert (np.diff(DATA.lengths[rows[np.concatenate(tested)]]) >= 0).all()
+        assert [len(batch) for batch in tested] == [9] * 4

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from made_up_runs import UTTERANCE, write_noise_plan, write_packed, write_split, write_utterances
+from serflow.errors import StoreError, TrainingError
 from serflow.noise.plan import CONDITIONS
 from serflow.stores.frames import PackedFrames
 from serflow.studies.dlc import train as train_module
@@ -20,9 +21,10 @@ from serflow.training.statistics import FrameStatistics
 
 N = 72
 NAMES = [f"u{i:02d}" for i in range(N)]
-EMOTIONS = ["anger" if i % 4 else "sadness" for i in range(N)]
 DRAWN = [CONDITIONS[i % 3] for i in range(N)]
 ROLES = [("train", "train", "val", "test")[i // 12 % 4] for i in range(N)]
+# three quarters of training and validation are anger, a quarter of the test
+EMOTIONS = [("anger", "sadness")[(i % 4 == 0) != (ROLES[i] == "test")] for i in range(N)]
 DRAWN_PLACES = np.array([CONDITIONS.index(name) for name in DRAWN])
 CPU = torch.device("cpu")
 
@@ -239,3 +241,95 @@ def test_what_reads_the_shared_code_does_not_hang_on_the_gate(files, tmp_path, m
     fit = Fit(files, method, "exp2")
     one, two = (fit.train(tmp_path, routes=np.full(len(fit.rows.test), place)) for place in (0, 1))
     np.testing.assert_array_equal(one.tested[0].probabilities, two.tested[0].probabilities)
+
+
+def test_a_gate_that_names_the_condition_held_out_is_refused(files, tmp_path):
+    fit = Fit(files, "moe_dlc", "exp2")
+    fit.seen = (CONDITIONS.index(fit.rows.fit.fold),)
+    with pytest.raises(StoreError, match=rf"gate\.parquet: routes to {fit.rows.fit.fold} noise, which is held out"):
+        fit.train(tmp_path)
+
+
+def test_what_is_counted_and_what_guesses_reach(files, tmp_path):
+    """The majority is that of training; a guess is among the classes of the study."""
+    result = Fit(files, "single").train(tmp_path)
+    of_role = {role: [EMOTIONS[i] for i in range(N) if ROLES[i] == role] for role in ("train", "val", "test")}
+    assert result.counts == {
+        role: {name: names.count(name) for name in ("anger", "sadness")} for role, names in of_role.items()
+    }
+    anger, sadness = (float(of_role["test"].count(name)) for name in ("anger", "sadness"))
+    assert sadness > anger > 0
+    totals = {what: tally.totals.tolist() for (_, what), tally in result.tallies.items()}
+    assert totals == {what: [anger, sadness] for what in ("prediction", "majority", "chance")}
+    assert result.tallies["test", "majority"].hits.tolist() == [anger, 0.0]
+    assert result.tallies["test", "chance"].hits.tolist() == [anger / 2, sadness / 2]
+    (tested, unscored) = result.tested
+    said = tested.probabilities.argmax(1)
+    right = [[NAMES[row] for row in np.flatnonzero(np.array(ROLES) == "test")], said == tested.targets.argmax(1)]
+    assert list(tested.utterances) == right[0]
+    assert result.tallies["test", "prediction"].hits.sum() == right[1].sum()
+    assert tested.more["condition"] == [DRAWN[NAMES.index(name)] for name in tested.utterances]
+    assert len(unscored.utterances) == 0
+    assert (result.best_period, len(result.history), result.history[0]["stage"]) == (0, 1, "all")
+
+
+def test_a_noise_classifier_guesses_among_the_conditions_it_has_heard(files, tmp_path):
+    fit = Fit(files, "noise_classifier", "exp2")
+    result = fit.train(tmp_path)
+    held = CONDITIONS.index(fit.rows.fit.fold)
+    for tested, heard in zip(result.tested, (True, False), strict=True):
+        assert tested.utterances
+        assert all((DRAWN[NAMES.index(name)] != CONDITIONS[held]) == heard for name in tested.utterances)
+        assert not tested.probabilities[:, held].any()
+        assert (np.delete(tested.probabilities, held, axis=1) > 0).all()
+    chance = result.tallies["test", "chance"]
+    np.testing.assert_array_equal(chance.hits, chance.totals / 2)
+    assert chance.totals.tolist() == [0.0 if place == held else 4.0 for place in range(3)]
+
+
+def test_shuffled_labels_are_dealt_within_training_and_within_validation(files):
+    fit = Fit(files, "single_shuffled")
+    # an utterance may be known again by its target
+    targets = np.arange(2.0 * N).reshape(N, 2)
+    dealt = train_module._shuffled(targets, fit.rows, ("a", 0))
+    assert targets.tolist() == np.arange(2.0 * N).reshape(N, 2).tolist()
+    for part, moves in ((fit.rows.train, True), (fit.rows.val, True), (fit.rows.test, False)):
+        assert sorted(dealt[part].tolist()) == targets[part].tolist()
+        assert (dealt[part].tolist() != targets[part].tolist()) == moves
+    assert train_module._shuffled(targets, fit.rows, ("a", 0)).tolist() == dealt.tolist()
+    assert train_module._shuffled(targets, fit.rows, ("a", 1)).tolist() != dealt.tolist()
+
+
+def test_weights_start_from_the_names_of_the_fit_alone(files, tmp_path):
+    fit = Fit(files, "single", training={"learning_rate": 1e-30})
+    one = fit.train(tmp_path).weights
+    torch.manual_seed(99)
+    assert_same(fit.train(tmp_path).weights, one)
+    fit.rows = fit.rows._replace(fit=fit.rows.fit._replace(run=1))
+    other = fit.train(tmp_path).weights
+    # biases start at zero; a step is next to nothing
+    alike = [name for name in one if (one[name] - other[name]).abs().max() < 1e-20]
+    assert alike == [name for name in one if name.endswith("bias")]
+
+
+def test_a_fit_without_a_test_of_a_condition_it_has_heard_is_refused(files, tmp_path):
+    fit = Fit(files, "noise_classifier", "exp2")
+    held = fit.data.conditions == CONDITIONS.index(fit.rows.fit.fold)
+    fit.rows = fit.rows._replace(test=fit.rows.test[held[fit.rows.test]])
+    with pytest.raises(TrainingError, match="no test utterance has a condition of training; use more utterances"):
+        fit.train(tmp_path)
+
+
+@pytest.mark.parametrize("role", ["clean", "noisy"])
+def test_features_that_do_not_belong_together_are_refused(files, tmp_path, role):
+    cell = Cell("exp1", "single", "toy", "h1")
+    condition = {"clean": "clean", "noisy": "h1"}[role]
+    frames = {name: np.ones((9 + i % 20 + (i in (7, 30)), 3)) for i, name in enumerate(NAMES)}
+    other = files._replace(text=None, **{role: write_packed(tmp_path, "longer", frames, condition=condition)})
+    with pytest.raises(StoreError, match=r"clean\.parquet: u07 has not as many frames as in .*h1\.parquet \(2 such"):
+        load_cell(other, cell, [0], predicts="emotion", labels="merged")
+    wide = {name: np.ones((9 + i % 20, 4)) for i, name in enumerate(NAMES)}
+    other = files._replace(text=None, **{role: write_packed(tmp_path, "wider", wide, condition=condition)})
+    dims = {"clean": (4, 3), "noisy": (3, 4)}[role]
+    with pytest.raises(StoreError, match=rf"clean\.parquet: {dims[0]} bands where .*h1\.parquet has {dims[1]}"):
+        load_cell(other, cell, [0], predicts="emotion", labels="merged")
