@@ -89,11 +89,16 @@ def some(names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file or label that was left out, printably. ``utterance`` is empty where the label could not be read."""
+    """A file or label that was left out, printably. ``utterance`` is empty where the label could not be read.
+
+    ``lost`` says whether the corpus has an utterance less for it, so far as one can tell: not for a copy of what is
+    kept, nor for audio without a label, a file of another corpus, or a line that only adds to an utterance.
+    """
 
     utterance: str
     path: str
     reason: str
+    lost: bool = True
 
     def __post_init__(self) -> None:
         for name in ("utterance", "path", "reason"):
@@ -148,14 +153,18 @@ class Listing:
     notes: list[str] = field(default_factory=list)
 
     def settle(self) -> None:
-        """Move to ``rejected`` what no corpus can have, and all but the first utterance of each id."""
+        """Move to ``rejected`` what no corpus can have, and all but the first utterance of each id.
+
+        What says the same again is not lost.
+        """
         first: dict[str, Utterance] = {}
         for utterance in self.utterances:
-            fault = _fault(utterance)
+            fault, lost = _fault(utterance), True
             if fault is None and (kept := first.setdefault(utterance.id, utterance)) is not utterance:
                 fault = f"duplicate id: {kept.path} has it already; ids must be unique in a corpus"
+                lost = utterance != kept
             if fault is not None:
-                self.rejected.append(Rejected(utterance.id, utterance.path, fault))
+                self.rejected.append(Rejected(utterance.id, utterance.path, fault, lost))
         self.utterances = list(first.values())
 
 

@@ -151,7 +151,7 @@ def _read_answers(
             try:
                 given = tuple(number(row[f"Answer.{answer}"]) for answer in _ANSWERS)
             except ValueError:
-                rejected.append(Rejected("", name, f"{name}:{line}: not a line of answers"))
+                rejected.append(Rejected("", name, f"{name}:{line}: not a line of answers", lost=False))
                 continue
             clip = row["Input.VIDEO_ID"], row["Input.CLIP"]
             answers.setdefault(clip, {}).setdefault(row["WorkerId"], given)
@@ -193,7 +193,9 @@ def _read_transcripts(folder: Path, root: Path, rejected: list[Rejected]) -> dic
                 clip, start, end, text = parts
                 entry = _Transcribed(clip, number(start), number(end), text.strip())
             except ValueError:
-                rejected.append(Rejected("", name, f"{name}:{place}: not video___clip___start___end___text"))
+                rejected.append(
+                    Rejected("", name, f"{name}:{place}: not video___clip___start___end___text", lost=False)
+                )
                 continue
             transcripts.setdefault(path.stem, []).append(entry)
     return transcripts
