@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 SRC = Path(workflow.basedir) / "src"
+CONFIG_YAML = Path(workflow.basedir) / "config.yaml"
 sys.path.insert(0, str(SRC))
 
 from serflow.backbones.base import backbone_names
@@ -20,20 +21,24 @@ from serflow.files import require_writable, sha256_file
 from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
-from serflow.settings.base import CLEAN, SYNTHETIC
+from serflow.settings.base import CLEAN, SYNTHETIC, path_below
 from serflow.settings.features import TEXT_FEATURE, wants_gpu
+from serflow.settings.written import merged, read, read_argument
 from serflow.state import ABSENT, EVERYTHING, look
 
 # `python` in a rule is the interpreter that runs snakemake, with the package of this checkout
-shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SRC}"; ')
+shell.prefix(
+    f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
+    f" PYTHONPATH={shlex.quote(str(SRC))}; "
+)
 
 try:
-    # in the order they are merged: the command line's files override config.yaml
-    CONFIG_FILES = [
-        Path(workflow.basedir) / "config.yaml",
-        *map(Path, workflow.overwrite_configfiles),
+    # in the order they are merged: the command line overrides its files, and they config.yaml
+    WRITTEN = [
+        *map(read, [CONFIG_YAML, *map(Path, workflow.overwrite_configfiles)]),
+        *map(read_argument, workflow.config_settings.config_args or []),
     ]
-    CONFIG = check_config(config, CONFIG_FILES)
+    CONFIG = check_config(merged(WRITTEN), WRITTEN)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -144,7 +149,7 @@ def corpus_manifest(wildcards):
     """A stand-in has to be made first; a real corpus is just there, or is missed."""
     if CONFIG.is_synthetic(wildcards.corpus):
         return f"resources/synthetic/{wildcards.corpus}.json"
-    note_missing(CONFIG.absent_corpus(wildcards.corpus, CONFIG_FILES))
+    note_missing(CONFIG.absent_corpus(wildcards.corpus, WRITTEN))
     return []
 
 
@@ -199,7 +204,7 @@ def plan_split(wildcards):
 def esc50_manifest(wildcards):
     if CONFIG.noise.esc50.root == SYNTHETIC:
         return "resources/synthetic/esc50.json"
-    note_missing(CONFIG.absent_esc50(CONFIG_FILES))
+    note_missing(CONFIG.absent_esc50(WRITTEN))
     return []
 
 
@@ -310,7 +315,7 @@ def recogniser_inputs(wildcards):
     backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
     inputs = {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
     if wildcards.recogniser == "deepspeech":
-        note_missing(CONFIG.absent_engine(CONFIG_FILES))
+        note_missing(CONFIG.absent_engine(WRITTEN))
         if CONFIG.transcripts.deepspeech.engine is None:
             inputs["engine"] = DEEPSPEECH_ENGINE
     return inputs
@@ -329,7 +334,7 @@ def recogniser_options(wildcards):
 
 def deepspeech_engine():
     engine = CONFIG.transcripts.deepspeech.engine
-    return DEEPSPEECH_ENGINE if engine is None else os.path.expanduser(engine)
+    return DEEPSPEECH_ENGINE if engine is None else str(path_below("", engine))
 
 
 @functools.cache
@@ -374,7 +379,7 @@ def transcript_shards(recogniser, corpus, condition):
 
 def weights_given(wildcards):
     """Weights given by path are just there, or are missed."""
-    note_missing(CONFIG.absent_weights(wildcards.backbone, CONFIG_FILES))
+    note_missing(CONFIG.absent_weights(wildcards.backbone, WRITTEN))
     return []
 
 
