@@ -167,3 +167,24 @@ def test_rulegraph_reads_like_the_method(repository: Path, tmp_path: Path) -> No
         "tabulate_dlc_table1",
     ):
         assert f'"{rule}"' in graph
+
+
+def test_targets_are_found_in_the_forms_that_people_type(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    store, table = "results/features/mfb/emodb/clean", "results/corpora/emodb/utterances.parquet"
+    jobs = workflow.plan(store, table)
+    assert jobs == workflow.plan(f"./{store}/", f"{tmp_path}/{table}")
+    assert jobs == workflow.plan(f"{tmp_path}/{store}", f"results//{table[8:]}", "--forcerun", f"./{table}")
+
+
+def test_a_slip_in_a_target_is_told_with_what_was_meant(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    for target, meant in (
+        ("results/features/mbf/emodb/clean", "results/features/mfb/emodb/clean"),
+        ("results/runs/dlc/exp1/sngle/iemocap/h1/metrics.json", "results/runs/dlc/exp1/single/iemocap/h1/metrics.json"),
+        ("feature", "features"),
+    ):
+        assert f"No rule makes {target}: did you mean {meant}?" in workflow.run(target, "-n", ok=False)
+    # a folder that is there is no target for that
+    (tmp_path / "results/features").mkdir(parents=True)
+    assert "No rule makes results/features: did you mean" in workflow.run("results/features", "-n", ok=False)

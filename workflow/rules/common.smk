@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 
 SRC = Path(workflow.basedir) / "src"
@@ -22,9 +23,10 @@ from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
 from serflow.settings.base import CLEAN, SYNTHETIC, path_below
-from serflow.settings.features import TEXT_FEATURE, wants_gpu
+from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, wants_gpu
 from serflow.settings.written import merged, read, read_argument
 from serflow.state import ABSENT, EVERYTHING, look
+from serflow.targets import as_in_rules, nearest
 
 # `python` in a rule is the interpreter that runs snakemake, with the package of this checkout
 shell.prefix(
@@ -86,6 +88,73 @@ wildcard_constraints:
     protocol=PROTOCOL_PATTERN,
     recogniser="deepspeech|wav2vec2|reference",
     shard=r"\d{4}",
+
+
+# Targets
+
+
+def find_targets(prepare_dag):
+    """Look for targets in the form that rules have, and offer the nearest to those that no rule makes."""
+
+    @functools.wraps(prepare_dag)
+    def prepared(*args, **kwargs):
+        settings = workflow.dag_settings
+        for option in ("targets", "forcerun", "until", "omit_from"):
+            given = getattr(settings, option) or ()
+            setattr(settings, option, [as_in_rules(target) for target in given])
+        for target in settings.targets:
+            makers = (rule for rule in workflow.rules if rule.is_producer(target))
+            if not workflow.is_rule(target) and next(makers, None) is None:
+                raise WorkflowError(no_target(target))
+        prepare_dag(*args, **kwargs)
+
+    return prepared
+
+
+def no_target(target):
+    made = [
+        strip_wildcard_constraints(str(file))
+        for rule in workflow.rules
+        for file in rule.output
+    ]
+    names = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+    near = nearest(target, [*made, *names], wildcard_values())
+    meant = f"did you mean {near}?" if near else "README.md says what there is."
+    return f"No rule makes {target}: {meant}"
+
+
+def wildcard_values():
+    studies = list(STUDIES.values())
+    cells = [cell for study in studies for cell in study.cells()]
+    draws = {
+        draw
+        for study in studies
+        for name in study.corpora()
+        for draw in study.draws(name)
+    }
+    return {
+        "corpus": list(CONFIG.corpora),
+        "profile": list(CONFIG.noise.profiles),
+        "condition": CONFIG.conditions(),
+        "backbone": list(CONFIG.backbones),
+        "feature": list(CONFIG.features),
+        "recogniser": list(RECOGNISERS),
+        "table": [
+            table for study in studies for tables in study.tables for table in tables
+        ],
+        "protocol": sorted(draws),
+        "shard": ["0000"],
+        **{
+            field: sorted(
+                {getattr(cell, field) for cell in cells if hasattr(cell, field)}
+            )
+            for field in ("experiment", "method")
+        },
+    }
+
+
+if workflow.is_main_process:
+    workflow._prepare_dag = find_targets(workflow._prepare_dag)
 
 
 @functools.cache
