@@ -211,6 +211,16 @@ def read(file: Path) -> Written:
     return _document(text, file.name)
 
 
+def slip(files: Sequence[Path]) -> str | None:
+    """Return what is said of the first file that cannot be read; None where all can."""
+    for file in files:
+        try:
+            read(file)
+        except ConfigError as error:
+            return f"The configuration is wrong:\n  {error}"
+    return None
+
+
 def read_argument(argument: str) -> Written:
     """Read one ``key=value`` of the command line; the value is a word, or YAML where it has brackets or quotes.
 
