@@ -54,7 +54,7 @@ lint: env  ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-features: env  ## every feature of every corpus, clean and noisy, as Parquet stores
+features: env  ## the features of every corpus, clean and noisy, as Parquet stores
 	$(SNAKEMAKE) features
 
 report: table1  ## report.html: tables, comparison and training curves in one file

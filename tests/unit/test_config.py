@@ -93,6 +93,18 @@ def test_wrong_type_and_range_are_both_told(tmp_path: Path) -> None:
         ({"features": {"mbf": {}}, "dlc": {"feature": "mbf"}}, "did you mean 'mfb'"),
         ({"corpora": {"mine": {"root": "/x"}}}, "layout: table"),
         ({"corpora": {"mine": {"root": "/x", "layout": "table"}}}, "needs a root and `options`"),
+        ({"corpora": {"mine": {"root": "synthetic", "layout": "emodb"}}}, "corpora.mine.root: there is no stand-in"),
+        (
+            {
+                "corpora": {
+                    "mine": {"root": "synthetic", "layout": "table", "options": {"table": "t.csv", "audio": "a"}}
+                }
+            },
+            "corpora.mine.root: there is no stand-in for mine, layout table; give its folder",
+        ),
+        ({"corpora": {"mandarin": {"root": "synthetic", "layout": "cafe"}}}, "mandarin (layout table)"),
+        ({"corpora": {"mandarin": {"root": "synthetic", "layout": "table"}}}, "needs a root and `options`"),
+        ({"corpora": {"cafe": {"root": "/x", "features": ["mfb", "mffc"]}}}, "corpora.cafe.features: 'mffc'"),
         ({"noise": {"profiles": {"h1": {"natural": -5, "interior": 0}}}}, "noise.profiles.h1.human"),
     ],
 )
@@ -103,6 +115,33 @@ def test_names_that_lead_nowhere_are_refused(config: dict, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         check_config(merged)
     assert said in str(error.value)
+
+
+def test_the_target_features_builds_what_a_corpus_asks_for() -> None:
+    config = Config().model_dump()
+    config["corpora"] |= {"cafe": {"root": "/x", "features": []}, "emodb": {"root": None, "features": ["mfb"]}}
+    typed = check_config(config)
+    asked: dict[str, set[str]] = {}
+    for feature, corpus, condition in typed.features_asked_for():
+        assert condition in typed.conditions()
+        asked.setdefault(corpus, set()).add(feature)
+    assert asked.pop("mandarin") == {"mfcc_kaldi", "energy_vad"}
+    assert asked == dict.fromkeys(("iemocap", "msp_improv", "mosei", "ravdess", "crema_d"), set(typed.features))
+    # the others are targets by their path
+    assert set(typed.features_asked_for()) < set(typed.feature_stores())
+    assert {corpus for _, corpus, _ in typed.feature_stores()} == {*asked, "mandarin", "cafe"}
+
+
+def test_the_mandarin_set_takes_the_place_of_its_stand_in_by_root_and_options() -> None:
+    config = Config().model_dump()
+    config["corpora"]["mandarin"]["root"] = "/data/mandarin"
+    config["corpora"]["mandarin"]["options"] |= {
+        "table": "labels.tsv", "audio": "speech/{file}", "columns": {"speaker": "spk", "emotion": "label"},
+    }  # fmt: skip
+    typed = check_config(config)
+    assert not typed.is_synthetic("mandarin")
+    assert typed.n_shards("mandarin") == -(-53803 // 512)
+    assert Config().n_shards("mandarin") == 1
 
 
 def test_shards_follow_from_published_counts_alone() -> None:

@@ -1,5 +1,6 @@
 import argparse
 import csv
+import importlib
 import itertools
 import json
 import re
@@ -9,15 +10,25 @@ import numpy as np
 import pytest
 import soundfile
 
+from serflow.config import Config
 from serflow.corpora.base import load_corpus
 from serflow.errors import ConfigError, CorpusError
+from serflow.plugins import plugin_names
 from serflow.protocols.splits import split_unit
-from serflow.stages.make_synthetic_corpus import CORPORA, main
+from serflow.stages.make_synthetic_corpus import main
+from serflow.synthetic import mandarin
+from serflow.synthetic.catalogue import LAYOUTS
 from serflow.synthetic.corpus import Options, dialogue_size, episodes, in_rounds
+from serflow.synthetic.scripts import MANDARIN
 from serflow.synthetic.speech import generator
 from serflow.synthetic.tree import MARKER, describe_tree, stand_in_tree
 
+CONFIG = Config()
+CORPORA = sorted(LAYOUTS)
 RATES = {"msp_improv": 44100, "cafe": 48000, "ravdess": 48000}
+SPEAKERS = {
+    "iemocap": 10, "msp_improv": 12, "emodb": 10, "cafe": 12, "ravdess": 24, "crema_d": 16, "mandarin": 60,
+}  # fmt: skip
 AUDIO = {
     "iemocap": r"Session(\d)/sentences/wav/(Ses0\1[FM]_(?:impro0[1-8]|script0[1-3]_[1-3]))/\2_[FM]\d{3}\.wav",
     "msp_improv": r"Audio/session([1-6])/(S(?:0[1-9]|1\d|20)[AHNS])/([PRST])/"
@@ -29,6 +40,7 @@ AUDIO = {
     "ravdess": r"Actor_(\d\d)/03-01-(0[1-8])-(0[12])-(0[12])-(0[12])-\1\.wav",
     "crema_d": r"AudioWAV/(10\d\d)_(IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)"
     r"_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX)\.wav",
+    "mandarin": r"wav/(S[0-6]\d)/\1-(?:happy|sad|angry|surprise)-\d\d\.wav",
 }
 # by the name of an utterance: what its partners, or its speaker, said in one go
 SCENES = {
@@ -59,12 +71,24 @@ def make(folder, corpus, **options):
     return arguments.root, json.loads(arguments.manifest.read_text())
 
 
+def listed(corpus, root):
+    """Return the listing of a stand-in by the layout and options that the configuration has for it."""
+    options = CONFIG.corpora[corpus].options
+    return load_corpus(CONFIG.layout(corpus)).list(
+        root, {} if options is None else options.model_dump(exclude_none=True)
+    )
+
+
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory):
-    """The smallest trees there are: one dialogue a session, one utterance an actor."""
+    """The smallest trees there are: one dialogue a session, one utterance an actor, or one in each emotion."""
     pytest.importorskip("parselmouth", reason="Praat is optional: pip install 'serflow[synthetic]'")
     folder = tmp_path_factory.mktemp("trees")
     return {corpus: make(folder, corpus, utterances=10) for corpus in CORPORA}
+
+
+def is_writer(name):
+    return hasattr(importlib.import_module(f"serflow.synthetic.{name}"), "write")
 
 
 def audio_of(root):
@@ -100,10 +124,44 @@ def test_manifest_counts_are_those_of_the_files(trees, corpus):
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_the_corpus_parser_lists_everything_and_rejects_nothing(trees, corpus):
     root, manifest = trees[corpus]
-    listing = load_corpus(corpus).list(root, {})
+    listing = listed(corpus, root)
     assert listing.rejected == []
     assert len({utterance.id for utterance in listing.utterances}) == manifest["n_utterances"]
     assert all((root / utterance.path).is_file() for utterance in listing.utterances)
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_every_utterance_has_speaker_and_gender_where_the_publisher_tells_them(trees, corpus):
+    genders = {}
+    for utterance in listed(corpus, trees[corpus][0]).utterances:
+        genders.setdefault(utterance.speaker, set()).add(utterance.gender)
+    assert len(genders) == SPEAKERS.get(corpus, len(genders))
+    told = [next(iter(found)) for found in genders.values() if len(found) == 1]
+    assert len(told) == len(genders)
+    if corpus == "mosei":
+        assert set(told) == {None}
+    else:
+        assert told.count("female") == told.count("male") == len(told) / 2
+
+
+def test_mandarin_is_balanced_in_every_respect(trees):
+    utterances = listed("mandarin", trees["mandarin"][0]).utterances
+    assert {u.text for u in utterances} == set(MANDARIN.values())
+    assert Counter(Counter((u.speaker, u.emotion) for u in utterances).values()) == {1: 60 * 4}
+    # neither the text nor the text beside the sex tells the emotion
+    assert Counter(Counter((u.gender, u.emotion, u.sentence) for u in utterances).values()) == {3: 2 * 4 * 10}
+
+
+def test_mandarin_grows_by_rounds_of_all_emotions():
+    assert [mandarin._takes_per_emotion(utterances) for utterances in (40, 96, 200, 480)] == [1, 1, 2, 5]
+    said = {mandarin._sentence(7, emotion, take) for emotion in range(4) for take in range(2)}
+    assert len(said) == 8
+
+
+def test_every_writer_stands_in_the_catalogue():
+    written = {name for name in plugin_names("serflow.synthetic") if name != "esc50" and is_writer(name)}
+    assert written == set(LAYOUTS) == {name for name in CONFIG.corpora if CONFIG.is_synthetic(name)}
+    assert {name: CONFIG.layout(name) for name in LAYOUTS} == LAYOUTS
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -138,7 +196,7 @@ def test_iemocap_partners_alternate(trees):
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_a_split_by_dialogue_parts_no_scene(trees, corpus):
-    listing = load_corpus(corpus).list(trees[corpus][0], {})
+    listing = listed(corpus, trees[corpus][0])
     unit_of = {u.id: split_unit("dialogue", u.id, u.dialogue, u.speaker) for u in listing.utterances}
     scenes = {}
     for name, unit in unit_of.items():
@@ -146,7 +204,7 @@ def test_a_split_by_dialogue_parts_no_scene(trees, corpus):
             scenes.setdefault(scene.groups(), set()).add(unit)
     assert [scene for scene, units in scenes.items() if len(units) > 1] == []
     assert len(scenes) == len(set.union(set(), *scenes.values()))
-    assert bool(scenes) == load_corpus(corpus).info.turns == (set(unit_of) != set(unit_of.values()))
+    assert bool(scenes) == CONFIG.has_turns(corpus) == (set(unit_of) != set(unit_of.values()))
 
 
 def test_msp_improv_labels_parse_line_by_line(trees):

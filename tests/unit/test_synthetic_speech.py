@@ -6,7 +6,7 @@ import pytest
 
 from serflow.errors import MissingDependencyError, SerflowError
 from serflow.synthetic.corpus import Options, Studio
-from serflow.synthetic.scripts import CAFE, EMODB, ENGLISH
+from serflow.synthetic.scripts import CAFE, EMODB, ENGLISH, MANDARIN
 from serflow.synthetic.speech import SYNTHESIS_RATE, Rendering, draw_prosody, generator, make_speaker, render
 
 RATE = 16000
@@ -133,7 +133,7 @@ def test_formants_move_the_spectrum_and_keep_duration_and_f0():
     assert formant_shift_octaves(low, high) == pytest.approx(np.log2(1.15), abs=0.1)
 
 
-@pytest.mark.parametrize(("language", "text"), [("de", EMODB["a01"]), ("fr", CAFE[1])])
+@pytest.mark.parametrize(("language", "text"), [("de", EMODB["a01"]), ("fr", CAFE[1]), ("zh", MANDARIN[1])])
 def test_other_languages_are_spoken(language, text):
     rendering = replace(utterances("neutral", n=1)[0], language=language, text=text)
     (samples,) = spoken([rendering])

@@ -27,6 +27,7 @@ corpora:
   cafe: {root: null}
   ravdess: {root: null}
   crema_d: {root: null}
+  mandarin: {root: null}
 dlc: {corpora: [emodb]}
 backbones:
   ge2e: {weights: stand-in}
@@ -123,6 +124,14 @@ def test_the_target_features_is_every_store(built: Workflow) -> None:
     assert "prepare_weights" not in plan
 
 
+def test_a_corpus_says_what_the_target_features_builds_of_it(built: Workflow) -> None:
+    """What it does not name is a target by its path."""
+    line = '--config=corpora={"emodb": {"features": ["mfcc"]}}'
+    conditions = len(Config().conditions())
+    assert built.plan("features", line)["extract_features"] == 2 * (conditions - 2)
+    assert built.plan("results/features/mfb/emodb/h2", line)["extract_features"] == 2
+
+
 def test_a_change_of_one_feature_or_network_leaves_the_others_alone(built: Workflow, tmp_path: Path) -> None:
     changed = Workflow(tmp_path / "checkout", tmp_path / "work", SMALL)
     shutil.copytree(built.checkout, changed.checkout)
@@ -164,7 +173,7 @@ def test_weights_by_path_are_read_and_a_change_of_them_is_seen(built: Workflow, 
 def test_a_wrong_path_of_weights_stops_before_the_first_job(built: Workflow, tmp_path: Path) -> None:
     wrong = Workflow(built.checkout, tmp_path / "work", SMALL + "  byol: {weights: no/such/file.pth}\n")
     said = wrong.run("results/features/byol/emodb/clean", "--cores", "2", ok=False)
-    assert "test.yaml:14: backbones.byol.weights: no file or folder no/such/file.pth" in said
+    assert "test.yaml:15: backbones.byol.weights: no file or folder no/such/file.pth" in said
     assert not (wrong.folder / "resources").exists()
 
 

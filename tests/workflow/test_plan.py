@@ -153,7 +153,7 @@ def test_every_configured_corpus_can_be_planned(repository: Path, tmp_path: Path
     workflow = Workflow(repository, tmp_path, "{}")
     corpora = yaml.safe_load((repository / "config.yaml").read_text())["corpora"]
     jobs = workflow.plan(*(f"results/corpora/{corpus}/utterances.parquet" for corpus in corpora))
-    assert jobs["accept_utterances"] == len(corpora) == 7
+    assert jobs["accept_utterances"] == len(corpora) == 8
 
 
 def test_rulegraph_reads_like_the_method(repository: Path, tmp_path: Path) -> None:

@@ -116,9 +116,9 @@ rule pack_features:
 
 
 rule features:
-    """All stores that the configuration names: every feature of every corpus, clean and in every profile."""
+    """All stores that the configuration asks for: the features of every corpus, clean and in every profile."""
     input:
-        [store_shards(*store) for store in CONFIG.feature_stores()],
+        [store_shards(*store) for store in CONFIG.features_asked_for()],
         "resources/weights/ledger.csv",
     message:
         "All feature stores are there; look into one with `serflow inspect results/features/...`"

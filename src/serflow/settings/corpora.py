@@ -8,23 +8,27 @@ from pydantic import Field, model_validator
 from serflow.corpora.base import corpus_names, load_corpus
 from serflow.errors import ConfigError
 from serflow.settings.base import SYNTHETIC, Section, SettingError, unknown
+from serflow.synthetic.catalogue import LAYOUTS
 
 PUBLISHED_CORPORA = ("iemocap", "msp_improv", "mosei", "emodb", "cafe", "ravdess", "crema_d")
 
 
 class TableOptions(Section):
-    """How to read a folder with a table of labels (layout ``table``)."""
+    """How to read a folder with a table of labels (layout ``table``).
+
+    Without ``columns`` they are those of our names; dialogues then have no order, whatever the table holds.
+    """
 
     table: str
     audio: str
-    columns: dict[str, str]
+    columns: dict[str, str] = Field(default={})
     emotions: dict[str, str] = Field(default={})
     language: str | None = None
     published: dict[str, int] | None = None
 
 
 class CorpusSettings(Section):
-    """One corpus: where it lies and how it is read."""
+    """One corpus: where it lies, how it is read, and what the target ``features`` builds of it (None: everything)."""
 
     root: str | None = None
     allow_partial: bool = False
@@ -32,7 +36,19 @@ class CorpusSettings(Section):
     layout: str | None = None
     title: str | None = None
     language: str | None = None
+    features: list[str] | None = None
     options: TableOptions | None = None
+
+
+# The layout of the set is not known: the stand-in's table has our columns, and `options` say how the set's is read.
+_MANDARIN = CorpusSettings(
+    root=SYNTHETIC,
+    layout="table",
+    title="SpeechOcean Mandarin",
+    language="zh",
+    features=["mfcc_kaldi", "energy_vad"],
+    options=TableOptions(table="utterances.csv", audio="{path}", published={"total": 53803}),
+)
 
 
 class AudioSettings(Section):
@@ -57,7 +73,7 @@ class Corpora(Section):
 
     data_root: str = "."
     corpora: dict[str, CorpusSettings] = Field(
-        default={name: CorpusSettings(root=SYNTHETIC) for name in PUBLISHED_CORPORA}
+        default={name: CorpusSettings(root=SYNTHETIC) for name in PUBLISHED_CORPORA} | {"mandarin": _MANDARIN}
     )
     audio: AudioSettings = AudioSettings()
     synthetic: SyntheticSettings = SyntheticSettings()
@@ -73,8 +89,14 @@ class Corpora(Section):
             if layout not in corpus_names():
                 said = f"no layout {layout!r}; for a corpus of your own set `layout: table`"
                 raise SettingError(key, unknown(said, layout, corpus_names()))
-            if layout == "table" and (corpus.options is None or corpus.root == SYNTHETIC):
+            if layout == "table" and corpus.options is None:
                 raise SettingError(key, "layout `table` needs a root and `options` (see config.yaml)")
+            if corpus.root == SYNTHETIC and layout != LAYOUTS.get(name):
+                known = ", ".join(name if name == its else f"{name} (layout {its})" for name, its in LAYOUTS.items())
+                said = (
+                    f"there is no stand-in for {name}, layout {layout}; give its folder, or null (stand-ins: {known})"
+                )
+                raise SettingError(f"{key}.root", said)
         return self
 
     def layout(self, corpus: str) -> str:

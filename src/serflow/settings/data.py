@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from serflow.settings.base import DOWNLOAD, STAND_IN, SYNTHETIC
+from pydantic import model_validator
+
+from serflow.settings.base import DOWNLOAD, STAND_IN, SYNTHETIC, SettingError, unknown
 from serflow.settings.corpora import Corpora
 from serflow.settings.features import RECOGNISERS, Features
 from serflow.settings.noise import Noise
@@ -10,6 +12,15 @@ from serflow.settings.noise import Noise
 
 class Data(Corpora, Noise, Features):
     """Everything a user may change but the studies, and what the rules ask of several sections together."""
+
+    @model_validator(mode="after")
+    def _check_features_of_corpora(self) -> "Data":
+        for corpus, settings in self.corpora.items():
+            for feature in settings.features or ():
+                if feature not in self.features:
+                    said = unknown(f"{feature!r} is not in features", feature, self.features)
+                    raise SettingError(f"corpora.{corpus}.features", said)
+        return self
 
     def esc50_root(self) -> Path:
         """Return the folder of ESC-50."""
@@ -34,7 +45,7 @@ class Data(Corpora, Noise, Features):
         ]
 
     def feature_stores(self) -> list[tuple[str, str, str]]:
-        """Return feature, corpus and condition of every store that this configuration names."""
+        """Return feature, corpus and condition of every store that can be asked for."""
         corpora = [name for name, corpus in self.corpora.items() if corpus.root is not None]
         return [
             (feature, corpus, condition)
@@ -42,3 +53,8 @@ class Data(Corpora, Noise, Features):
             for corpus in corpora
             for condition in self.conditions()
         ]
+
+    def features_asked_for(self) -> list[tuple[str, str, str]]:
+        """Return the stores that the target ``features`` builds: of each corpus the features that it names, or all."""
+        asked = {corpus: settings.features for corpus, settings in self.corpora.items()}
+        return [store for store in self.feature_stores() if (names := asked[store[1]]) is None or store[0] in names]

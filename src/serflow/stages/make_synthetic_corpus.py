@@ -8,10 +8,10 @@ from pathlib import Path
 from serflow.errors import ConfigError
 from serflow.files import write_json
 from serflow.stage import json_option, run_stage, stage_parser
+from serflow.synthetic.catalogue import LAYOUTS
 from serflow.synthetic.corpus import Options
 from serflow.synthetic.tree import describe_tree, stand_in_tree, write_marker
 
-CORPORA = ("cafe", "crema_d", "emodb", "iemocap", "mosei", "msp_improv", "ravdess")
 HOW = (
     "All speech was made by Praat's text-to-speech synthesiser (eSpeak NG), with sentences and labels made up by a "
     "random generator; the emotion is in the f0, rate, level, spectral tilt, breathiness and roughness."
@@ -20,8 +20,8 @@ HOW = (
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the stand-in for ``--corpus`` to the folder ``--root``, and its manifest."""
-    if arguments.corpus not in CORPORA:
-        raise ConfigError(f"no stand-in for corpus {arguments.corpus!r}; there is one for {', '.join(CORPORA)}")
+    if arguments.corpus not in LAYOUTS:
+        raise ConfigError(f"no stand-in for corpus {arguments.corpus!r}; there is one for {', '.join(sorted(LAYOUTS))}")
     options = Options.parse(arguments.options)
     writer = importlib.import_module(f"serflow.synthetic.{arguments.corpus}")
     with stand_in_tree(arguments.root) as folder:

@@ -69,3 +69,17 @@ CAFE = {
     5: "Nous partons demain matin",
     6: "Tu prends le livre rouge",
 }
+
+# Ten sentences of the Mandarin stand-in, by number.
+MANDARIN = {
+    1: "书在桌子上面",
+    2: "他下午三点到家",
+    3: "我们明天去北京",
+    4: "窗外有一棵大树",
+    5: "火车八点钟开",
+    6: "她在厨房里做饭",
+    7: "今天的会改到周五",
+    8: "请把桌上的灯打开",
+    9: "商店午饭后开门",
+    10: "我昨天买了一本书",
+}

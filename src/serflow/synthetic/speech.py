@@ -27,7 +27,7 @@ VOICE_LEVEL_DB = -26.0
 BACKGROUND_DB = -62.0
 ROUGHNESS_HZ = 70.0
 
-_LANGUAGES = {"en": "English (America)", "de": "German", "fr": "French (France)"}
+_LANGUAGES = {"en": "English (America)", "de": "German", "fr": "French (France)", "zh": "Chinese (Mandarin)"}
 _VOICES = {
     "male": ("Male1", "Male3", "Male7", "Male2", "Male5", "Male4", "Male6"),
     "female": ("Female1", "Female2", "Female4", "Female5", "Female3"),
