@@ -74,9 +74,8 @@ def make(folder, corpus, **options):
 def listed(corpus, root):
     """Return the listing of a stand-in by the layout and options that the configuration has for it."""
     options = CONFIG.corpora[corpus].options
-    return load_corpus(CONFIG.layout(corpus)).list(
-        root, {} if options is None else options.model_dump(exclude_none=True)
-    )
+    given = {} if options is None else options.model_dump(exclude_none=True)
+    return load_corpus(CONFIG.layout(corpus)).list(root, given)
 
 
 @pytest.fixture(scope="module")

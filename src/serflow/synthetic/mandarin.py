@@ -17,7 +17,7 @@ from serflow.synthetic.speech import Rendering
 SPEAKERS = 60
 EMOTIONS = {"happy": "happiness", "sad": "sadness", "angry": "anger", "surprise": "surprise"}
 TABLE = "utterances.csv"
-COLUMNS = ("utterance", "path", "speaker", "gender", "emotion", "sentence", "text")
+COLUMNS = ("utterance", "path", "speaker", "gender", "style", "emotion", "sentence", "text")
 _AS_MANY_AS = 24
 """A speaker says as much as if the corpus had this many speakers, as RAVDESS has."""
 
@@ -53,7 +53,7 @@ def write(root: Path, options: Options) -> int:
                 file = Path("wav", speaker.name, f"{name}.wav")
                 text = MANDARIN[sentence]
                 utterances.append((root / file, studio.say(name, speaker, emotion, text)))
-                rows.append((name, file.as_posix(), speaker.name, gender, word, f"{sentence:02d}", text))
+                rows.append((name, file.as_posix(), speaker.name, gender, "read", word, f"{sentence:02d}", text))
     record(studio, utterances)
     _write_table(root / TABLE, rows)
     return len(utterances)
