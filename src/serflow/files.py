@@ -22,6 +22,7 @@ JSON_SEAL, FOOTER_SEAL = "content_sha256", "footer_sha256"
 """Keys under which JSON, and the footer of a Parquet file, hold their own SHA-256."""
 _SEAL = re.compile(f'"(?:{JSON_SEAL}|{FOOTER_SEAL})": "([0-9a-f]{{64}})"'.encode())
 _CHUNK = 1 << 20
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _TEMPORARY = ".tmp-"
 _LOCK = ".lock"
 _DIGEST_SUFFIX = ".sha256"
@@ -31,10 +32,15 @@ _AGAIN = "delete it and run the same command again"
 
 def explain_os_error(error: OSError, path: Path) -> SerflowError:
     """Turn an operating-system error met while writing ``path`` into one sentence with a next step."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_SPACE:
         return SerflowError(
             f"{path}: no space left on the disk; nothing half-written was kept. "
             "Free some space and run the same command again."
+        )
+    if error.errno == errno.EFBIG:
+        return SerflowError(
+            f"{path}: cannot be written: larger than a file may be here (`ulimit -f`, or the file system's own limit); "
+            "nothing half-written was kept."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return SerflowError(
