@@ -33,7 +33,7 @@ $(BIN)/.installed: $(wildcard envs/*.lock) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "serflow needs Python 3.11 or newer: make PYTHON=python3.11 env")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# a build of this PyTorch that is there already stays
-	$(BIN)/pip show torch 2> /dev/null | grep '^Version: $(TORCH:torch==%=%)' > /dev/null || $(LOCKED) -r envs/torch-cpu.lock \
+	$(BIN)/pip show torch 2> /dev/null | grep '^Version: $(subst torch==,,$(TORCH))' > /dev/null || $(LOCKED) -r envs/torch-cpu.lock \
 	  || { echo "pip finds no PyTorch for the CPU alone: PyPI's is taken, with CUDA's libraries on Linux"; $(LOCKED) -r envs/cuda.lock; }
 	$(LOCKED) -r envs/requirements.lock
 	# without its dependencies, as all: it names an old webrtcvad that no longer imports, and needs webrtcvad-wheels
