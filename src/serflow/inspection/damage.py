@@ -78,10 +78,15 @@ def _files(folder: Path) -> Iterator[Path]:
         if entry.is_dir():
             if entry.with_name(f"{entry.name}.json").is_file():
                 yield from (file for file in [entry / _FILES] if file.is_file())
-            elif entry.name not in _NO_ARTEFACTS or results_folder(folder) != folder:
+            elif entry.name not in _NO_ARTEFACTS or not _is_results(folder):
                 yield from _files(entry)
         elif entry.name != "README.md" and not (entry.suffix == ".npy" and entry.with_suffix(".parquet").is_file()):
             yield entry
+
+
+def _is_results(folder: Path) -> bool:
+    results = results_folder(folder)
+    return results is not None and results.absolute() == folder.absolute()
 
 
 def _is_shard_of_features(file: Path) -> bool:
@@ -104,8 +109,23 @@ def check_all(paths: Sequence[Path]) -> Iterator[Checked]:
 def _check(path: Path) -> None:
     if path.is_dir():
         FeatureStore.open(path).utterances()
+    elif (record := _record_over(path)) is not None:
+        _check_json(record)
     else:
         _CHECKS.get(path.suffix, check_digest)(path)
+
+
+def _record_over(path: Path) -> Path | None:
+    """Return the record or manifest that answers for a file of weights or of a stand-in."""
+    records = (folder.with_name(f"{folder.name}.json") for folder in path.parents if folder.name)
+    return None if path.name == _FILES else next((record for record in records if record.is_file()), None)
+
+
+def _check_array(path: Path) -> None:
+    index = path.with_suffix(".parquet")
+    if not index.is_file():
+        raise StoreError(f"{path}: its index {index.name} is missing; delete it and run the same command again")
+    _check_parquet(index)
 
 
 def _check_parquet(path: Path) -> None:
@@ -155,7 +175,7 @@ def _check_record(path: Path) -> None:
 def _check_place(path: Path, pattern: str, said: dict[str, Any]) -> None:
     """Refuse a file of results that lies where another belongs."""
     results = results_folder(path)
-    inside = None if results is None else path.relative_to(results).as_posix()
+    inside = None if results is None else path.absolute().relative_to(results.absolute()).as_posix()
     fields = [name for _, name, _, _ in Formatter().parse(pattern) if name]
     if inside is None or inside.split("/")[0] != pattern.split("/")[0] or not said.keys() >= set(fields):
         return
@@ -167,5 +187,6 @@ def _check_place(path: Path, pattern: str, said: dict[str, Any]) -> None:
 _CHECKS: dict[str, Callable[[Path], None]] = {
     ".parquet": _check_parquet,
     ".json": _check_json,
+    ".npy": _check_array,
     ".pt": check_checkpoint,
 }

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from serflow.errors import StoreError
-from serflow.files import JSON_SEAL, check_digest, digest_path, read_json, read_sealed_json
+from serflow.files import check_digest, digest_path, read_sealed_json
 from serflow.inspection.describers._common import SHOWN_ROWS, Values, add_provenance, counts, stand_in_warning, start
 from serflow.inspection.description import Description
 from serflow.inspection.kinds import metadata_of, parquet_files
@@ -45,13 +45,8 @@ def describe_csv(path: Path) -> Description:
 
 def describe_json(path: Path) -> Description:
     """Describe a JSON file, entry by entry."""
-    content = read_json(path)
-    if isinstance(content, dict) and JSON_SEAL in content:
-        content = read_sealed_json(path)
+    content = read_sealed_json(path)
     about = Description(path, "json", path.name)
-    if not isinstance(content, dict):
-        about.add("content", content)
-        return about
     if "backbone" in content and content.get("synthetic"):
         about.warnings.append(stand_in_warning("weights"))
     for key, value in content.items():
