@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serflow.corpora._label_files import read_lines, read_rows, split_lines
 from serflow.corpora._values import number, seconds, whole_number
 from serflow.corpora.base import AUDIO_SUFFIXES, Listing, Rejected, Utterance, load_corpus
 from serflow.errors import CorpusError
+from serflow.label_files import read_lines, read_rows, split_lines
 from serflow.stages.prepare_audio import SerflowError  # noqa: F401
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serflow.corpora._values import is_printable
 from serflow.corpora.base import AUDIO_SUFFIXES, Rejected
 from serflow.folders import walk, why_no_file
+from serflow.printable import is_printable
 
 Reject = Callable[[Rejected], None]
 

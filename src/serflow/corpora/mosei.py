@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._audio_files import index_audio, text_files
-from serflow.corpora._label_files import read_lines, read_rows
 from serflow.corpora._values import number
 from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Listing, Rejected, Utterance, refuse_options, some
 from serflow.errors import CorpusError, MissingDependencyError
 from serflow.folders import is_folder, why_no_file
+from serflow.label_files import read_lines, read_rows
 
 _CSD = "CMU_MOSEI_Labels.csd"
 _DERIVED = "CMU_MOSEI_Labels.csv"

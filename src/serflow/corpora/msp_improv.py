@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._audio_files import find_file, index_audio
-from serflow.corpora._label_files import read_lines
-from serflow.corpora._values import shown
 from serflow.corpora.base import (
     AUDIO_FILES,
     Corpus,
@@ -22,6 +20,8 @@ from serflow.corpora.base import (
     some,
 )
 from serflow.errors import CorpusError
+from serflow.label_files import read_lines
+from serflow.printable import shown
 
 _LABEL_FILES = ("Evalution.txt", "Evaluation.txt")
 _NUMBER = r"(-?\d{1,6}(?:\.\d{1,9})?|NaN)"
