@@ -204,6 +204,8 @@ class Corpus(ABC):
                 "correct root in config.yaml"
             )
         try:
+            with os.scandir(root):
+                pass
             listing = self.read(root, options)
         except OSError as error:
             name = root if error.filename is None else os.fsdecode(error.filename)

@@ -4,6 +4,7 @@ The DLC paper (section III-B) uses three of the five super-categories: natural s
 sounds and interior sounds, 400 clips each.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -86,8 +87,12 @@ def _read_meta(root: Path) -> list[dict[str, str]]:
             raise NoiseError(f"{root}: not ESC-50, for {part} is not there ({_KEY}){hint}. {_obtain()}")
     try:
         rows = read_rows(meta, any_encoding=True)
+        with os.scandir(root / "audio"):
+            pass
     except CorpusError as error:
         raise NoiseError(f"{error}. {_obtain()}") from error
+    except OSError as error:
+        raise NoiseError(f"{root / 'audio'}: cannot be read: {error.strerror or error}; make it readable") from error
     missing = sorted(_COLUMNS - set(rows.header))
     if missing:
         raise NoiseError(f"{meta}: no column {', '.join(missing)}; it is not the table of ESC-50. {_obtain()}")
