@@ -567,7 +567,7 @@ def test_emodb_names(tmp_path):
         "16b10Ad": ("16", "female", "b10", "fear", None, None),
     }
     assert listing.rejected == [
-        Rejected("", "wav/17a01Fa.wav", "not a file name of EmoDB (they look like 03a01Fa.wav)")
+        Rejected("", "wav/17a01Fa.wav", "not a file name of EmoDB (they look like 03a01Fa.wav)", lost=False)
     ]
 
 

@@ -105,7 +105,7 @@ def test_rejections_are_kept_with_their_reason(root, tmp_path):
     (entry,) = read_rejected(given.rejected)
     assert (entry.utterance, entry.path) == ("", "wav/odd, name.wav")
     assert "not a file name of EmoDB" in entry.reason
-    assert given.rejected.read_text().splitlines()[0] == "utterance,path,reason"
+    assert given.rejected.read_text().splitlines()[0] == "utterance,path,reason,lost"
 
 
 def test_corpus_without_a_usable_utterance_is_an_error_even_if_partial(tmp_path):
@@ -154,7 +154,7 @@ def test_every_field_survives_a_listing(tmp_path):
 
 def test_damaged_list_of_rejections_is_refused(tmp_path):
     (tmp_path / "r.csv").write_text("utterance,reason\n")
-    with pytest.raises(StoreError, match="not a list of utterance,path,reason"):
+    with pytest.raises(StoreError, match="not a list of utterance,path,reason,lost"):
         read_rejected(tmp_path / "r.csv")
 
 

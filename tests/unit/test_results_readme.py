@@ -8,7 +8,7 @@ import pytest
 
 from results_page import ANY, Page, column_type
 from serflow.audio.prepared import AUDIO_SCHEMA
-from serflow.corpora._tables import _REJECTED_HEADER, LISTING_SCHEMA, UTTERANCES_SCHEMA
+from serflow.corpora._tables import LISTING_SCHEMA, REJECTED_COLUMNS, UTTERANCES_SCHEMA
 from serflow.files import write_csv, write_json
 from serflow.noise.esc50 import RejectedClip
 from serflow.noise.mixing import PLAN_SCHEMA, PlanRow
@@ -42,7 +42,7 @@ SCHEMAS = {
     ("runs/{study}/{cell}/embeddings.parquet", None): EMBEDDINGS_SCHEMA,
 }
 HEADINGS = {
-    "corpora/{corpus}/rejected.csv": _REJECTED_HEADER,
+    "corpora/{corpus}/rejected.csv": REJECTED_COLUMNS,
     "audio/{corpus}/{shard}_rejected.csv": prepare_audio.REJECTED_COLUMNS,
     "noise/clips_rejected.csv": RejectedClip._fields,
     "noise/{corpus}/{profile}/audio/plan.csv": PlanRow._fields,

@@ -90,7 +90,9 @@ class AudioIndex:
 
     def unused(self, used: set[str], reason: str) -> list[Rejected]:
         """Return a rejection for each file whose stem is not in ``used``."""
-        return [Rejected("", path.as_posix(), reason) for stem, path in self.paths.items() if stem not in used]
+        return [
+            Rejected("", path.as_posix(), reason, lost=False) for stem, path in self.paths.items() if stem not in used
+        ]
 
 
 def _preference(path: Path) -> tuple[bool, int, str]:
@@ -115,6 +117,6 @@ def index_audio(root: Path, below: Path | None = None) -> AudioIndex:
             continue
         kept = index.paths.setdefault(path.stem, path)
         if kept is not path:
-            index.rejected.append(Rejected("", name, f"same name as {kept.as_posix()}, which is used"))
+            index.rejected.append(Rejected("", name, f"same name as {kept.as_posix()}, which is used", lost=False))
     index.paths = dict(sorted(index.paths.items()))
     return index

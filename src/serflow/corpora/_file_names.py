@@ -43,7 +43,7 @@ def list_by_name(
         match = pattern.fullmatch(stem)
         if match is None:
             reason = f"not a file name of {title} (they look like {example})"
-            listing.rejected.append(Rejected("", path.as_posix(), reason))
+            listing.rejected.append(Rejected("", path.as_posix(), reason, lost=False))
         else:
             listing.utterances.append(utterance(match, path.as_posix()))
     if not listing.utterances:

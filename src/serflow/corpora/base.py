@@ -61,11 +61,16 @@ EMOTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file or label that was left out. ``utterance`` is empty where the label could not be read."""
+    """A file or label that was left out. ``utterance`` is empty where the label could not be read.
+
+    ``lost`` says whether the corpus has an utterance less for it, so far as one can tell: not for a copy of what is
+    kept, nor for audio without a label, a file of another corpus, or a line that only adds to an utterance.
+    """
 
     utterance: str
     path: str
     reason: str
+    lost: bool = True
 
 
 @dataclass(slots=True)
@@ -80,13 +85,13 @@ class Listing:
     published_total: int | None = None
 
     def reject_duplicates(self) -> None:
-        """Keep the first utterance of each id and move the others to ``rejected``."""
+        """Keep the first utterance of each id and reject the others; what says the same again is not lost."""
         first: dict[str, Utterance] = {}
         for utterance in self.utterances:
             kept = first.setdefault(utterance.id, utterance)
             if kept is not utterance:
                 reason = f"duplicate id: {kept.path} has it already; ids must be unique in a corpus"
-                self.rejected.append(Rejected(utterance.id, utterance.path, reason))
+                self.rejected.append(Rejected(utterance.id, utterance.path, reason, lost=utterance != kept))
         self.utterances = list(first.values())
 
 

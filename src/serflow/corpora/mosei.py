@@ -135,7 +135,7 @@ def _read_answers(
             try:
                 given = tuple(float(row[f"Answer.{answer}"]) for answer in _ANSWERS)
             except (TypeError, ValueError):
-                rejected.append(Rejected("", name, f"{name}:{rows.line_num}: not a line of answers"))
+                rejected.append(Rejected("", name, f"{name}:{rows.line_num}: not a line of answers", lost=False))
                 continue
             clip = row["Input.VIDEO_ID"], row["Input.CLIP"]
             answers.setdefault(clip, {}).setdefault(row["WorkerId"], given)
@@ -172,7 +172,8 @@ def _read_transcripts(folder: Path, root: Path, rejected: list[Rejected]) -> dic
                 clip, start, end, text = parts
                 entry = _Transcribed(clip, float(start), float(end), text.strip())
             except ValueError:
-                rejected.append(Rejected("", name, f"{name}:{number}: not video___clip___start___end___text"))
+                reason = f"{name}:{number}: not video___clip___start___end___text"
+                rejected.append(Rejected("", name, reason, lost=False))
                 continue
             transcripts.setdefault(path.stem, []).append(entry)
     return transcripts

@@ -97,7 +97,7 @@ def _read_labels(labels: Path, root: Path) -> tuple[list[_Clip], list[Rejected]]
                 clips.append(clip)
         elif clip is not None and rating is None:
             reason = f"{where}:{number}: not a rater line of {clip.id}, the rating is left out: {line!r}"
-            rejected.append(Rejected("", where, reason))
+            rejected.append(Rejected("", where, reason, lost=False))
         elif clip is not None and rating is not None:
             clip.ratings.setdefault(rating["rater"], _number(rating["valence"]))
     return clips, rejected

@@ -254,7 +254,8 @@ def _unlisted_audio(root: Path, layout: _Layout, used: set[Path]) -> list[Reject
     rejected: list[Rejected] = []
     for path in audio_files(root / folder, reject_folders(rejected, folder)):
         if (folder / path).with_suffix("") not in used_names:
-            rejected.append(Rejected("", (folder / path).as_posix(), f"audio without a row in {layout.name}"))
+            reason = f"audio without a row in {layout.name}"
+            rejected.append(Rejected("", (folder / path).as_posix(), reason, lost=False))
     return rejected
 
 

@@ -16,7 +16,7 @@ from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stores.parquet import read_metadata, read_table
 
 log = logging.getLogger(__name__)
-REJECTED_COLUMNS = ("utterance", "path", "reason")
+REJECTED_COLUMNS = ("utterance", "path", "reason", "lost")
 
 
 def _shard_rows(listing: Path, shard: int, n_shards: int) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
             f"{arguments.root}: no such folder; set corpora.{corpus}.root in config.yaml to where the corpus lies"
         )
     rows = _shard_rows(arguments.listing, int(arguments.shard), arguments.n_shards)
-    rejected: list[tuple[str, str, str]] = []
+    rejected: list[tuple[str, str, str, bool]] = []
     clipped: list[str] = []
 
     def accepted() -> Iterator[PreparedUtterance]:
@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
             try:
                 prepared = prepare(row["utterance"], path, row["start"], row["end"], **arguments.options)
             except AudioError as error:
-                rejected.append((row["utterance"], row["path"], str(error)))
+                rejected.append((row["utterance"], row["path"], str(error), True))
                 continue
             if prepared.clipped_samples:
                 clipped.append(row["utterance"])

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from serflow.corpora._tables import REJECTED_COLUMNS
 from serflow.errors import StoreError
 from serflow.files import read_json
 from serflow.inspection.describers._common import SHOWN_ROWS, Values, add_provenance, counts, stand_in_warning, start
@@ -33,7 +34,7 @@ def describe_csv(path: Path) -> Description:
     about = Description(path, "csv", path.name)
     about.add("rows", len(table))
     about.add("columns", list(table.columns))
-    if list(table.columns) == ["utterance", "path", "reason"]:
+    if list(table.columns) == REJECTED_COLUMNS:
         about.kind, about.heading = "rejected", "what was left out, and why"
         about.add_table("Reasons", ["reason", "files"], counts(list(table["reason"]))[:SHOWN_ROWS])
     shown = f", the first {SHOWN_ROWS} of {len(table)}" if len(table) > SHOWN_ROWS else ""
