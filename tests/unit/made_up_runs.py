@@ -174,8 +174,14 @@ def write_utterances(
         "title": corpus,
         "synthetic": synthetic,
         "partial": partial,
-        "counts": {"listed": n + rejected, "accepted": n, "rejected": rejected},
-        "warnings": list(warnings),
+        "counts": {
+            "labelled": n + rejected,
+            "listed": n + rejected,
+            "accepted": n,
+            "rejected": rejected,
+            "left_out": 0,
+        },
+        "warnings": [*warnings, *([f"{rejected} of {n + rejected:,} utterances rejected"] if rejected else [])],
     }
     write_utterance_table(path, table, metadata)
     return path

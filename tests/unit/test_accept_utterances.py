@@ -28,14 +28,15 @@ def prepared(tmp_path):
     metadata = {"corpus": "mini", "layout": "emodb", "title": "Mini", "synthetic": False, "warnings": []}
     metadata["content"] = "0123"
     write_listing(tmp_path / "listing.parquet", utterances, metadata)
-    write_rejected(tmp_path / "listing_rejected.csv", [Rejected("", "x.wav", "odd name")])
+    write_rejected(tmp_path / "listing_rejected.csv", [Rejected("", "x.wav", "odd name", lost=False)])
 
-    def run(*shards):
+    def run(*shards, max_rejected=0.5):
         given = argparse.Namespace(
             listing=tmp_path / "listing.parquet",
             listing_rejected=tmp_path / "listing_rejected.csv",
             audio=list(shards),
             audio_rejected=[path.with_name(f"{path.stem}_rejected.csv") for path in shards],
+            max_rejected=max_rejected,
             utterances=tmp_path / "utterances.parquet",
             rejected=tmp_path / "rejected.csv",
         )
@@ -51,16 +52,58 @@ def test_accepted_utterances_keep_listing_order_and_gain_duration_and_shard(prep
     assert [tuple(row.values()) for row in rows] == [("a", 0.5, "0000"), ("b", 1.0, "0000"), ("d", 2.0, "0001")]
     assert [entry.reason for entry in read_rejected(given.rejected)] == ["odd name", "silent"]
     described = read_metadata(given.utterances)
-    assert described["counts"] == {"listed": 4, "accepted": 3, "rejected": 2}
-    assert described["warnings"] == ["audio: 1 of 4 listed utterances rejected"]
+    assert described["counts"] == {"labelled": 4, "listed": 4, "accepted": 3, "rejected": 1, "left_out": 1}
+    assert described["warnings"] == ["1 of 4 utterances rejected (1 silent)"]
     assert described["partial"] is True
     assert (described["corpus"], described["title"], described["synthetic"]) == ("mini", "Mini", False)
     assert described["content"] == "0123"
 
 
-def test_whole_corpus_is_not_partial(prepared, tmp_path):
+def test_whole_corpus_is_not_partial(prepared, tmp_path, caplog):
     given = prepared(shard(tmp_path, "0000", NAMES))
-    assert read_metadata(given.utterances)["partial"] is False
+    described = read_metadata(given.utterances)
+    assert (described["partial"], described["warnings"]) == (False, [])
+    # but what was left out is said
+    (warning,) = caplog.messages
+    assert warning == f"mini: left out without loss: 1 odd name; see {given.rejected}"
+
+
+def test_nothing_is_said_where_nothing_was_left_out(prepared, tmp_path, caplog):
+    write_rejected(tmp_path / "listing_rejected.csv", [])
+    prepared(shard(tmp_path, "0000", NAMES))
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("by", ["labels", "audio"])
+def test_an_utterance_lost_by_labels_or_audio_makes_the_corpus_partial(prepared, tmp_path, caplog, by):
+    lost = [Rejected("e", "e.wav", "t.csv:7: no speaker"), Rejected("f", "f.wav", "t.csv:9: no speaker")]
+    write_rejected(tmp_path / "listing_rejected.csv", lost if by == "labels" else [])
+    prepared(shard(tmp_path, "0000", ["a", "b"] if by == "audio" else NAMES, ["c", "d"] if by == "audio" else []))
+    described = read_metadata(tmp_path / "utterances.parquet")
+    expected = "2 of 4 utterances rejected (2 silent)" if by == "audio" else "2 of 6 utterances rejected (2 no speaker)"
+    assert (described["partial"], described["warnings"]) == (True, [expected])
+    counts = described["counts"]
+    assert counts["labelled"] == counts["accepted"] + counts["rejected"]
+    assert counts["listed"] == 4
+    assert caplog.messages == [f"mini: {expected}; see {tmp_path / 'rejected.csv'}"]
+
+
+@pytest.mark.parametrize(("max_rejected", "stops"), [(0.0, True), (0.49, True), (0.5, False), (1.0, False)])
+def test_more_than_max_rejected_stops_the_run_and_names_key_and_file(prepared, tmp_path, max_rejected, stops):
+    part = shard(tmp_path, "0000", ["a", "b"], ["c", "d"])
+    if not stops:
+        prepared(part, max_rejected=max_rejected)
+        return
+    with pytest.raises(CorpusError) as stopped:
+        prepared(part, max_rejected=max_rejected)
+    message = str(stopped.value)
+    assert message.startswith("mini: 2 of 4 utterances rejected (2 silent), 50.0 % of them where ")
+    assert f"corpora.mini.max_rejected in config.yaml allows {100 * max_rejected:g} %" in message
+    assert f"all are listed in {tmp_path / '0000_rejected.csv'}.\n  c (c.wav): silent\n" in message
+    assert message.endswith("set corpora.mini.max_rejected: 0.5 to go on without them")
+    # the list of all is there for who calls the stage by hand
+    assert len(read_rejected(tmp_path / "rejected.csv")) == 3
+    assert not (tmp_path / "utterances.parquet").exists()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +120,7 @@ def test_each_listed_utterance_must_come_back_exactly_once(prepared, tmp_path, a
 
 
 def test_corpus_without_usable_audio_is_an_error(prepared, tmp_path):
-    with pytest.raises(CorpusError, match="none of the 4 listed utterances has usable audio: 4: silent"):
+    with pytest.raises(CorpusError, match=r"none of the 4 listed utterances has usable audio \(4 silent\)"):
         prepared(shard(tmp_path, "0000", [], rejected=NAMES))
 
 

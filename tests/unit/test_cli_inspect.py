@@ -112,7 +112,7 @@ def built(tmp_path_factory):
         "title": "EmoDB",
         "synthetic": True,
         "partial": True,
-        "counts": {"listed": 13, "accepted": 12, "rejected": 1},
+        "counts": {"labelled": 13, "listed": 13, "accepted": 12, "rejected": 1, "left_out": 0},
         "warnings": ["12 of 535 utterances"],
     }
     table = pa.Table.from_pylist(utterances, schema=UTTERANCES_SCHEMA)

@@ -120,14 +120,15 @@ rule accept_utterances:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
+        max_rejected=lambda wildcards: CONFIG.corpora[wildcards.corpus].max_rejected,
         code=code("stages.accept_utterances"),
     message:
         "Count what is accepted and rejected of {wildcards.corpus}"
     shell:
         "python -m serflow.stages.accept_utterances --listing {input.listing}"
         " --listing-rejected {input.listing_rejected} --audio {input.audio}"
-        " --audio-rejected {input.audio_rejected} --utterances {output.utterances}"
-        " --rejected {output.rejected} --log {log}"
+        " --audio-rejected {input.audio_rejected} --max-rejected {params.max_rejected}"
+        " --utterances {output.utterances} --rejected {output.rejected} --log {log}"
 
 
 rule split_utterances:

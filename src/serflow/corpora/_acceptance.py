@@ -1,18 +1,19 @@
 """From a listing and its prepared audio to the utterance table."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
+from serflow.corpora._completeness import some
+from serflow.corpora._rejections import by_reason
 from serflow.corpora.base import Rejected
 from serflow.errors import CorpusError, StoreError
 from serflow.stores.parquet import read_table
 
 SAMPLE_RATE_HZ = 16_000
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,6 @@ class Prepared:
 
     n_samples: int
     shard: str
-
-
-def _some(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")
 
 
 def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepared]]:
@@ -77,14 +73,13 @@ def accept(
     for fault, names in faults.items():
         if names:
             raise StoreError(
-                f"{corpus}: {len(names)} utterances of the prepared audio are {fault}: {_some(names)}; "
+                f"{corpus}: {len(names)} utterances of the prepared audio are {fault}: {some(names)}; "
                 f"delete results/audio/{corpus} and run again"
             )
     if not prepared:
-        reasons = Counter(entry.reason for entry in rejected).most_common(_SHOWN)
         raise CorpusError(
-            f"{corpus}: none of the {len(listed)} listed utterances has usable audio: "
-            + "; ".join(f"{count}: {reason}" for reason, count in reasons)
+            f"{corpus}: none of the {len(listed)} listed utterances has usable audio ({by_reason(rejected)}); "
+            f"look at results/audio/{corpus}/*_rejected.csv, and mend the files or corpora.{corpus}.root in config.yaml"
         )
     audio = dict(prepared)
     accepted = listing.filter(pa.array([name in audio for name in listed]))

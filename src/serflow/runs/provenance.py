@@ -113,13 +113,9 @@ def _of_file(metadata: Mapping[str, Any]) -> Provenance:
 
 
 def _of_corpus(metadata: Mapping[str, Any]) -> Provenance:
-    corpus, counts = metadata["corpus"], metadata["counts"]
-    remarks = [str(warning) for warning in metadata["warnings"]]
-    if counts["rejected"]:
-        seen = counts["accepted"] + counts["rejected"]
-        remarks.append(f"{counts['rejected']:,} of {seen:,} listed utterances rejected")
+    corpus = metadata["corpus"]
     return Provenance(
         {"corpus": (corpus,)} if metadata["synthetic"] else {},
         (corpus,) if metadata["partial"] else (),
-        tuple(remarks),
+        tuple(map(str, metadata["warnings"])),
     )

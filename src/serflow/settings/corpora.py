@@ -28,6 +28,7 @@ class CorpusSettings(Section):
 
     root: str | None = None
     allow_partial: bool = False
+    max_rejected: float = Field(default=0.1, ge=0, le=1)
     shards: int | None = Field(default=None, ge=1, le=9999)
     layout: str | None = None
     title: str | None = None

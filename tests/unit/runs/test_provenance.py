@@ -65,7 +65,7 @@ def test_an_utterance_table_tells_of_its_corpus(tmp_path):
     assert gather({"utterances": cut})[:3] == (
         {},
         ("cut",),
-        ("utterances: 5,531 of 7,380 published", "3 of 5,531 listed utterances rejected"),
+        ("utterances: 5,531 of 7,380 published", "3 of 5,531 utterances rejected"),
     )
 
 

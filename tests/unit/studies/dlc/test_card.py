@@ -232,7 +232,7 @@ def test_the_card_has_the_facts(tmp_path):
         "- Speakers: 4 (female 1, male 2, unknown 1).",
         "- Dialogues: 5. Utterances with a text or sentence code: 6.",
         "- Split: by dialogue, each dialogue as a whole; train, val, test get 70 %, 10 %, 20 % of them; runs 0.",
-        "- 1 of 9 listed utterances rejected",
+        "- 1 of 9 utterances rejected",
         "- Run 0, speakers of training and test: A, B.",
         "- Run 0, val: no utterance is neutral, sadness; UA there is over the other 1 classes.",
     ):
