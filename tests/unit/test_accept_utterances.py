@@ -1,42 +1,50 @@
 import argparse
 
-import pyarrow as pa
+import numpy as np
+import pandas as pd
 import pytest
 
+from serflow.audio.prepared import PreparedUtterance, write_prepared
 from serflow.corpora._tables import read_rejected, read_utterances, write_listing, write_rejected
 from serflow.corpora.base import Rejected, Utterance
 from serflow.errors import CorpusError, StoreError
 from serflow.stages import accept_utterances
-from serflow.stores.parquet import read_metadata, write_table
+from serflow.stores.parquet import read_metadata
 
-AUDIO_SCHEMA = pa.schema([("utterance", pa.string()), ("n_samples", pa.int32()), ("pcm16", pa.binary())])
 NAMES = ["a", "b", "c", "d"]
 
 
-def shard(folder, name, utterances, rejected=(), corpus="mini"):
-    rows = [{"utterance": u, "n_samples": 8000 * (NAMES.index(u) + 1), "pcm16": b"\0\0"} for u in utterances]
+def shard(folder, name, utterances, rejected=(), corpus="mini", samples_of=None, clipped=()):
+    """Write a shard; ``samples_of`` names the utterance whose samples another has."""
+    rows = []
+    for utterance in utterances:
+        place = NAMES.index((samples_of or {}).get(utterance, utterance)) + 1
+        pcm16 = np.full(8000 * place, place, dtype=np.int16)
+        rows.append(PreparedUtterance(utterance, pcm16, 16000, 1, "PCM_16", 3 if utterance in clipped else 0))
     audio = folder / f"{name}.parquet"
-    table = pa.Table.from_pylist(rows, schema=AUDIO_SCHEMA)
-    write_table(audio, table, kind="audio", metadata={"corpus": corpus, "shard": name})
+    write_prepared(audio, rows, {"corpus": corpus, "shard": name})
     write_rejected(folder / f"{name}_rejected.csv", [Rejected(u, f"{u}.wav", "silent") for u in rejected])
     return audio
 
 
 @pytest.fixture
 def prepared(tmp_path):
-    utterances = [Utterance(name, f"{name}.wav", "s", "en") for name in NAMES]
+    emotions = dict(zip(NAMES, ["anger", "anger", "sadness", "anger"], strict=True))
+    utterances = [Utterance(name, f"{name}.wav", "s", "en", emotion=emotions[name]) for name in NAMES]
     metadata = {"corpus": "mini", "layout": "emodb", "title": "Mini", "synthetic": False, "warnings": []}
     metadata["content"] = "0123"
     write_listing(tmp_path / "listing.parquet", utterances, metadata)
     write_rejected(tmp_path / "listing_rejected.csv", [Rejected("", "x.wav", "odd name", lost=False)])
 
-    def run(*shards, max_rejected=0.5):
+    def run(*shards, max_rejected=0.5, same_audio="keep"):
         given = argparse.Namespace(
             listing=tmp_path / "listing.parquet",
             listing_rejected=tmp_path / "listing_rejected.csv",
             audio=list(shards),
             audio_rejected=[path.with_name(f"{path.stem}_rejected.csv") for path in shards],
             max_rejected=max_rejected,
+            same_audio=same_audio,
+            duplicates=tmp_path / "duplicates.csv",
             utterances=tmp_path / "utterances.parquet",
             rejected=tmp_path / "rejected.csv",
         )
@@ -127,3 +135,30 @@ def test_corpus_without_usable_audio_is_an_error(prepared, tmp_path):
 def test_audio_of_another_corpus_is_refused(prepared, tmp_path):
     with pytest.raises(StoreError, match="corpus is 'other'"):
         prepared(shard(tmp_path, "0000", NAMES, corpus="other"))
+
+
+def test_the_same_audio_under_other_names_is_listed_with_what_differs(prepared, tmp_path, caplog):
+    write_rejected(tmp_path / "listing_rejected.csv", [])
+    samples_of = {"c": "a", "d": "a"}
+    given = prepared(shard(tmp_path, "0000", ["a", "b"]), shard(tmp_path, "0001", ["c", "d"], samples_of=samples_of))
+    table = read_utterances(given.utterances, columns=["utterance", "duplicate_of"]).to_pydict()
+    assert table == {"utterance": NAMES, "duplicate_of": [None, None, "a", "a"]}
+    listed = pd.read_csv(given.duplicates, keep_default_na=False)
+    assert listed.to_numpy().tolist() == [["c", "c.wav", "a", "a.wav", "emotion"], ["d", "d.wav", "a", "a.wav", ""]]
+    said = "2 utterances have the same audio as another (they differ 1 in emotion)"
+    assert caplog.messages == [f"mini: {said}; see {given.duplicates}"]
+    described = read_metadata(given.utterances)
+    # a reader of the tables is told; none is lost
+    assert (described["warnings"], described["partial"], described["same_audio"]) == ([said], False, "keep")
+
+
+def test_where_no_audio_is_the_same_the_list_is_empty(prepared, tmp_path):
+    given = prepared(shard(tmp_path, "0000", NAMES), same_audio="drop")
+    assert given.duplicates.read_text() == "utterance,path,duplicate_of,duplicate_path,differs\n"
+    assert read_metadata(given.utterances)["same_audio"] == "drop"
+
+
+def test_clipped_utterances_are_counted_over_all_shards(prepared, tmp_path, caplog):
+    write_rejected(tmp_path / "listing_rejected.csv", [])
+    prepared(shard(tmp_path, "0000", ["a", "b"], clipped="a"), shard(tmp_path, "0001", ["c", "d"], clipped="cd"))
+    assert caplog.messages == ["mini: 3 utterances exceed full scale and were clipped: a, c, d"]

@@ -8,6 +8,7 @@ import pytest
 
 from results_page import ANY, Page, column_type
 from serflow.audio.prepared import AUDIO_SCHEMA
+from serflow.corpora._duplicates import Duplicate
 from serflow.corpora._tables import LISTING_SCHEMA, REJECTED_COLUMNS, UTTERANCES_SCHEMA
 from serflow.files import write_csv, write_json
 from serflow.noise.esc50 import RejectedClip
@@ -43,6 +44,7 @@ SCHEMAS = {
 }
 HEADINGS = {
     "corpora/{corpus}/rejected.csv": REJECTED_COLUMNS,
+    "corpora/{corpus}/duplicates.csv": Duplicate._fields,
     "audio/{corpus}/{shard}_rejected.csv": prepare_audio.REJECTED_COLUMNS,
     "noise/clips_rejected.csv": RejectedClip._fields,
     "noise/{corpus}/{profile}/audio/plan.csv": PlanRow._fields,
@@ -106,7 +108,7 @@ def test_what_files_are_merged_by_has_one_type(page: Page) -> None:
 
 
 def test_a_listing_is_an_utterance_table_before_the_audio_was_read() -> None:
-    assert [*LISTING_SCHEMA.names, "duration_s", "shard"] == UTTERANCES_SCHEMA.names
+    assert [*LISTING_SCHEMA.names, "duration_s", "shard", "duplicate_of"] == UTTERANCES_SCHEMA.names
 
 
 def split(names: list[str] | None = None, role: pa.DataType | None = None, **metadata: str) -> Callable[[Path], None]:

@@ -111,6 +111,7 @@ rule accept_utterances:
     output:
         utterances="results/corpora/{corpus}/utterances.parquet",
         rejected="results/corpora/{corpus}/rejected.csv",
+        duplicates="results/corpora/{corpus}/duplicates.csv",
     log:
         "results/logs/accept_utterances/{corpus}.log",
     conda:
@@ -121,6 +122,7 @@ rule accept_utterances:
         runtime=minutes(15),
     params:
         max_rejected=lambda wildcards: CONFIG.corpora[wildcards.corpus].max_rejected,
+        same_audio=lambda wildcards: CONFIG.corpora[wildcards.corpus].duplicates,
         code=code("stages.accept_utterances"),
     message:
         "Count what is accepted and rejected of {wildcards.corpus}"
@@ -128,7 +130,8 @@ rule accept_utterances:
         "python -m serflow.stages.accept_utterances --listing {input.listing}"
         " --listing-rejected {input.listing_rejected} --audio {input.audio}"
         " --audio-rejected {input.audio_rejected} --max-rejected {params.max_rejected}"
-        " --utterances {output.utterances} --rejected {output.rejected} --log {log}"
+        " --same-audio {params.same_audio} --utterances {output.utterances}"
+        " --rejected {output.rejected} --duplicates {output.duplicates} --log {log}"
 
 
 rule split_utterances:

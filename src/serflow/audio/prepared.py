@@ -1,5 +1,6 @@
 """Prepared audio: shards of 16 kHz mono PCM16, the only audio that later stages read."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ AUDIO_SCHEMA = pa.schema(
         ("source_channels", pa.int32()),
         ("source_subtype", pa.string()),
         ("clipped_samples", pa.int32()),
+        ("pcm16_sha256", pa.string()),
     ]
 )
 FULL_SCALE = 32768.0
@@ -110,6 +112,7 @@ def _table(group: list[PreparedUtterance]) -> pa.Table:
         [item.source_channels for item in group],
         [item.source_subtype for item in group],
         [item.clipped_samples for item in group],
+        [hashlib.sha256(item.pcm16.astype("<i2", copy=False)).hexdigest() for item in group],
     ]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, AUDIO_SCHEMA, strict=True)]
     return pa.table(arrays, schema=AUDIO_SCHEMA)
@@ -158,7 +161,7 @@ def iterate_prepared(
     StoreError
         If the file is damaged or its metadata differ from ``expect``.
     """
-    columns = [name for name in AUDIO_SCHEMA.names if name not in ("sample_rate", "n_samples")]
+    columns = [name for name in AUDIO_SCHEMA.names if name not in ("sample_rate", "n_samples", "pcm16_sha256")]
     for table in iterate_batches(path, kind=AUDIO_KIND, expect=expect, columns=columns):
         for row in table.to_pylist():
             yield PreparedUtterance(**{**row, "pcm16": np.frombuffer(row["pcm16"], dtype="<i2")})

@@ -18,10 +18,12 @@ SAMPLE_RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An utterance's prepared audio: its length in samples and the shard that holds it."""
+    """An utterance's prepared audio: its length, the shard that holds it, a digest of its samples, those clipped."""
 
     n_samples: int
     shard: str
+    sha256: str
+    clipped: int
 
 
 def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepared]]:
@@ -34,16 +36,17 @@ def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepar
     """
     prepared = []
     for path in shards:
-        table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=["utterance", "n_samples"])
-        for name, n_samples in zip(*(table.column(i).to_pylist() for i in range(2)), strict=True):
-            prepared.append((name, Prepared(n_samples, path.stem)))
+        columns = ["utterance", "n_samples", "pcm16_sha256", "clipped_samples"]
+        table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=columns)
+        for name, n_samples, sha256, clipped in zip(*(table.column(c).to_pylist() for c in columns), strict=True):
+            prepared.append((name, Prepared(n_samples, path.stem, sha256, clipped)))
     return prepared
 
 
 def accept(
     listing: pa.Table, prepared: Sequence[tuple[str, Prepared]], rejected: Sequence[Rejected], corpus: str
 ) -> pa.Table:
-    """Return the listing's accepted rows with ``duration_s`` and ``shard`` added.
+    """Return the listing's accepted rows with ``duration_s``, ``shard`` and ``duplicate_of`` added.
 
     Parameters
     ----------
@@ -83,7 +86,19 @@ def accept(
         )
     audio = dict(prepared)
     accepted = listing.filter(pa.array([name in audio for name in listed]))
-    kept = [audio[name] for name in listed if name in audio]
-    return accepted.append_column(
-        "duration_s", pa.array([entry.n_samples / SAMPLE_RATE_HZ for entry in kept], pa.float64())
-    ).append_column("shard", pa.array([entry.shard for entry in kept], pa.string()))
+    names = [name for name in listed if name in audio]
+    kept = [audio[name] for name in names]
+    first: dict[str, str] = {}
+    for name, entry in zip(names, kept, strict=True):
+        first.setdefault(entry.sha256, name)
+    same = [first[entry.sha256] for entry in kept]
+    columns = {
+        "duration_s": pa.array([entry.n_samples / SAMPLE_RATE_HZ for entry in kept], pa.float64()),
+        "shard": pa.array([entry.shard for entry in kept], pa.string()),
+        "duplicate_of": pa.array(
+            [None if name == other else other for name, other in zip(names, same, strict=True)], pa.string()
+        ),
+    }
+    for column, values in columns.items():
+        accepted = accepted.append_column(column, values)
+    return accepted

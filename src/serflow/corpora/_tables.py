@@ -42,6 +42,7 @@ UTTERANCES_SCHEMA = pa.schema(
         *LISTING_SCHEMA,
         pa.field("duration_s", pa.float64(), nullable=False),
         pa.field("shard", pa.string(), nullable=False),
+        pa.field("duplicate_of", pa.string()),
     ]
 )
 

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +30,7 @@ class CorpusSettings(Section):
     root: str | None = None
     allow_partial: bool = False
     max_rejected: float = Field(default=0.1, ge=0, le=1)
+    duplicates: Literal["keep", "drop"] = "keep"
     shards: int | None = Field(default=None, ge=1, le=9999)
     layout: str | None = None
     title: str | None = None

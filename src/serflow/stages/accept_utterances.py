@@ -5,6 +5,8 @@ import logging
 from pathlib import Path
 
 from serflow.corpora._acceptance import accept, read_prepared
+from serflow.corpora._completeness import some
+from serflow.corpora._duplicates import duplicates_note, find_duplicates, write_duplicates
 from serflow.corpora._rejections import left_out_note, lost_note, require_few_rejected
 from serflow.corpora._tables import (
     read_listing,
@@ -22,6 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Join ``--listing`` with the prepared ``--audio`` into ``--utterances`` and ``--rejected``.
 
     What was rejected, by labels or audio, is one warning; more than ``--max-rejected`` of the utterances stop the run.
+    So are ``--duplicates`` by content.
     """
     described = read_listing_metadata(arguments.listing)
     corpus = described["corpus"]
@@ -30,7 +33,8 @@ def main(arguments: argparse.Namespace) -> None:
     without_audio = [entry for path in arguments.audio_rejected for entry in rejected_by[path]]
     rejected = rejected_by[arguments.listing_rejected] + without_audio
     write_rejected(arguments.rejected, rejected)
-    utterances = accept(listing, read_prepared(arguments.audio, corpus), without_audio, corpus)
+    prepared = read_prepared(arguments.audio, corpus)
+    utterances = accept(listing, prepared, without_audio, corpus)
     listed_in = [path for path, entries in rejected_by.items() if any(entry.lost for entry in entries)]
     require_few_rejected(rejected, utterances.num_rows, arguments.max_rejected, corpus, listed_in)
     n_lost = sum(entry.lost for entry in rejected)
@@ -38,6 +42,14 @@ def main(arguments: argparse.Namespace) -> None:
     notes = [note for note in (lost, left_out_note(rejected)) if note]
     if notes:
         log.warning("%s: %s; see %s", corpus, "; ".join(notes), arguments.rejected)
+    clipped = [name for name, audio in prepared if audio.clipped]
+    if clipped:
+        log.warning("%s: %d utterances exceed full scale and were clipped: %s", corpus, len(clipped), some(clipped))
+    duplicates = find_duplicates(utterances)
+    write_duplicates(arguments.duplicates, duplicates)
+    same = duplicates_note(duplicates)
+    if same:
+        log.warning("%s: %s; see %s", corpus, same, arguments.duplicates)
     write_utterances(
         arguments.utterances,
         utterances,
@@ -54,7 +66,8 @@ def main(arguments: argparse.Namespace) -> None:
                 "rejected": n_lost,
                 "left_out": len(rejected) - n_lost,
             },
-            "warnings": [*described["warnings"], *([lost] if lost else [])],
+            "warnings": [*described["warnings"], *(note for note in (lost, same) if note)],
+            "same_audio": arguments.same_audio,
             "content": described["content"],
         },
     )
@@ -67,6 +80,13 @@ if __name__ == "__main__":
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="Parquet shards of prepared audio")
     parser.add_argument("--audio-rejected", type=Path, nargs="+", required=True, help="CSV a shard of rejected audio")
     parser.add_argument("--max-rejected", type=float, required=True, help="share of utterances that may be rejected")
+    parser.add_argument(
+        "--same-audio",
+        choices=("keep", "drop"),
+        required=True,
+        help="whether studies keep utterances of the same audio, or drop all but the first",
+    )
     parser.add_argument("--utterances", type=Path, required=True, help="output: Parquet of the accepted utterances")
     parser.add_argument("--rejected", type=Path, required=True, help="output: CSV of all that was left out and why")
+    parser.add_argument("--duplicates", type=Path, required=True, help="output: CSV of utterances of the same audio")
     run_stage(parser, main)

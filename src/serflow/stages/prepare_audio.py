@@ -82,7 +82,7 @@ def main(arguments: argparse.Namespace) -> None:
     write_csv(arguments.rejected, REJECTED_COLUMNS, rejected)
     log.info("%d utterances accepted, %d rejected", n_accepted, len(rejected))
     if clipped:
-        log.warning("%d utterances exceed full scale and were clipped, first %s", len(clipped), clipped[0])
+        log.info("%d utterances exceed full scale and were clipped, first %s", len(clipped), clipped[0])
     if rows and not n_accepted:
         log.warning("no utterance of this shard could be used; reasons in %s", arguments.rejected)
 

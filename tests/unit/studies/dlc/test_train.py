@@ -80,6 +80,7 @@ def write_cell(folder: Path, n_utterances: int = 90) -> dict[str, Path]:
             "dialogue": [f"d{i // 3:02d}" for i in range(n_utterances)],
             "turn": [2 - i % 3 for i in range(n_utterances)],
             "emotion": emotions,
+            "duplicate_of": pa.nulls(n_utterances, pa.string()),
             "sentiment": nothing,
             "valence_ratings": pa.nulls(n_utterances, pa.list_(pa.float64())),
         }
