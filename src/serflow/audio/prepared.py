@@ -103,16 +103,17 @@ def prepare(
 
 
 def _table(group: list[PreparedUtterance]) -> pa.Table:
+    samples = [item.pcm16.astype("<i2", copy=False).tobytes() for item in group]
     columns = [
         [item.utterance for item in group],
         [SAMPLE_RATE] * len(group),
         [len(item.pcm16) for item in group],
-        [item.pcm16.astype("<i2", copy=False).tobytes() for item in group],
+        samples,
         [item.source_rate for item in group],
         [item.source_channels for item in group],
         [item.source_subtype for item in group],
         [item.clipped_samples for item in group],
-        [hashlib.sha256(item.pcm16.astype("<i2", copy=False)).hexdigest() for item in group],
+        [hashlib.sha256(entry).hexdigest() for entry in samples],
     ]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, AUDIO_SCHEMA, strict=True)]
     return pa.table(arrays, schema=AUDIO_SCHEMA)
