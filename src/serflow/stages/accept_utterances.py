@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
         log.warning("%s: %d utterances exceed full scale and were clipped: %s", corpus, len(clipped), some(clipped))
     duplicates = find_duplicates(utterances)
     write_duplicates(arguments.duplicates, duplicates)
-    same = duplicates_note(duplicates)
+    same = duplicates_note(duplicates, utterances.num_rows)
     if same:
         log.warning("%s: %s; see %s", corpus, same, arguments.duplicates)
     write_utterances(
