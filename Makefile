@@ -9,6 +9,10 @@ WITHOUT_AVX := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_COR
 	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
 WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell MKL_CBWR=AVX2 \
 	NPY_DISABLE_CPU_FEATURES=X86_V4
+# mutmut in an environment of its own, which sees the packages of the other
+MUTENV := .mutenv
+MUTANTS ?= *
+SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # a pipe fails where any part of it does, and what a failed command had begun to write goes
 SHELL := bash
@@ -16,7 +20,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 features free test test-portable lint report benchmarks rulegraph lock schema clean
+.PHONY: help env table1 features free test test-portable mutants lint report benchmarks rulegraph lock schema clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +50,13 @@ test: lint  ## all tests; those that hang on the CPU also as one without AVX com
 test-portable: env  ## the unit tests as on CPUs without AVX, and without AVX-512
 	$(WITHOUT_AVX) $(BIN)/python -m pytest -q tests/unit
 	$(WITHOUT_AVX512) $(BIN)/python -m pytest -q tests/unit
+
+mutants: env  ## the code broken line by line, and what no test notices of it: make mutants MUTANTS='serflow.nn.*'
+	test -x $(MUTENV)/bin/mutmut || { rm -rf $(MUTENV) && $(BIN)/python -m venv $(MUTENV); }
+	$(BIN)/python $(SITE) > "$$($(MUTENV)/bin/python $(SITE))/serflow.pth"
+	$(MUTENV)/bin/pip install --quiet --disable-pip-version-check mutmut==3.8.1
+	$(MUTENV)/bin/mutmut run --max-children $(CORES) "$(MUTANTS)"
+	$(MUTENV)/bin/mutmut results
 
 lint: env  ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/ruff check src tests benchmarks

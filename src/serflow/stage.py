@@ -84,7 +84,7 @@ def _start_log(path: Path | None) -> None:
     else:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+            handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace"))
         except OSError as error:
             raise explain_os_error(error, path) from error
         console = logging.StreamHandler(sys.stderr)

@@ -94,7 +94,7 @@ def test_a_label_without_audio_is_a_lost_utterance(tree):
 def test_of_one_id_what_is_the_same_again_is_not_lost_and_what_differs_is():
     first, again, other = (Utterance("a", "a.wav", "s", "en", emotion=word) for word in ("anger", "anger", "sadness"))
     listing = Listing([first, again, other])
-    listing.reject_duplicates()
+    listing.settle()
     assert listing.utterances == [first]
     assert [entry.lost for entry in listing.rejected] == [False, True]
 

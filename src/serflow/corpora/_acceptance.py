@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from serflow.corpora._completeness import some
-from serflow.corpora.base import Rejected
+from serflow.corpora.base import Rejected, some
 from serflow.errors import CorpusError, StoreError
 from serflow.reasons import by_reason
 from serflow.stores.parquet import read_table

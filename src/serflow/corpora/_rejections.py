@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from serflow.corpora._completeness import rejected_examples, some
-from serflow.corpora.base import Rejected
+from serflow.corpora._completeness import rejected_examples
+from serflow.corpora.base import Rejected, some
 from serflow.errors import CorpusError
 from serflow.reasons import by_reason
 

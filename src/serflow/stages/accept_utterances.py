@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 
 from serflow.corpora._acceptance import accept, read_prepared
-from serflow.corpora._completeness import some
 from serflow.corpora._duplicates import duplicates_note, find_duplicates, write_duplicates
 from serflow.corpora._rejections import left_out_note, lost_note, require_few_rejected
 from serflow.corpora._tables import (
@@ -15,6 +14,7 @@ from serflow.corpora._tables import (
     write_rejected,
     write_utterances,
 )
+from serflow.corpora.base import some
 from serflow.stage import run_stage, stage_parser
 
 log = logging.getLogger(__name__)
