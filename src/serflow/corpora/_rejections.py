@@ -1,6 +1,5 @@
 """What was rejected of a corpus: counted by reason, and whether it is too much to go on."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,5 +55,5 @@ def require_few_rejected(
     raise CorpusError(
         f"{corpus}: {lost_note(rejected, n_accepted)}, {100 * share:.1f} % of them where {key} in config.yaml allows "
         f"{100 * max_rejected:g} %; all are listed in {some(map(str, files))}.{examples}"
-        f"\nMend the files or labels, or set {key}: {math.ceil(100 * share) / 100:g} to go on without them"
+        f"\nMend the files or labels, or set {key}: {-(-100 * len(lost) // total) / 100:g} to go on without them"
     )
