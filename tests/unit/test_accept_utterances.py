@@ -161,7 +161,7 @@ def test_where_no_audio_is_the_same_the_list_is_empty(prepared, tmp_path):
 def test_clipped_utterances_are_counted_over_all_shards(prepared, tmp_path, caplog):
     write_rejected(tmp_path / "listing_rejected.csv", [])
     prepared(shard(tmp_path, "0000", ["a", "b"], clipped="a"), shard(tmp_path, "0001", ["c", "d"], clipped="cd"))
-    assert caplog.messages == ["mini: 3 utterances exceed full scale and were clipped: a, c, d"]
+    assert caplog.messages == ["mini: 3 of 4 utterances exceed full scale and were clipped: a, c, d"]
 
 
 def test_the_recording_that_ravdess_holds_twice_is_found(real_data, tmp_path):

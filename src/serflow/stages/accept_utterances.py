@@ -44,7 +44,13 @@ def main(arguments: argparse.Namespace) -> None:
         log.warning("%s: %s; see %s", corpus, "; ".join(notes), arguments.rejected)
     clipped = [name for name, audio in prepared if audio.clipped]
     if clipped:
-        log.warning("%s: %d utterances exceed full scale and were clipped: %s", corpus, len(clipped), some(clipped))
+        log.warning(
+            "%s: %d of %d utterances exceed full scale and were clipped: %s",
+            corpus,
+            len(clipped),
+            len(prepared),
+            some(clipped),
+        )
     duplicates = find_duplicates(utterances)
     write_duplicates(arguments.duplicates, duplicates)
     same = duplicates_note(duplicates, utterances.num_rows)
