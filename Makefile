@@ -3,7 +3,9 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# one word for the shell, whatever stands in it
+quoted = '$(subst ','\'',$(1))'
+SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES))
 # ATen, oneDNN, OpenBLAS, MKL, NumPy and glibc held to older instructions: as they compute without AVX, and without AVX-512
 WITHOUT_AVX := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Prescott MKL_CBWR=COMPATIBLE \
 	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
@@ -28,8 +30,8 @@ help:  ## this list
 env: $(BIN)/.installed  ## build the environment in .venv from envs/requirements.lock
 
 $(BIN)/.installed: envs/requirements.lock envs/peers.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "serflow needs Python 3.11 or newer: make PYTHON=python3.11 env")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(call quoted,$(PYTHON)) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "serflow needs Python 3.11 or newer: make PYTHON=python3.11 env")'
+	test -x $(BIN)/python || $(call quoted,$(PYTHON)) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r envs/peers.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
@@ -40,8 +42,8 @@ table1: env  ## Table I of the DLC paper from synthetic stand-in corpora: result
 	@echo "results/table1.csv is there; beside the paper: results/dlc/table1_vs_paper.csv"
 
 free: env  ## Table I from EmoDB, RAVDESS and nEMO with ESC-50 as noise: make free DATA=/folder/of/them
-	@test -n "$(DATA)" || { echo "say where they are: make free DATA=/folder (workflow/presets/free.yaml says what it holds)"; exit 1; }
-	$(SNAKEMAKE) results/table1.csv --configfile workflow/presets/free.yaml --config data_root=$(DATA)
+	@test -n $(call quoted,$(DATA)) || { echo "say where they are: make free DATA=/folder (workflow/presets/free.yaml says what it holds)"; exit 1; }
+	$(SNAKEMAKE) results/table1.csv --configfile workflow/presets/free.yaml --config $(call quoted,data_root=$(DATA))
 
 test: lint  ## all tests; those that hang on the CPU also as one without AVX computes
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests
@@ -82,7 +84,7 @@ benchmarks: env  ## speed beside named peers, one JSON line a comparison
 	for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
 
 lock: ## write envs/requirements.lock anew from pyproject.toml
-	rm -rf .lockenv && $(PYTHON) -m venv .lockenv
+	rm -rf .lockenv && $(call quoted,$(PYTHON)) -m venv .lockenv
 	.lockenv/bin/pip install --quiet torch==2.13.0 '.[praat,dev]'
 	{ echo '# Written by `make lock`: every package of the environment, pinned.'; \
 	  .lockenv/bin/pip freeze | grep -v '^serflow' | sed -E 's/^torch==([0-9.]+).*/torch==\1/; s/^torch @.*/torch==2.13.0/'; } > envs/requirements.lock

@@ -8,13 +8,14 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: f"{workflow.basedir}/config.yaml"
-
-
 report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+
+
+# after the files have been read as they are written: what Snakemake makes of them is not looked at
+configfile: CONFIG_YAML
 
 
 rule all:

@@ -6,17 +6,19 @@ import yaml
 
 from serflow.config import Config, check_config, schema
 from serflow.errors import ConfigError
+from serflow.settings.written import Written, merged, read
 
 
-def overlay(tmp_path: Path, text: str) -> tuple[dict, list[Path]]:
+def overlay(tmp_path: Path, text: str) -> tuple[dict, list[Written]]:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
-    return yaml.safe_load(text), [file]
+    written = read(file)
+    return written.content, [written]
 
 
 def test_config_yaml_repeats_the_typed_defaults(repository: Path) -> None:
     written = yaml.safe_load((repository / "config.yaml").read_text())
-    assert check_config(written) == Config()
+    assert check_config(written) == check_config(read(repository / "config.yaml").content) == Config()
     assert Config().as_json()["dlc"] == written["dlc"]
 
 
@@ -35,11 +37,9 @@ def test_generated_schema_is_up_to_date(repository: Path) -> None:
 
 @pytest.mark.parametrize("name", ["free", "paper"])
 def test_presets_are_valid_overlays(repository: Path, name: str) -> None:
-    merged = yaml.safe_load((repository / "config.yaml").read_text())
-    preset = yaml.safe_load((repository / "workflow/presets" / f"{name}.yaml").read_text())
-    for section, values in preset.items():
-        merged[section] = {**merged[section], **values}
-    assert not any(check_config(merged).is_synthetic(corpus) for corpus in preset["dlc"]["corpora"])
+    preset = read(repository / "workflow/presets" / f"{name}.yaml")
+    config = check_config(merged([read(repository / "config.yaml"), preset]))
+    assert not any(config.is_synthetic(corpus) for corpus in preset.content["dlc"]["corpora"])
 
 
 def test_unknown_key_names_file_line_and_nearest_key(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_unknown_key_deep_in_a_corpus_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("dlc:\n  asr: deepspeech\n  corpora: [iemocp]\n", "mine.yaml:3: dlc.corpora: 'iemocp' is not in corpora"),
+        ("dlc:\n  asr: deepspeech\n  corpora: [iemocp]\n", "mine.yaml:3: dlc.corpora.0: 'iemocp' is not in corpora"),
         ("corpora:\n  mosei: {root: /x, layout: emodb}\n", "mine.yaml:2: corpora.mosei: this name is kept"),
         ("backbones:\n  bert: {release: mine}\n", "mine.yaml:2: backbones.bert.release: no release 'mine'"),
         ("features:\n  mfb:\n    extractor: mbf\n", "mine.yaml:3: features.mfb.extractor: no feature 'mbf'"),
@@ -129,8 +129,8 @@ def test_what_is_absent_names_key_source_licence_and_the_line_to_write(tmp_path:
     assert "sail.usc.edu/iemocap" in iemocap
     assert "corpora: {iemocap: {root:" in iemocap
     assert "take iemocap out of `dlc: corpora:` to go on without it" in iemocap
-    assert "`root: null` to go on without it" in str(typed.absent_corpus("emodb"))
-    assert typed.absent_corpus("cafe") == "corpora.cafe.root is null: set it to the folder of CaFE"
+    assert "ask for the targets of other corpora to go on without it" in str(typed.absent_corpus("emodb"))
+    assert str(typed.absent_corpus("cafe")).startswith("corpora.cafe.root: null, and this target needs the corpus\n")
     assert typed.absent_corpus("ravdess") is typed.absent_corpus("mosei") is None
     esc50 = typed.absent_esc50()
     assert esc50 is not None
@@ -156,7 +156,7 @@ def test_relative_roots_are_taken_from_data_root() -> None:
         ("dlc: {asr: whisper}", r"dlc\.asr: Input should be 'deepspeech', 'wav2vec2' or 'reference'"),
         ("dlc: {hffn: two_steps}", r"dlc\.hffn: Input should be 'end_to_end' or 'staged'"),
         ("dlc: {controls: [oracle]}", r"dlc\.controls\.0: Input should be 'oracle_gate'"),
-        ("dlc: {controls: [chance, chance]}", "an entry stands there twice"),
+        ("dlc: {controls: [chance, chance]}", r"mine\.yaml:1: dlc\.controls\.1: 'chance' stands there twice"),
         ("noise: {clips: own}", r"noise\.clips: Input should be 'shared' or 'by_fold'"),
         ("transcripts: {deepspeech: {lm_alpha: 0.9}}", "lm_alpha and lm_beta belong together"),
         ("features: {x: {extractor: mfb, backbone: bert}}", "'bert' gives no feature of audio"),

@@ -1,13 +1,17 @@
 """Dry runs: what would run, with no data at all."""
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from harness import SMALL, Workflow
+from harness import SMALL, Workflow, copy_checkout
 
 pytestmark = pytest.mark.workflow
+
+BOMB = "a: &a {x: 1}\n" + "".join(f"{b}: &{b} {{x: *{a}, y: *{a}, z: *{a}}}\n" for a, b in pairwise("abcdefghijklmnop"))
 
 
 def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Path) -> None:
@@ -167,3 +171,54 @@ def test_rulegraph_reads_like_the_method(repository: Path, tmp_path: Path) -> No
         "tabulate_dlc_table1",
     ):
         assert f'"{rule}"' in graph
+
+
+def test_targets_are_found_in_the_forms_that_people_type(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    store, table = "results/features/mfb/emodb/clean", "results/corpora/emodb/utterances.parquet"
+    jobs = workflow.plan(store, table)
+    assert jobs == workflow.plan(f"./{store}/", f"{tmp_path}/{table}")
+    assert jobs == workflow.plan(f"{tmp_path}/{store}", f"results//{table[8:]}", "--forcerun", f"./{table}")
+
+
+def test_a_slip_in_a_target_is_told_with_what_was_meant(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    for target, meant in (
+        ("results/features/mbf/emodb/clean", "results/features/mfb/emodb/clean"),
+        ("results/runs/dlc/exp1/sngle/iemocap/h1/metrics.json", "results/runs/dlc/exp1/single/iemocap/h1/metrics.json"),
+        ("feature", "features"),
+    ):
+        assert f"No rule makes {target}: did you mean {meant}?" in workflow.run(target, "-n", ok=False)
+    # a folder that is there is no target for that
+    (tmp_path / "results/features").mkdir(parents=True)
+    assert "No rule makes results/features: did you mean" in workflow.run("results/features", "-n", ok=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("noise:\n\tseed: 3\n", "test.yaml:2: not YAML: "),
+        ("noise:\n  seed: 3\nnoise: {}\n", "test.yaml:3: noise stands twice in one section, in lines 1 and 3"),
+        (BOMB, "values where aliases (*) are followed"),
+        ("a: &a {b: *a}\n", "test.yaml:1: an alias (*) stands within what it stands for"),
+        ("dlc:\n  corpora:\n    - iemocap\n    - emodbb\n", "test.yaml:4: dlc.corpora.1: 'emodbb' is not in corpora"),
+        ("corpora:\n  my corpus: {root: x}\n", "test.yaml:2: corpora: 'my corpus' cannot be a name"),
+        ("noise: {profiles: {clean: {natural: 1, interior: 1, human: 1}}}\n", "this name is kept for speech without"),
+    ],
+)  # fmt: skip
+def test_a_slip_in_a_file_of_the_command_line_is_told_with_its_line(
+    repository: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    """Snakemake loads these files before it reads the Snakefile."""
+    output = Workflow(repository, tmp_path, text).run("-n", ok=False)
+    assert said in output
+    assert "Traceback" not in output
+
+
+def test_a_slip_in_config_yaml_is_told_with_its_line(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(copy_checkout(repository, tmp_path / "checkout"), tmp_path / "work", "{}")
+    config = workflow.checkout / "config.yaml"
+    config.write_text("noise: {}\n" + config.read_text())
+    assert re.search(
+        r"config\.yaml:\d+: noise stands twice in one section, in lines 1 and", workflow.run("-n", ok=False)
+    )

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 
 SRC = Path(workflow.basedir) / "src"
+CONFIG_YAML = Path(workflow.basedir) / "config.yaml"
 sys.path.insert(0, str(SRC))
 
 from serflow.backbones.base import backbone_names
@@ -20,20 +22,25 @@ from serflow.files import require_writable, sha256_file
 from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
-from serflow.settings.base import CLEAN, SYNTHETIC
-from serflow.settings.features import TEXT_FEATURE, wants_gpu
+from serflow.settings.base import CLEAN, SYNTHETIC, path_below
+from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, wants_gpu
+from serflow.settings.written import merged, read, read_argument
 from serflow.state import ABSENT, EVERYTHING, look
+from serflow.targets import as_in_rules, nearest
 
 # `python` in a rule is the interpreter that runs snakemake, with the package of this checkout
-shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SRC}"; ')
+shell.prefix(
+    f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
+    f" PYTHONPATH={shlex.quote(str(SRC))}; "
+)
 
 try:
-    # in the order they are merged: the command line's files override config.yaml
-    CONFIG_FILES = [
-        Path(workflow.basedir) / "config.yaml",
-        *map(Path, workflow.overwrite_configfiles),
+    # in the order they are merged: the command line overrides its files, and they config.yaml
+    WRITTEN = [
+        *map(read, [CONFIG_YAML, *map(Path, workflow.overwrite_configfiles)]),
+        *map(read_argument, workflow.config_settings.config_args or []),
     ]
-    CONFIG = check_config(config, CONFIG_FILES)
+    CONFIG = check_config(merged(WRITTEN), WRITTEN)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -81,6 +88,73 @@ wildcard_constraints:
     protocol=PROTOCOL_PATTERN,
     recogniser="deepspeech|wav2vec2|reference",
     shard=r"\d{4}",
+
+
+# Targets
+
+
+def find_targets(prepare_dag):
+    """Look for targets in the form that rules have, and offer the nearest to those that no rule makes."""
+
+    @functools.wraps(prepare_dag)
+    def prepared(*args, **kwargs):
+        settings = workflow.dag_settings
+        for option in ("targets", "forcerun", "until", "omit_from"):
+            given = getattr(settings, option) or ()
+            setattr(settings, option, [as_in_rules(target) for target in given])
+        for target in settings.targets:
+            makers = (rule for rule in workflow.rules if rule.is_producer(target))
+            if not workflow.is_rule(target) and next(makers, None) is None:
+                raise WorkflowError(no_target(target))
+        prepare_dag(*args, **kwargs)
+
+    return prepared
+
+
+def no_target(target):
+    made = [
+        strip_wildcard_constraints(str(file))
+        for rule in workflow.rules
+        for file in rule.output
+    ]
+    names = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+    near = nearest(target, [*made, *names], wildcard_values())
+    meant = f"did you mean {near}?" if near else "README.md says what there is."
+    return f"No rule makes {target}: {meant}"
+
+
+def wildcard_values():
+    studies = list(STUDIES.values())
+    cells = [cell for study in studies for cell in study.cells()]
+    draws = {
+        draw
+        for study in studies
+        for name in study.corpora()
+        for draw in study.draws(name)
+    }
+    return {
+        "corpus": list(CONFIG.corpora),
+        "profile": list(CONFIG.noise.profiles),
+        "condition": CONFIG.conditions(),
+        "backbone": list(CONFIG.backbones),
+        "feature": list(CONFIG.features),
+        "recogniser": list(RECOGNISERS),
+        "table": [
+            table for study in studies for tables in study.tables for table in tables
+        ],
+        "protocol": sorted(draws),
+        "shard": ["0000"],
+        **{
+            field: sorted(
+                {getattr(cell, field) for cell in cells if hasattr(cell, field)}
+            )
+            for field in ("experiment", "method")
+        },
+    }
+
+
+if workflow.is_main_process:
+    workflow._prepare_dag = find_targets(workflow._prepare_dag)
 
 
 @functools.cache
@@ -144,7 +218,7 @@ def corpus_manifest(wildcards):
     """A stand-in has to be made first; a real corpus is just there, or is missed."""
     if CONFIG.is_synthetic(wildcards.corpus):
         return f"resources/synthetic/{wildcards.corpus}.json"
-    note_missing(CONFIG.absent_corpus(wildcards.corpus, CONFIG_FILES))
+    note_missing(CONFIG.absent_corpus(wildcards.corpus, WRITTEN))
     return []
 
 
@@ -199,7 +273,7 @@ def plan_split(wildcards):
 def esc50_manifest(wildcards):
     if CONFIG.noise.esc50.root == SYNTHETIC:
         return "resources/synthetic/esc50.json"
-    note_missing(CONFIG.absent_esc50(CONFIG_FILES))
+    note_missing(CONFIG.absent_esc50(WRITTEN))
     return []
 
 
@@ -310,7 +384,7 @@ def recogniser_inputs(wildcards):
     backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
     inputs = {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
     if wildcards.recogniser == "deepspeech":
-        note_missing(CONFIG.absent_engine(CONFIG_FILES))
+        note_missing(CONFIG.absent_engine(WRITTEN))
         if CONFIG.transcripts.deepspeech.engine is None:
             inputs["engine"] = DEEPSPEECH_ENGINE
     return inputs
@@ -329,7 +403,7 @@ def recogniser_options(wildcards):
 
 def deepspeech_engine():
     engine = CONFIG.transcripts.deepspeech.engine
-    return DEEPSPEECH_ENGINE if engine is None else os.path.expanduser(engine)
+    return DEEPSPEECH_ENGINE if engine is None else str(path_below("", engine))
 
 
 @functools.cache
@@ -374,7 +448,7 @@ def transcript_shards(recogniser, corpus, condition):
 
 def weights_given(wildcards):
     """Weights given by path are just there, or are missed."""
-    note_missing(CONFIG.absent_weights(wildcards.backbone, CONFIG_FILES))
+    note_missing(CONFIG.absent_weights(wildcards.backbone, WRITTEN))
     return []
 
 

@@ -1,4 +1,6 @@
 # The DLC paper (Wilf and Mower Provost, 2021): noise classifier and emotion methods in two experiments -> Table I.
+from serflow.studies.dlc.catalog import method_names
+
 DLC = STUDIES["dlc"]
 DLC_CELL = "dlc/{experiment}/{method}/{corpus}/{profile}"
 
@@ -27,7 +29,7 @@ rule train_dlc:
     benchmark:
         "results/benchmarks/train_dlc/{experiment}/{method}/{corpus}/{profile}.tsv"
     wildcard_constraints:
-        method="(?!noise_classifier)[a-z][a-z0-9_]*",
+        method="|".join(name for name in method_names() if name != "noise_classifier"),
     conda:
         "../../envs/serflow.yaml"
     threads: 1

@@ -4,13 +4,15 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from serflow.corpora.base import corpus_names, load_corpus
 from serflow.errors import ConfigError
-from serflow.settings.base import SYNTHETIC, Section, SettingError, unknown
+from serflow.settings.base import SYNTHETIC, Language, Name, Section, SettingError, path_below, unknown
 
 PUBLISHED_CORPORA = ("iemocap", "msp_improv", "mosei", "emodb", "cafe", "ravdess", "crema_d")
+# a stand-in of this name lies where that of the noise does
+_RESERVED = ("esc50",)
 
 
 class TableOptions(Section):
@@ -20,21 +22,21 @@ class TableOptions(Section):
     audio: str
     columns: dict[str, str]
     emotions: dict[str, str] = Field(default={})
-    language: str | None = None
+    language: Language | None = None
     published: dict[str, int] | None = None
 
 
 class CorpusSettings(Section):
     """One corpus: where it lies and how it is read."""
 
-    root: str | None = None
+    root: str | None = Field(default=None, min_length=1)
     allow_partial: bool = False
     max_rejected: float = Field(default=0.1, ge=0, le=1)
     duplicates: Literal["keep", "drop"] = "keep"
     shards: int | None = Field(default=None, ge=1, le=9999)
     layout: str | None = None
-    title: str | None = None
-    language: str | None = None
+    title: str | None = Field(default=None, min_length=1)
+    language: Language | None = None
     options: TableOptions | None = None
 
 
@@ -58,12 +60,20 @@ class SyntheticSettings(Section):
 class Corpora(Section):
     """The corpora, and what the rules ask of one by its name."""
 
-    data_root: str = "."
-    corpora: dict[str, CorpusSettings] = Field(
+    data_root: str = Field(default=".", min_length=1)
+    corpora: dict[Name, CorpusSettings] = Field(
         default={name: CorpusSettings(root=SYNTHETIC) for name in PUBLISHED_CORPORA}
     )
     audio: AudioSettings = AudioSettings()
     synthetic: SyntheticSettings = SyntheticSettings()
+
+    @field_validator("corpora")
+    @classmethod
+    def _names_are_free(cls, corpora: dict[str, CorpusSettings]) -> dict[str, CorpusSettings]:
+        for name in _RESERVED:
+            if name in corpora:
+                raise SettingError(name, "this name is kept for the noise; give the corpus another")
+        return corpora
 
     @model_validator(mode="after")
     def _check_layouts(self) -> "Corpora":
@@ -76,7 +86,7 @@ class Corpora(Section):
             if layout not in corpus_names():
                 said = f"no layout {layout!r}; for a corpus of your own set `layout: table`"
                 raise SettingError(key, unknown(said, layout, corpus_names()))
-            if layout == "table" and (corpus.options is None or corpus.root == SYNTHETIC):
+            if layout == "table" and corpus.root is not None and (corpus.options is None or corpus.root == SYNTHETIC):
                 raise SettingError(key, "layout `table` needs a root and `options` (see config.yaml)")
         return self
 
@@ -106,10 +116,12 @@ class Corpora(Section):
         """
         root = self.corpora[corpus].root
         if root is None:
-            raise ConfigError(f"corpora.{corpus}.root is null: set it to the folder of {self.title(corpus)}")
+            raise ConfigError(
+                f"corpora.{corpus}.root: null, where the folder of {self.title(corpus)} is needed; write it"
+            )
         if root == SYNTHETIC:
             return Path("resources/synthetic") / corpus
-        return Path(self.data_root) / Path(root).expanduser()
+        return path_below(self.data_root, root)
 
     def n_shards(self, corpus: str) -> int:
         """Return the number of jobs that a corpus's audio is dealt to; needs no data."""

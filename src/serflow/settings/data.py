@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from serflow.settings.base import DOWNLOAD, STAND_IN, SYNTHETIC
+from serflow.settings.base import DOWNLOAD, STAND_IN, SYNTHETIC, path_below
 from serflow.settings.corpora import Corpora
 from serflow.settings.features import RECOGNISERS, Features
 from serflow.settings.noise import Noise
@@ -16,12 +16,12 @@ class Data(Corpora, Noise, Features):
         root = self.noise.esc50.root
         if root == SYNTHETIC:
             return Path("resources/synthetic/esc50")
-        return Path(self.data_root) / Path(root).expanduser()
+        return path_below(self.data_root, root)
 
     def weights_path(self, backbone: str) -> Path | None:
         """Return the file or folder that a backbone's weights are read from, or None where the workflow gets them."""
         weights = self.backbones[backbone].weights
-        return None if weights in (STAND_IN, DOWNLOAD) else Path(self.data_root) / Path(weights).expanduser()
+        return None if weights in (STAND_IN, DOWNLOAD) else path_below(self.data_root, weights)
 
     def transcript_stores(self) -> list[tuple[str, str, str]]:
         """Return recogniser, corpus and condition of every store of transcripts: of the corpora with turns."""

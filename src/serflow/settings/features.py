@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from serflow.backbones.base import backbone_names, releases
 from serflow.plugins import plugin_names
-from serflow.settings.base import DOWNLOAD, STAND_IN, Section, SettingError, unknown
+from serflow.settings.base import DOWNLOAD, STAND_IN, Plain, Section, SettingError, unknown
 
 TEXT_FEATURE = "bert_"
 _NAME = r"^[a-z][a-z0-9_]*$"
@@ -90,7 +90,7 @@ class StoresSettings(Section):
 class Features(Section):
     """Features and networks, and what the rules ask of one by its name."""
 
-    features: dict[Annotated[str, Field(pattern=_NAME)], dict[str, Any]] = _FEATURES
+    features: dict[Annotated[str, Field(pattern=_NAME)], dict[str, Plain]] = _FEATURES
     backbones: dict[str, BackboneSettings] = {name: BackboneSettings() for name in _BACKBONES} | {
         "ge2e": BackboneSettings(weights=DOWNLOAD)
     }

@@ -2,15 +2,15 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from serflow.settings.base import CLEAN, SYNTHETIC, Section
+from serflow.settings.base import CLEAN, SYNTHETIC, Name, Section, SettingError
 
 
 class Esc50Settings(Section):
     """Where ESC-50 lies."""
 
-    root: str = SYNTHETIC
+    root: str = Field(default=SYNTHETIC, min_length=1)
     allow_partial: bool = False
 
 
@@ -29,13 +29,20 @@ class NoiseSettings(Section):
     mixing: Literal["snr", "authors_gain"] = "snr"
     clips: Literal["shared", "by_fold"] = "shared"
     seed: int = 0
-    profiles: dict[str, ProfileSettings] = Field(
+    profiles: dict[Name, ProfileSettings] = Field(
         default={
             "h1": ProfileSettings(natural=-5, interior=-20, human=-20),
             "h2": ProfileSettings(natural=-20, interior=-1, human=-5),
             "h3": ProfileSettings(natural=-5, interior=-30, human=-10),
         }
     )
+
+    @field_validator("profiles")
+    @classmethod
+    def _clean_is_no_noise(cls, profiles: dict[str, ProfileSettings]) -> dict[str, ProfileSettings]:
+        if CLEAN in profiles:
+            raise SettingError(CLEAN, "this name is kept for speech without noise; give the profile another")
+        return profiles
 
 
 class Noise(Section):

@@ -46,16 +46,17 @@ class Dlc(Options):
     @field_validator("corpora", "profiles", "methods", "controls", "seeds")
     @classmethod
     def _no_repeats(cls, values: list[Any]) -> list[Any]:
-        if len(set(values)) != len(values):
-            raise ValueError("an entry stands there twice")
+        for position, value in enumerate(values):
+            if value in values[:position]:
+                raise SettingError(str(position), f"{value!r} stands there twice")
         return values
 
     @field_validator("methods")
     @classmethod
     def _methods_there_are(cls, methods: list[str]) -> list[str]:
-        for name in methods:
+        for position, name in enumerate(methods):
             if name not in method_names():
-                raise ValueError(unknown(f"no method {name!r}", name, method_names()))
+                raise SettingError(str(position), unknown(f"no method {name!r}", name, method_names()))
         return methods
 
     def trained_methods(self) -> list[str]:
@@ -75,14 +76,15 @@ class Dlc(Options):
         SettingError
             If it names what they do not have, or a recogniser has to hear a language that it does not know.
         """
-        for key, names, of, known in (
-            ("corpora", self.corpora, "corpora", list(data.corpora)),
-            ("profiles", self.profiles, "noise.profiles", list(data.noise.profiles)),
-            ("feature", [self.feature], "features", list(data.features)),
-        ):
-            for name in names:
-                if name not in known:
-                    raise SettingError(f"dlc.{key}", unknown(f"{name!r} is not in {of}", name, known))
+        named = [
+            *((f"corpora.{position}", name, "corpora") for position, name in enumerate(self.corpora)),
+            *((f"profiles.{position}", name, "noise.profiles") for position, name in enumerate(self.profiles)),
+            ("feature", self.feature, "features"),
+        ]
+        known = {"corpora": data.corpora, "noise.profiles": data.noise.profiles, "features": data.features}
+        for key, name, of in named:
+            if name not in known[of]:
+                raise SettingError(f"dlc.{key}", unknown(f"{name!r} is not in {of}", name, list(known[of])))
         if self.asr == "reference":
             return
         for corpus in self.multimodal_corpora(data):
