@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from serflow.corpora._completeness import some
-from serflow.corpora._rejections import by_reason
-from serflow.corpora.base import Rejected
+from serflow.corpora.base import Rejected, some
 from serflow.errors import CorpusError, StoreError
+from serflow.reasons import by_reason
 from serflow.stores.parquet import read_table
 
 SAMPLE_RATE_HZ = 16_000
@@ -80,8 +79,9 @@ def accept(
                 f"delete results/audio/{corpus} and run again"
             )
     if not prepared:
+        told = by_reason(entry.reason for entry in rejected)
         raise CorpusError(
-            f"{corpus}: none of the {len(listed)} listed utterances has usable audio ({by_reason(rejected)}); "
+            f"{corpus}: none of the {len(listed)} listed utterances has usable audio ({told}); "
             f"look at results/audio/{corpus}/*_rejected.csv, and mend the files or corpora.{corpus}.root in config.yaml"
         )
     audio = dict(prepared)

@@ -105,8 +105,7 @@ def index_audio(root: Path, below: Path = Path()) -> AudioIndex:
     for path in sorted(audio_files(root, index.rejected.append, below), key=_preference):
         kept = index.paths.setdefault(path.stem, path)
         if kept is not path:
-            index.rejected.append(
-                Rejected("", path.as_posix(), f"same name as {kept.as_posix()}, which is used", lost=False)
-            )
+            reason = f"same name as {kept.as_posix()}, which is used"
+            index.rejected.append(Rejected("", path.as_posix(), reason, lost=False))
     index.paths = dict(sorted(index.paths.items()))
     return index

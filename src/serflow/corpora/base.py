@@ -149,15 +149,16 @@ class Listing:
     def settle(self) -> None:
         """Move to ``rejected`` what no corpus can have, and all but the first utterance of each id.
 
-        What says the same again is not lost.
+        Of those, what says the same again is not lost.
         """
         first: dict[str, Utterance] = {}
         for utterance in self.utterances:
-            fault, lost = _fault(utterance), True
-            if fault is None and (kept := first.setdefault(utterance.id, utterance)) is not utterance:
+            fault = _fault(utterance)
+            kept = utterance if fault else first.setdefault(utterance.id, utterance)
+            if kept is not utterance:
                 fault = f"duplicate id: {kept.path} has it already; ids must be unique in a corpus"
-                lost = utterance != kept
             if fault is not None:
+                lost = kept is utterance or kept != utterance
                 self.rejected.append(Rejected(utterance.id, utterance.path, fault, lost))
         self.utterances = list(first.values())
 

@@ -183,7 +183,7 @@ def _read_transcripts(folder: Path, root: Path, rejected: list[Rejected]) -> dic
         try:
             lines = read_lines(path)
         except CorpusError as error:
-            rejected.append(Rejected("", name, str(error)))
+            rejected.append(Rejected("", name, str(error), lost=False))
             continue
         for place, line in enumerate(lines, start=1):
             if not line.strip():
@@ -193,9 +193,8 @@ def _read_transcripts(folder: Path, root: Path, rejected: list[Rejected]) -> dic
                 clip, start, end, text = parts
                 entry = _Transcribed(clip, number(start), number(end), text.strip())
             except ValueError:
-                rejected.append(
-                    Rejected("", name, f"{name}:{place}: not video___clip___start___end___text", lost=False)
-                )
+                reason = f"{name}:{place}: not video___clip___start___end___text"
+                rejected.append(Rejected("", name, reason, lost=False))
                 continue
             transcripts.setdefault(path.stem, []).append(entry)
     return transcripts

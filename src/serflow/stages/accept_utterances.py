@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 
 from serflow.corpora._acceptance import accept, read_prepared
-from serflow.corpora._completeness import some
 from serflow.corpora._duplicates import duplicates_note, find_duplicates, write_duplicates
 from serflow.corpora._rejections import left_out_note, lost_note, require_few_rejected
 from serflow.corpora._tables import (
@@ -15,6 +14,7 @@ from serflow.corpora._tables import (
     write_rejected,
     write_utterances,
 )
+from serflow.corpora.base import some
 from serflow.stage import run_stage, stage_parser
 
 log = logging.getLogger(__name__)
@@ -44,10 +44,16 @@ def main(arguments: argparse.Namespace) -> None:
         log.warning("%s: %s; see %s", corpus, "; ".join(notes), arguments.rejected)
     clipped = [name for name, audio in prepared if audio.clipped]
     if clipped:
-        log.warning("%s: %d utterances exceed full scale and were clipped: %s", corpus, len(clipped), some(clipped))
+        log.warning(
+            "%s: %d of %d utterances exceed full scale and were clipped: %s",
+            corpus,
+            len(clipped),
+            len(prepared),
+            some(clipped),
+        )
     duplicates = find_duplicates(utterances)
     write_duplicates(arguments.duplicates, duplicates)
-    same = duplicates_note(duplicates)
+    same = duplicates_note(duplicates, utterances.num_rows)
     if same:
         log.warning("%s: %s; see %s", corpus, same, arguments.duplicates)
     write_utterances(

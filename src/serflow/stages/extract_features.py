@@ -16,6 +16,7 @@ from serflow.backbones.weights import read_weights
 from serflow.errors import AudioError, ConfigError
 from serflow.features.base import BatchFeature, Feature, FloatArray, load_feature
 from serflow.progress import progress
+from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stages._noisy import grouped, stand_ins, waveform_reader
 from serflow.stores.frames import FrameRow, write_frames
@@ -80,7 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
             for item, result in zip(group, computed, strict=True):
                 if isinstance(result, AudioError):
                     rejected[item.utterance] = str(result)
-                    log.warning("%s has no %s: %s", item.utterance, arguments.feature, result)
+                    log.info("%s has no %s: %s", item.utterance, arguments.feature, result)
                 else:
                     yield FrameRow(item.utterance, result)
 
@@ -106,6 +107,12 @@ def main(arguments: argparse.Namespace) -> None:
     write = write_frames if feature.info.kind == "frames" else write_vectors
     written = write(arguments.frames, rows(), feature.info.dim, metadata, mantissa_bits=arguments.mantissa_bits)
     log.info("%s of %d utterances, %s; %d rejected", arguments.feature, written, arguments.condition, len(rejected))
+    if rejected:
+        log.warning(
+            "%s, %s: %d of %d utterances have no %s (%s); see the log",
+            arguments.corpus, arguments.condition, len(rejected), written + len(rejected), arguments.feature,
+            by_reason(rejected.values()),
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from serflow.backbones.base import Recogniser, Transcript, load_recogniser
 from serflow.backbones.weights import read_weights
 from serflow.errors import AudioError, ConfigError, WeightsError
 from serflow.progress import progress
+from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stages._noisy import grouped, stand_ins, waveform_reader
 from serflow.stores.parquet import count_rows, read_metadata
@@ -118,7 +119,7 @@ class _Shard:
         for item, result in zip(group, results, strict=True):
             if isinstance(result, AudioError):
                 self.rejected[item.utterance] = str(result)
-                log.warning("%s has no transcript: %s", item.utterance, result)
+                log.info("%s has no transcript: %s", item.utterance, result)
             else:
                 reference = self.texts[item.utterance]
                 yield _row(item, normalise(result.text), result.confidence, reference)
@@ -162,6 +163,12 @@ def main(arguments: argparse.Namespace) -> None:
     groups = (list(shard.rows(group)) for group in grouped(shown, _GROUP))
     written = write_transcripts(arguments.transcripts, groups, metadata)
     log.info("%d utterances, %s; %d rejected", written, arguments.condition, len(shard.rejected))
+    if shard.rejected:
+        log.warning(
+            "%s, %s: %d of %d utterances have no transcript of %s (%s); see the log",
+            arguments.corpus, arguments.condition, len(shard.rejected), written + len(shard.rejected),
+            arguments.recogniser, by_reason(shard.rejected.values()),
+        )  # fmt: skip
     if shard.decoding_s:
         rate = shard.audio_s / shard.decoding_s
         log.info("%.1f s of audio recognised in %.1f s, %.1f times real time", shard.audio_s, shard.decoding_s, rate)
