@@ -9,12 +9,23 @@ from serflow.errors import CorpusError, StoreError
 from serflow.stages import accept_utterances
 from serflow.stores.parquet import read_metadata, write_table
 
-AUDIO_SCHEMA = pa.schema([("utterance", pa.string()), ("n_samples", pa.int32()), ("pcm16", pa.binary())])
+AUDIO_SCHEMA = pa.schema(
+    [
+        ("utterance", pa.string()),
+        ("n_samples", pa.int32()),
+        ("pcm16", pa.binary()),
+        ("source_subtype", pa.string()),
+        ("clipped_share", pa.float64()),
+    ]
+)
 NAMES = ["a", "b", "c", "d"]
 
 
 def shard(folder, name, utterances, rejected=(), corpus="mini"):
     rows = [{"utterance": u, "n_samples": 8000 * (NAMES.index(u) + 1), "pcm16": b"\0\0"} for u in utterances]
+    rows = [
+        row | {"source_subtype": "PCM_16", "clipped_share": 0.5 if row["utterance"] == "a" else 0.0} for row in rows
+    ]
     audio = folder / f"{name}.parquet"
     table = pa.Table.from_pylist(rows, schema=AUDIO_SCHEMA)
     write_table(audio, table, kind="audio", metadata={"corpus": corpus, "shard": name})
@@ -43,6 +54,11 @@ def prepared(tmp_path):
         return given
 
     return run
+
+
+def test_clipped_files_are_said(prepared, tmp_path, caplog):
+    prepared(shard(tmp_path, "0000", NAMES))
+    assert "mini: 1 of 4 utterances are clipped, with more than 0.1 % of their samples at full scale (a;" in caplog.text
 
 
 def test_accepted_utterances_keep_listing_order_and_gain_duration_and_shard(prepared, tmp_path):

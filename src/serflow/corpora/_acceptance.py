@@ -17,10 +17,12 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An utterance's prepared audio: its length in samples and the shard that holds it."""
+    """An utterance's prepared audio: its length in samples, the shard that holds it, and what its file was like."""
 
     n_samples: int
     shard: str
+    source_subtype: str
+    clipped_share: float
 
 
 def _some(names: Iterable[str]) -> str:
@@ -36,11 +38,14 @@ def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepar
     StoreError
         If a shard is absent, damaged, or another corpus's.
     """
+    columns = ["utterance", "n_samples", "source_subtype", "clipped_share"]
     prepared = []
     for path in shards:
-        table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=["utterance", "n_samples"])
-        for name, n_samples in zip(*(table.column(i).to_pylist() for i in range(2)), strict=True):
-            prepared.append((name, Prepared(n_samples, path.stem)))
+        table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=columns)
+        for name, n_samples, subtype, share in zip(
+            *(table.column(column).to_pylist() for column in columns), strict=True
+        ):
+            prepared.append((name, Prepared(n_samples, path.stem, subtype, share)))
     return prepared
 
 

@@ -1,8 +1,10 @@
 """Stage: the utterances whose audio was accepted. ``python -m serflow.stages.accept_utterances --help``."""
 
 import argparse
+import logging
 from pathlib import Path
 
+from serflow.audio.prepared import source_notes
 from serflow.corpora._acceptance import accept, read_prepared
 from serflow.corpora._tables import (
     read_listing,
@@ -13,6 +15,8 @@ from serflow.corpora._tables import (
 )
 from serflow.stage import run_stage, stage_parser
 
+log = logging.getLogger(__name__)
+
 
 def main(arguments: argparse.Namespace) -> None:
     """Join ``--listing`` with the prepared ``--audio`` into ``--utterances`` and ``--rejected``."""
@@ -20,7 +24,10 @@ def main(arguments: argparse.Namespace) -> None:
     corpus = described["corpus"]
     listing = read_listing(arguments.listing)
     without_audio = [entry for path in arguments.audio_rejected for entry in read_rejected(path)]
-    utterances = accept(listing, read_prepared(arguments.audio, corpus), without_audio, corpus)
+    prepared = read_prepared(arguments.audio, corpus)
+    utterances = accept(listing, prepared, without_audio, corpus)
+    for note in source_notes([(name, entry.source_subtype, entry.clipped_share) for name, entry in prepared]):
+        log.warning("%s: %s", corpus, note)
     rejected = read_rejected(arguments.listing_rejected) + without_audio
     warnings = list(described["warnings"])
     if without_audio:
