@@ -189,6 +189,20 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
+def as_is(value):
+    """A param of text: in a plain one Snakemake would take a word in braces for a wildcard."""
+    return lambda wildcards: value
+
+
+def option(name, value):
+    """An option with its value, one word once it is quoted (`:q`).
+
+    Snakemake compares the values of a job's params without their names: of two texts that are swapped it would see
+    nothing.
+    """
+    return f"--{name}={value}"
+
+
 def synthetic_root(wildcards, output):
     """The folder of a stand-in lies beside its manifest."""
     return output.manifest.removesuffix(".json")

@@ -125,7 +125,7 @@ rule plot_dlc_figure4:
         runtime=minutes(15),
     params:
         inputs=named_inputs,
-        facts=as_json({"layout": DLC.layout("table1").to_json()}),
+        facts=as_is(as_json({"layout": DLC.layout("table1").to_json()})),
         published=published(DLC),
         code=code("stages.plot_figure", "studies.dlc.figure4"),
     message:
