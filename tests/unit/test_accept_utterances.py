@@ -8,7 +8,7 @@ from serflow.audio.prepared import PreparedUtterance, write_prepared
 from serflow.corpora._tables import read_rejected, read_utterances, write_listing, write_rejected
 from serflow.corpora.base import Rejected, Utterance
 from serflow.errors import CorpusError, StoreError
-from serflow.stages import accept_utterances
+from serflow.stages import accept_utterances, list_utterances, prepare_audio
 from serflow.stores.parquet import read_metadata
 
 NAMES = ["a", "b", "c", "d"]
@@ -20,7 +20,7 @@ def shard(folder, name, utterances, rejected=(), corpus="mini", samples_of=None,
     for utterance in utterances:
         place = NAMES.index((samples_of or {}).get(utterance, utterance)) + 1
         pcm16 = np.full(8000 * place, place, dtype=np.int16)
-        rows.append(PreparedUtterance(utterance, pcm16, 16000, 1, "PCM_16", 3 if utterance in clipped else 0))
+        rows.append(PreparedUtterance(utterance, pcm16, 16000, 1, "PCM_16", 0, 0.5 if utterance in clipped else 0.0))
     audio = folder / f"{name}.parquet"
     write_prepared(audio, rows, {"corpus": corpus, "shard": name})
     write_rejected(folder / f"{name}_rejected.csv", [Rejected(u, f"{u}.wav", "silent") for u in rejected])
@@ -52,6 +52,11 @@ def prepared(tmp_path):
         return given
 
     return run
+
+
+def test_clipped_files_are_said(prepared, tmp_path, caplog):
+    prepared(shard(tmp_path, "0000", NAMES, clipped=["a"]))
+    assert "mini: 1 of 4 utterances are clipped, with more than 0.1 % of their samples at full scale (a;" in caplog.text
 
 
 def test_accepted_utterances_keep_listing_order_and_gain_duration_and_shard(prepared, tmp_path):
@@ -145,7 +150,7 @@ def test_the_same_audio_under_other_names_is_listed_with_what_differs(prepared, 
     assert table == {"utterance": NAMES, "duplicate_of": [None, None, "a", "a"]}
     listed = pd.read_csv(given.duplicates, keep_default_na=False)
     assert listed.to_numpy().tolist() == [["c", "c.wav", "a", "a.wav", "emotion"], ["d", "d.wav", "a", "a.wav", ""]]
-    said = "2 utterances have the same audio as another (they differ 1 in emotion)"
+    said = "2 of 4 utterances repeat the audio of another (1 with another emotion)"
     assert caplog.messages == [f"mini: {said}; see {given.duplicates}"]
     described = read_metadata(given.utterances)
     # a reader of the tables is told; none is lost
@@ -161,4 +166,30 @@ def test_where_no_audio_is_the_same_the_list_is_empty(prepared, tmp_path):
 def test_clipped_utterances_are_counted_over_all_shards(prepared, tmp_path, caplog):
     write_rejected(tmp_path / "listing_rejected.csv", [])
     prepared(shard(tmp_path, "0000", ["a", "b"], clipped="a"), shard(tmp_path, "0001", ["c", "d"], clipped="cd"))
-    assert caplog.messages == ["mini: 3 utterances exceed full scale and were clipped: a, c, d"]
+    (warning,) = caplog.messages
+    assert warning.startswith("mini: 3 of 4 utterances are clipped, with more than 0.1 % of their samples")
+    assert "(a, c, d;" in warning
+
+
+def test_the_recording_that_ravdess_holds_twice_is_found(real_data, tmp_path):
+    about = {"corpus": "ravdess", "layout": "ravdess", "root": real_data / "ravdess" / "Actor_07", "options": {}}
+    listing, rejected, audio = (tmp_path / name for name in ("listing.parquet", "rejected.csv", "0000.parquet"))
+    stand_in = {"title": None, "language": None, "synthetic": False, "allow_partial": True, "files": None}
+    list_utterances.main(argparse.Namespace(**about, **stand_in, listing=listing, rejected=rejected))
+    shards = {"shard": "0000", "n_shards": 1, "audio": audio, "rejected": tmp_path / "audio_rejected.csv"}
+    decoding = {"listing": listing, "root": about["root"], "options": {"min_duration_s": 0.1}}
+    prepare_audio.main(argparse.Namespace(**shards, **decoding))
+    given = argparse.Namespace(
+        listing=listing,
+        listing_rejected=rejected,
+        audio=[audio],
+        audio_rejected=[shards["rejected"]],
+        max_rejected=0.0,
+        same_audio="keep",
+        utterances=tmp_path / "utterances.parquet",
+        rejected=tmp_path / "all_rejected.csv",
+        duplicates=tmp_path / "duplicates.csv",
+    )
+    accept_utterances.main(given)
+    (pair,) = pd.read_csv(given.duplicates, keep_default_na=False).to_dict("records")
+    assert (pair["utterance"], pair["duplicate_of"]) == ("03-01-03-01-02-02-07", "03-01-03-01-02-01-07")

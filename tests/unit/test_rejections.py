@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from serflow.corpora._rejections import by_reason
 from serflow.corpora._tables import read_rejected, write_rejected
 from serflow.corpora.base import Listing, Rejected, Utterance, corpus_names, load_corpus
 
@@ -95,7 +94,7 @@ def test_a_label_without_audio_is_a_lost_utterance(tree):
 def test_of_one_id_what_is_the_same_again_is_not_lost_and_what_differs_is():
     first, again, other = (Utterance("a", "a.wav", "s", "en", emotion=word) for word in ("anger", "anger", "sadness"))
     listing = Listing([first, again, other])
-    listing.reject_duplicates()
+    listing.settle()
     assert listing.utterances == [first]
     assert [entry.lost for entry in listing.rejected] == [False, True]
 
@@ -104,24 +103,3 @@ def test_a_list_of_rejections_is_read_as_it_was_written(tmp_path):
     entries = [Rejected("a", "a.wav", "too short"), Rejected("", 'b, "c".wav', "of another corpus", lost=False)]
     write_rejected(tmp_path / "r.csv", entries)
     assert read_rejected(tmp_path / "r.csv") == entries
-
-
-def test_reasons_that_differ_in_a_name_or_number_are_one():
-    told = [
-        "too short: 0.0500 s, at least 0.1 s are needed",
-        "too short: 0.0125 s, at least 0.1 s are needed",
-        "t.csv:7: emotion 'wut' is none of ours; map it in options, e.g. `emotions: {wut: happiness}`",
-        "a b/t.csv:12: emotion 'żal' is none of ours; map it in options, e.g. `emotions: {żal: happiness}`",
-        "same name as Actor_01/a.wav, which is used",
-        "same name as b.wav, which is used",
-        "t.csv:9: no speaker",
-    ]
-    assert by_reason([Rejected("", "", reason) for reason in told]) == (
-        "2 too short, 2 emotion … is none of ours, 2 same name as …, which is used, 1 no speaker"
-    )
-
-
-def test_many_reasons_are_cut_short_but_all_are_counted():
-    rejected = [Rejected("", "", word * 2) for word in "abcdefg"]
-    assert by_reason(rejected) == "1 aa, 1 bb, 1 cc, 1 dd, 1 ee, 2 for other reasons"
-    assert by_reason([]) == ""

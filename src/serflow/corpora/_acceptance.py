@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from serflow.corpora._completeness import some
-from serflow.corpora._rejections import by_reason
-from serflow.corpora.base import Rejected
+from serflow.corpora.base import Rejected, some
 from serflow.errors import CorpusError, StoreError
+from serflow.reasons import by_reason
 from serflow.stores.parquet import read_table
 
 SAMPLE_RATE_HZ = 16_000
@@ -18,12 +17,16 @@ SAMPLE_RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An utterance's prepared audio: its length, the shard that holds it, a digest of its samples, those clipped."""
+    """An utterance's prepared audio: its length, its shard, a digest of its samples, and what its file was like.
+
+    ``source_subtype`` and ``clipped_share`` are those of `serflow.audio.prepared.PreparedUtterance`.
+    """
 
     n_samples: int
     shard: str
     sha256: str
-    clipped: int
+    source_subtype: str
+    clipped_share: float
 
 
 def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepared]]:
@@ -34,12 +37,12 @@ def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepar
     StoreError
         If a shard is absent, damaged, or another corpus's.
     """
+    columns = ["utterance", "n_samples", "pcm16_sha256", "source_subtype", "clipped_share"]
     prepared = []
     for path in shards:
-        columns = ["utterance", "n_samples", "pcm16_sha256", "clipped_samples"]
         table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=columns)
-        for name, n_samples, sha256, clipped in zip(*(table.column(c).to_pylist() for c in columns), strict=True):
-            prepared.append((name, Prepared(n_samples, path.stem, sha256, clipped)))
+        for name, n_samples, *about in zip(*(table.column(column).to_pylist() for column in columns), strict=True):
+            prepared.append((name, Prepared(n_samples, path.stem, *about)))
     return prepared
 
 
@@ -80,8 +83,9 @@ def accept(
                 f"delete results/audio/{corpus} and run again"
             )
     if not prepared:
+        told = by_reason(entry.reason for entry in rejected)
         raise CorpusError(
-            f"{corpus}: none of the {len(listed)} listed utterances has usable audio ({by_reason(rejected)}); "
+            f"{corpus}: none of the {len(listed)} listed utterances has usable audio ({told}); "
             f"look at results/audio/{corpus}/*_rejected.csv, and mend the files or corpora.{corpus}.root in config.yaml"
         )
     audio = dict(prepared)

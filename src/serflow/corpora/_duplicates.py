@@ -51,10 +51,13 @@ def write_duplicates(path: str | os.PathLike[str], duplicates: Sequence[Duplicat
     write_csv(path, Duplicate._fields, ((*entry[:-1], "; ".join(entry.differs)) for entry in duplicates))
 
 
-def duplicates_note(duplicates: Sequence[Duplicate]) -> str | None:
-    """Say how many there are, and in what they differ from the first of the same audio; None where there is none."""
+def duplicates_note(duplicates: Sequence[Duplicate], n_accepted: int) -> str | None:
+    """Say how many there are, and how many differ from the first of the same audio; None where there is none."""
     if not duplicates:
         return None
     counted = Counter(column for entry in duplicates for column in entry.differs)
-    differing = ", ".join(f"{count:,} in {column}" for column, count in counted.items())
-    return f"{len(duplicates):,} utterances have the same audio as another (they differ {differing or 'in nothing'})"
+    differing = ", ".join(f"{count:,} with another {column}" for column, count in counted.items())
+    return (
+        f"{len(duplicates):,} of {n_accepted:,} utterances repeat the audio of another "
+        f"({differing or 'all with the same labels'})"
+    )

@@ -4,8 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from serflow.audio.prepared import source_notes
 from serflow.corpora._acceptance import accept, read_prepared
-from serflow.corpora._completeness import some
 from serflow.corpora._duplicates import duplicates_note, find_duplicates, write_duplicates
 from serflow.corpora._rejections import left_out_note, lost_note, require_few_rejected
 from serflow.corpora._tables import (
@@ -42,12 +42,11 @@ def main(arguments: argparse.Namespace) -> None:
     notes = [note for note in (lost, left_out_note(rejected)) if note]
     if notes:
         log.warning("%s: %s; see %s", corpus, "; ".join(notes), arguments.rejected)
-    clipped = [name for name, audio in prepared if audio.clipped]
-    if clipped:
-        log.warning("%s: %d utterances exceed full scale and were clipped: %s", corpus, len(clipped), some(clipped))
+    for note in source_notes([(name, audio.source_subtype, audio.clipped_share) for name, audio in prepared]):
+        log.warning("%s: %s", corpus, note)
     duplicates = find_duplicates(utterances)
     write_duplicates(arguments.duplicates, duplicates)
-    same = duplicates_note(duplicates)
+    same = duplicates_note(duplicates, utterances.num_rows)
     if same:
         log.warning("%s: %s; see %s", corpus, same, arguments.duplicates)
     write_utterances(
