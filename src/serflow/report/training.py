@@ -48,7 +48,10 @@ def training_curves(layout: Layout, histories: Sequence[Path], value: str) -> pd
         row = _row_of(layout, cell, path)
         found = read_history(path, value)
         parts.append(found.assign(row=_panel(layout, row), column=cell.get("corpus", ""), line=row.name[-1]))
-    return pd.concat(parts, ignore_index=True)
+    curves = pd.concat(parts, ignore_index=True)
+    if curves.empty:
+        raise StoreError(f"{histories[0]}: nothing of what is given was trained by periods; give the runs of networks")
+    return curves
 
 
 def _labels(histories: Sequence[Path], titles: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ def read_history(path: Path, value: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        fit (file, run and fold), period (from 0), value (percent).
+        fit (file, run and fold), period (from 0), value (percent); no rows of what has no periods, a plain classifier.
 
     Raises
     ------
@@ -29,7 +29,9 @@ def read_history(path: Path, value: str) -> pd.DataFrame:
         If the file is absent, damaged, or has no value in some period.
     """
     table = parquet.read_table(path, kind="history").to_pandas()
-    if table.empty or value not in table:
+    if table.empty:
+        return pd.DataFrame({"fit": [], "period": [], "value": []})
+    if value not in table:
         raise StoreError(f"{path}: no {value}; delete it and run the same command again")
     if "stage" in table and table["stage"].notna().any():
         last = table.groupby(["run", "fold"])["stage"].transform("last")

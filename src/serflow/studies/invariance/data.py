@@ -98,6 +98,11 @@ class CellData:
         return self.examples.excluded
 
     @property
+    def utterances(self) -> list[str]:
+        """Names."""
+        return self.examples.utterances
+
+    @property
     def speakers(self) -> list[str]:
         """Who speaks each utterance."""
         return self.examples.facts["speaker"]

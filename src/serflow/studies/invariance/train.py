@@ -195,7 +195,7 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
 
 
 def _tested(role: str, data: CellData, rows: IntArray, probabilities: FloatArray, vectors: FloatArray | None) -> Tested:
-    utterances = [data.examples.utterances[row] for row in rows]
+    utterances = [data.utterances[row] for row in rows]
     more = {"speaker": [data.speakers[row] for row in rows]}
     return Tested(role, utterances, data.examples.targets[rows], probabilities, more, vectors)
 
