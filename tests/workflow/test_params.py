@@ -34,6 +34,8 @@ TARGETS = (
         "results/table1.csv",
         "features",
         "results/dlc/pilot/iemocap.svg",
+        "invariance",
+        "results/invariance/search.csv",
         "results/noise/mine/h1/audio",
         "results/packed/audio/iemocap.npy",
     ),

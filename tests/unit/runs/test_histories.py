@@ -38,8 +38,12 @@ def test_a_period_without_the_value_is_refused(tmp_path):
 def test_a_history_without_the_value_is_refused(tmp_path):
     with pytest.raises(StoreError, match="no val_wer; delete it"):
         read_history(history_of(tmp_path, rows(0.5)), "val_wer")
-    with pytest.raises(StoreError, match="no val_ua; delete it"):
-        read_history(history_of(tmp_path / "empty", []), "val_ua")
+
+
+def test_what_has_no_periods_has_no_curve(tmp_path):
+    found = read_history(history_of(tmp_path, []), "val_ua")
+    assert list(found) == ["fit", "period", "value"]
+    assert found.empty
 
 
 def test_another_file_is_refused(tmp_path):

@@ -1,0 +1,292 @@
+"""Training and testing the systems on a made-up corpus: emotion and speaker each raise a value of their own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from made_up_runs import UTTERANCE, write_packed, write_split, write_utterances
+from serflow.errors import TrainingError
+from serflow.files import read_json
+from serflow.protocols.splits import divide
+from serflow.report.style import figure_style
+from serflow.report.tables import fill, in_shape
+from serflow.runs.scores import read_runs
+from serflow.stages import train as stage
+from serflow.stores.frames import PackedFrames
+from serflow.stores.parquet import read_table
+from serflow.studies.invariance import figure2, networks, speakers
+from serflow.studies.invariance.catalog import system_info, system_names
+from serflow.studies.invariance.data import NO_SPEECH, NOT_IMPROVISED, Files, Normalised, VoicedFrames, load_cell
+from serflow.studies.invariance.options import Options
+from serflow.studies.invariance.train import without_singles
+from serflow.training import fit as fit_module
+from serflow.training.statistics import frame_statistics
+
+SPEAKERS = [f"s{i}{letter}" for i in range(4) for letter in "FM"]
+EMOTIONS = ("anger", "sadness")
+DIM = 6
+LEAST = 4
+OPTIONS = {
+    "style": "all",
+    "model": {"tdnn": [[8, 2, 1], [6, 3, 1]], "lstm": 4, "fc": 8, "head": 6, "dropout": 0.1},
+    "training": {"epochs": 10, "batch_size": 8, "learning_rate": 0.05, "device": "cpu"},
+}
+
+
+def corpus(folder: Path, n: int = 10, silent: str | None = None, style: str = "read") -> Files:
+    """Write 8 speakers of ``n`` utterances; frames of an utterance are told from silence by the VAD."""
+    generator = np.random.default_rng(0)
+    rows, mfcc, vad = [], {}, {}
+    for speaker, name in enumerate(SPEAKERS):
+        for i in range(n):
+            utterance = f"{name}_{i}"
+            emotion = EMOTIONS[i % 2]
+            n_frames = int(generator.integers(9, 20))
+            frames = generator.normal(size=(n_frames, DIM))
+            frames[:, EMOTIONS.index(emotion)] += 3
+            frames[:, 2:5] += [(speaker >> bit) % 2 * 3 for bit in range(3)]
+            decisions = np.ones((n_frames, 1))
+            decisions[:2] = 0
+            frames[:2] = 1000
+            if utterance == silent:
+                decisions[:] = 0
+            if i == 1:
+                decisions[3:] = 0
+            mfcc[utterance], vad[utterance] = frames, decisions
+            rows.append({
+                UTTERANCE: utterance, "speaker": name, "gender": "female" if name[-1] == "F" else "male",
+                "session": name[1], "emotion": emotion, "style": style,
+            })  # fmt: skip
+    found = write_utterances(folder, rows=rows)
+    divisions = divide("session-F", [{**row, "utterance": row[UTTERANCE], "dialogue": None} for row in rows])
+    roles = {
+        division.fold: {row[UTTERANCE]: role for row, role in zip(rows, division.roles, strict=True)}
+        for division in divisions
+    }
+    split = write_split(folder, roles, protocol="session-F")
+    return Files(found, (split,), write_packed(folder, "mfcc_kaldi", mfcc), write_packed(folder, "energy_vad", vad))
+
+
+def train(folder: Path, files: Files, system: str = "mtl", options: dict | None = None, runs=(0,)) -> Path:
+    """Train as the rule does; return the folder of the run."""
+    place = folder / "runs" / "invariance" / system / "toy" / "main"
+    place.mkdir(parents=True, exist_ok=True)
+    own = Options.model_validate({**OPTIONS, **(options or {})}).as_json(system_info(system).options())
+    arguments = ["--study", "invariance", "--cell", f"system={system}", "corpus=toy", "variant=main", "--inputs"]
+    arguments += [f"utterances={files.utterances}", f"mfcc={files.mfcc}", f"vad={files.vad}"]
+    arguments += [f"splits={files.splits[0]}" for _ in runs]
+    arguments += ["--runs", *map(str, runs), "--options", json.dumps(own), "--code", "0" * 16]
+    for name in ("predictions.parquet", "history.parquet", "metrics.json", "model.safetensors", "embeddings.parquet"):
+        arguments += [f"--{name.split('.')[0]}", str(place / name)]
+    stage.main(stage.make_parser().parse_args(arguments))
+    return place
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def trained(made, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return {system: train(folder, made, system) for system in system_names()}
+
+
+def test_every_system_learns_what_is_planted(trained):
+    for system, place in trained.items():
+        (run,) = read_runs([place / "metrics.json"])
+        assert [fit.fold for fit in run.fits] == ["0-F", "1-F", "2-F", "3-F"]
+        hits = sum(fit.tallies["test", "prediction"].hits.sum() for fit in run.fits)
+        assert hits / 40 >= 0.65, system
+        for fit in run.fits:
+            assert fit.tallies["test", "chance"].hits.sum() == 5
+            assert fit.tallies["val", "prediction"].totals.sum() == 10
+
+
+def test_validation_and_test_are_predicted_and_embedded(trained):
+    place = trained["dat"]
+    predictions = pd.read_parquet(place / "predictions.parquet")
+    assert predictions.groupby(["fold", "role"]).size().tolist() == [10] * 8
+    assert {row.utterance.split("_")[0] == row.speaker for row in predictions.itertuples()} == {True}
+    embeddings = pd.read_parquet(place / "embeddings.parquet")
+    assert set(embeddings["utterance"]) == set(predictions["utterance"])
+    assert {len(vector) for vector in embeddings["vector"]} == {16}
+
+
+def test_probes_name_the_speakers_of_training_on_utterances_that_they_were_not_fitted_on(trained):
+    (run,) = read_runs([trained["mtl"] / "metrics.json"])
+    for fit in run.fits:
+        for what in ("speaker", "untrained_speaker", "input_speaker"):
+            tally = fit.tallies["probe", what]
+            assert tally.totals.tolist() == [3.0] * 6
+        # the speaker is planted in the means of the values
+        assert fit.tallies["probe", "input_speaker"].hits.sum() >= 15
+    assert ("probe", "speaker") not in read_runs([trained["svc"] / "metrics.json"])[0].fits[0].tallies
+
+
+def test_the_history_has_the_losses_of_a_system(trained):
+    columns = {system: set(read_table(place / "history.parquet").column_names) for system, place in trained.items()}
+    assert "speaker_loss" not in columns["ser_only"]
+    assert {"speaker_loss", "val_wa", "val_ua"} <= columns["mtl"]
+    assert "reversal" in columns["dat"]
+    assert {"moved_emotion_loss", "moved_speaker_loss"} <= columns["cgt"]
+    history = pd.read_parquet(trained["dat"] / "history.parquet")
+    strengths = history[history["fold"] == "0-F"]["reversal"].tolist()
+    assert strengths[0] == 0
+    assert strengths == sorted(strengths)
+
+
+@pytest.mark.parametrize("system", ["dat", "cgt_random"])
+def test_a_killed_fit_ends_in_the_same_bytes(made, tmp_path, monkeypatch, system):
+    whole = train(tmp_path / "whole", made, system)
+    validate = fit_module._values
+    left = iter(range(9))
+
+    def killed(*parts):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return validate(*parts)
+
+    monkeypatch.setattr(fit_module, "_values", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", made, system)
+    monkeypatch.undo()
+    resumed = train(tmp_path / "killed", made, system)
+    for name in ("predictions.parquet", "history.parquet", "metrics.json", "model.safetensors", "embeddings.parquet"):
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_what_the_vad_empties_is_left_out_and_counted(tmp_path):
+    files = corpus(tmp_path, silent="s0F_3")
+    data = load_cell(files, Options.model_validate(OPTIONS), [0])
+    assert "s0F_3" not in data.utterances
+    assert data.excluded == {"no label of the study": 0, NO_SPEECH: 1}
+    place = train(tmp_path, files, "svc")
+    assert read_json(place / "metrics.json")["excluded"][NO_SPEECH] == 1
+
+
+def test_only_improvised_recordings_are_used_where_they_are_asked_for(tmp_path):
+    options = Options.model_validate({**OPTIONS, "style": "improvised"})
+    assert load_cell(corpus(tmp_path / "a", style="improvised"), options, [0]).excluded == {"no label of the study": 0}
+    with pytest.raises(TrainingError, match="no utterance of the study is in train"):
+        train(tmp_path, corpus(tmp_path / "b", style="scripted"), options={"style": "improvised"})
+    excluded = load_cell(corpus(tmp_path / "c", style="scripted"), options, [0]).excluded
+    assert excluded[NOT_IMPROVISED] == 80
+
+
+def test_voiced_frames_are_those_of_the_vad_and_short_utterances_are_continued(made):
+    mfcc, vad = PackedFrames.open(made.mfcc), PackedFrames.open(made.vad)
+    rows = np.arange(4)
+    frames = VoicedFrames(mfcc, vad, rows, rows, LEAST)
+    assert frames[0].max() < 100
+    assert len(frames[0]) == len(mfcc[0]) - 2
+    # the second utterance has one voiced frame
+    assert frames.voiced[1] == 1
+    assert frames.lengths[1] == LEAST
+    np.testing.assert_array_equal(frames[1], np.repeat(frames[1][:1], LEAST, 0))
+
+
+def test_frames_are_normalised_by_training_by_their_own_or_not_at_all(made):
+    mfcc, vad = PackedFrames.open(made.mfcc), PackedFrames.open(made.vad)
+    rows = np.arange(20)
+    frames = VoicedFrames(mfcc, vad, rows, rows, LEAST)
+    training = np.arange(10)
+    statistics = frame_statistics(frames, training)
+    globally = Normalised(frames, "train_global", statistics)
+    together = np.concatenate([globally[row] for row in training])
+    np.testing.assert_allclose(together.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(together.std(0), 1, atol=1e-4)
+    assert abs(np.concatenate([globally[row] for row in range(10, 20)]).mean(0)).max() > 1e-3
+    own = Normalised(frames, "utterance", statistics)[12]
+    np.testing.assert_allclose(own.mean(0), 0, atol=1e-5)
+    np.testing.assert_array_equal(Normalised(frames, "none", statistics)[12], frames[12])
+
+
+def test_no_batch_has_one_utterance():
+    batches = [np.array([1]), np.array([2, 3]), np.array([4]), np.array([5, 6])]
+    found = without_singles(batches)
+    assert [batch.tolist() for batch in found] == [[1, 2, 3, 4], [5, 6]]
+    assert [batch.tolist() for batch in without_singles([np.array([1, 2]), np.array([3])])] == [[1, 2, 3]]
+
+
+def test_another_corpus_of_other_sizes_gives_table_1(trained):
+    heading, rows = networks.make_table(
+        networks.Files((trained["mtl"] / "predictions.parquet",), (trained["mtl"] / "model.safetensors",)),
+        {"titles": {"toy": "Toy"}},
+    )
+    assert heading == ["Layer", "Toy"]
+    assert dict(rows) == {
+        "TDNN 1": "8-2-1", "TDNN 2": "6-3-1", "Bi-LSTM": "4", "FC": "8",
+        "Statistics pooling": "8-dim mean + 8-dim std",
+        "Emotion classification": "16-6-6-2", "Speaker classification": "16-6-6-6",
+    }  # fmt: skip
+
+
+def test_figure_2_shows_validation_speakers_by_emotion_and_by_speaker(trained):
+    files = figure2.Files((trained["dat"] / "embeddings.parquet",), (trained["dat"] / "predictions.parquet",))
+    with figure_style():
+        figure, points = figure2.make_figure(files, {"titles": {"toy": "Toy"}, "system": "SER_SR_DAT"})
+    assert points.groupby("by").size().to_dict() == {"emotion": 10, "speaker": 10}
+    assert set(points["group"]) == {"anger", "sadness", "s0F"}
+    assert [axes.get_title(loc="left").split("\n")[0] for axes in figure.axes] == ["Toy, by emotion", "Toy, by speaker"]
+
+
+def test_silhouettes_say_how_far_groups_lie_apart():
+    apart = np.repeat([[0.0, 0.0], [9.0, 9.0]], 5, 0) + np.random.default_rng(0).normal(size=(10, 2)) * 0.1
+    assert figure2.silhouette(apart, ["a"] * 5 + ["b"] * 5) > 0.9
+    assert figure2.silhouette(apart, ["a"] * 10) is None
+
+
+def test_the_figure_of_speakers_is_that_of_its_table(made, tmp_path):
+    from serflow.report.headings import Heading, Layout
+
+    place = train(tmp_path, made, "svc")
+    layout = Layout(
+        ("System",),
+        [Heading(("SVC",), {"system": "svc"})],
+        [Heading(("Toy", "6 speakers"), {"variant": "main"})],
+        {"corpus": "toy", "role": "test", "measure": "wa"},
+        over_folds="pooled",
+    )
+    _, ((_, shown),) = in_shape(fill(layout, read_runs([place / "metrics.json"])))
+    as_counted = layout._replace(columns=[Heading(("Toy", "6 speakers"), {"variant": "speakers-6"})])
+    renamed = tmp_path / "runs/invariance/svc/toy/speakers-6"
+    train_as(tmp_path, made, renamed)
+    with figure_style():
+        _, points = speakers.make_figure(
+            speakers.Files((renamed / "metrics.json",)), {"layout": as_counted.to_json(), "title": "Toy"}
+        )
+    assert points.to_dict("records")[0]["accuracy"] == pytest.approx(float(shown), abs=0.005)
+    assert points["speakers"].tolist() == [6]
+
+
+def train_as(folder, files, place):
+    """Train SVC under another name of its variant."""
+    source = train(folder / "again", files, "svc")
+    assert source.name == "main"
+    arguments = ["--study", "invariance", "--cell", "system=svc", "corpus=toy", f"variant={place.name}", "--inputs"]
+    arguments += [
+        f"utterances={files.utterances}",
+        f"mfcc={files.mfcc}",
+        f"vad={files.vad}",
+        f"splits={files.splits[0]}",
+    ]
+    own = Options.model_validate({**OPTIONS, "speakers": 6}).as_json(system_info("svc").options())
+    arguments += ["--runs", "0", "--options", json.dumps(own), "--code", "0" * 16]
+    place.mkdir(parents=True)
+    for name in ("predictions.parquet", "history.parquet", "metrics.json", "model.safetensors", "embeddings.parquet"):
+        arguments += [f"--{name.split('.')[0]}", str(place / name)]
+    stage.main(stage.make_parser().parse_args(arguments))
+
+
+def test_weights_of_other_options_are_not_described(trained, made):
+    weights = networks.read_weights(trained["mtl"] / "model.safetensors")
+    other = Options.model_validate({**OPTIONS, "model": {**OPTIONS["model"], "fc": 9}})
+    with pytest.raises(Exception, match="not those of its options"):
+        networks.rebuild(other, weights, made.mfcc)
+    assert isinstance(networks.rebuild(Options.model_validate(OPTIONS), weights, made.mfcc), torch.nn.Module)
