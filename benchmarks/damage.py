@@ -1,10 +1,10 @@
 """Damage artefacts at random and see who notices: the reader of each, and ``serflow verify``.
 
-``python benchmarks/damage.py [--trials 848] [--seed 0] [--folder DIR]`` damages a copy of DIR, which holds the ``results``
-and ``resources`` of a finished run (a small one is made if it is not given): bits are flipped, files cut, emptied, blanked,
-lengthened, or swapped with another of their kind. It prints a JSON line for each sort of artefact and one for all:
-``clear`` was refused in a sentence, ``harmless`` read as before, ``traceback`` an error of another class, ``unnoticed``
-read otherwise than before; ``verify_missed`` is what ``serflow verify`` calls whole.
+``python benchmarks/damage.py [--trials 848] [--seed 0] [--folder DIR]`` damages a copy of DIR, which holds the
+``results`` and ``resources`` of a finished run (a small one is made if it is not given): bits are flipped, files cut,
+emptied, blanked, lengthened, or swapped with another of their kind. It prints a JSON line for each sort of artefact and
+one for all: ``clear`` was refused in a sentence, ``harmless`` read as before, ``traceback`` an error of another class,
+``unnoticed`` read otherwise than before; ``verify_missed`` is what ``serflow verify`` calls whole.
 """
 
 import argparse

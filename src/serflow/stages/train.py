@@ -9,6 +9,7 @@ import importlib
 import shutil
 from pathlib import Path
 
+from serflow.files import exclusive
 from serflow.progress import progress
 from serflow.runs.artefacts import RunFacts, RunFiles, write_run
 from serflow.runs.provenance import gather
@@ -29,27 +30,28 @@ def main(arguments: argparse.Namespace) -> None:
     provenance = gather(given)
     depends_on = [arguments.code, arguments.options, dict(provenance.sources)]
     states = arguments.predictions.parent / "fits"
-    results = []
-    with reproducible():
-        fits = list(study.folds(cell, data))
-        for rows in progress(fits, len(fits), " ".join(cell), unit="fit"):
-            key = key_of(arguments.study, *cell, *rows.fit, *depends_on)
-            checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
-            results.append(study.train_fit(cell, data, options, rows, checkpoint))
-    facts = RunFacts(
-        study=arguments.study,
-        cell=cell._asdict(),
-        classes=data.classes,
-        options=arguments.options,
-        runs=arguments.runs,
-        excluded=data.excluded,
-        provenance=provenance,
-        code=arguments.code,
-    )
-    names = ("predictions", "history", "metrics", "model", "embeddings")
-    write_run(RunFiles(**{name: getattr(arguments, name) for name in names}), facts, results)
-    if states.is_dir():
-        shutil.rmtree(states)
+    # a trainer that outlived the run that started it may be at work here
+    with exclusive(states):
+        results = []
+        with reproducible():
+            fits = list(study.folds(cell, data))
+            for rows in progress(fits, len(fits), " ".join(cell), unit="fit"):
+                key = key_of(arguments.study, *cell, *rows.fit, *depends_on)
+                checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
+                results.append(study.train_fit(cell, data, options, rows, checkpoint))
+        facts = RunFacts(
+            study=arguments.study,
+            cell=cell._asdict(),
+            classes=data.classes,
+            options=arguments.options,
+            runs=arguments.runs,
+            excluded=data.excluded,
+            provenance=provenance,
+            code=arguments.code,
+        )
+        names = ("predictions", "history", "metrics", "model", "embeddings")
+        write_run(RunFiles(**{name: getattr(arguments, name) for name in names}), facts, results)
+        shutil.rmtree(states, ignore_errors=True)
 
 
 def make_parser() -> argparse.ArgumentParser:
