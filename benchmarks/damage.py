@@ -88,6 +88,11 @@ def _safetensors(path: Path) -> str:
     return repr((described, {name: _digest(value.numpy().tobytes()) for name, value in load_file(path).items()}))
 
 
+def _checkpoint(path: Path) -> str:
+    check_checkpoint(path)
+    return _digest(path.read_bytes())
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -103,7 +108,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     ".json": _json,
     ".csv": _csv,
     ".safetensors": _safetensors,
-    ".pt": lambda path: repr(check_checkpoint(path)),
+    ".pt": _checkpoint,
 }
 
 
