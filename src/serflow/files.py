@@ -293,6 +293,18 @@ def check_digest(path: str | os.PathLike[str]) -> None:
         raise StoreError(f"{path}: does not match the SHA-256 in {beside.name} ({_CHANGED}); {_AGAIN}")
 
 
+def require_folder(folder: str | os.PathLike[str]) -> None:
+    """See that a folder may be there: nothing else stands in its place.
+
+    Raises
+    ------
+    SerflowError
+        If a file does, or a link that leads nowhere.
+    """
+    if os.path.lexists(folder) and not Path(folder).is_dir():
+        raise explain_os_error(FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)), Path(folder))
+
+
 def require_writable(folder: str | os.PathLike[str]) -> None:
     """Make ``folder`` if it is not there, and try to write in it.
 

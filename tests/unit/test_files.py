@@ -20,6 +20,7 @@ from serflow.files import (
     exclusive,
     read_json,
     read_sealed_json,
+    require_folder,
     require_writable,
     sha256_file,
     sweep,
@@ -111,6 +112,16 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
     with pytest.raises(SerflowError, match="a file stands where a folder is needed"):
         write_text(tmp_path / "results" / "table.csv", "x")
+
+
+def test_what_stands_where_a_folder_should_be_is_told_beforehand(tmp_path: Path) -> None:
+    require_folder(tmp_path / "absent")
+    require_folder(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "absent")
+    for name in ("file", "link"):
+        with pytest.raises(SerflowError, match=rf"{name}: a file stands where a folder is needed; move it away"):
+            require_folder(tmp_path / name)
 
 
 def test_unwritable_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
