@@ -12,9 +12,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Modules whose tests hang on how a CPU computes: `make test-portable` runs them with older instructions.
 NUMERIC = {
     "adversarial", "allosaurus", "batching", "bert", "byol", "decode", "devices", "dlc_domain", "dlc_models",
-    "energy_vad", "features_contract", "fit", "ge2e", "hffn", "load_network", "metrics", "mfb", "mfcc", "mfcc_kaldi",
-    "mixing", "nn", "noise_plan", "optimizers", "pitch_pulse", "portable", "probes", "rounding", "routing",
-    "spectrogram", "statistics", "synthetic_speech", "vectors_store", "wav2vec", "wav2vec2", "wav2vec2_ctc",
+    "dlc_objectives", "energy_vad", "features_contract", "fit", "ge2e", "hffn", "load_network", "metrics", "mfb",
+    "mfcc", "mfcc_kaldi", "mixing", "nn", "noise_plan", "optimizers", "pitch_pulse", "portable", "probes", "rounding",
+    "routing", "spectrogram", "statistics", "synthetic_speech", "train_fit", "vectors_store", "wav2vec", "wav2vec2",
+    "wav2vec2_ctc",
 }  # fmt: skip
 
 

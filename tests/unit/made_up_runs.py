@@ -162,6 +162,7 @@ def write_utterances(
     rejected: int = 0,
     accepted: int | None = None,
     warnings: Sequence[str] = (),
+    same_audio: str = "keep",
 ) -> Path:
     """Write the table of a corpus; a row names its utterance (``UTTERANCE``), and what else there is to say."""
     path = folder / "corpora" / corpus / "utterances.parquet"
@@ -174,8 +175,15 @@ def write_utterances(
         "title": corpus,
         "synthetic": synthetic,
         "partial": partial,
-        "counts": {"listed": n + rejected, "accepted": n, "rejected": rejected},
-        "warnings": list(warnings),
+        "counts": {
+            "labelled": n + rejected,
+            "listed": n + rejected,
+            "accepted": n,
+            "rejected": rejected,
+            "left_out": 0,
+        },
+        "warnings": [*warnings, *([f"{rejected} of {n + rejected:,} utterances rejected"] if rejected else [])],
+        "same_audio": same_audio,
     }
     write_utterance_table(path, table, metadata)
     return path

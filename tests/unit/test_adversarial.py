@@ -19,6 +19,10 @@ def test_reversal_is_the_identity_with_its_gradient_turned_and_scaled(strength):
     assert values.grad.tolist() == pytest.approx([-strength, -10 * strength, 4 * strength])
 
 
+def test_a_reversal_is_of_full_strength_until_it_is_set():
+    assert GradientReversal().strength == 1.0
+
+
 def test_the_ramp_is_ganins():
     assert reversal_ramp(0.0) == 0.0
     assert reversal_ramp(0.25) == pytest.approx(2 / (1 + math.exp(-2.5)) - 1)

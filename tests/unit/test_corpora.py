@@ -171,14 +171,14 @@ def test_a_folder_that_cannot_be_read_is_rejected(tmp_path, monkeypatch):
 
 
 def test_files_that_a_layout_reads_are_those_of_its_options_too(tmp_path):
-    for name in ("labels/t.csv", "Samples/a.ogg", "other/b.ogg", "other/c.FLAC", "x[1]/d.mp3"):
+    for name in ("labels/t.csv", "Samples/a.mp4", "other/b.mp4", "other/c.FLAC", "x[1]/d.mp4"):
         text(tmp_path / name, "")
 
     def found(audio):
         return [*stamps(tmp_path, files_read(load_corpus("table").info, {"table": "./labels/t.csv", "audio": audio}))]
 
-    assert found("samples/{file}") == ["Samples/a.ogg", "labels/t.csv", "other/c.FLAC"]
-    assert found("x[1]/{file}") == ["labels/t.csv", "other/c.FLAC", "x[1]/d.mp3"]
+    assert found("samples/{file}") == ["Samples/a.mp4", "labels/t.csv", "other/c.FLAC"]
+    assert found("x[1]/{file}") == ["labels/t.csv", "other/c.FLAC", "x[1]/d.mp4"]
     assert len(found("{file}")) == 5
     text(tmp_path / "Raw/Labels/CMU_MOSEI_Labels.csd", "")
     text(tmp_path / "Raw/Videos/Full/Combined/v.mp4", "")
@@ -567,7 +567,7 @@ def test_emodb_names(tmp_path):
         "16b10Ad": ("16", "female", "b10", "fear", None, None),
     }
     assert listing.rejected == [
-        Rejected("", "wav/17a01Fa.wav", "not a file name of EmoDB (they look like 03a01Fa.wav)")
+        Rejected("", "wav/17a01Fa.wav", "not a file name of EmoDB (they look like 03a01Fa.wav)", lost=False)
     ]
 
 
@@ -623,7 +623,9 @@ def test_crema_d_both_spellings_of_one_file_are_one_utterance(tmp_path):
 
 def test_audio_named_otherwise_is_shown_in_the_error(tmp_path):
     wav(tmp_path / "hello.wav")
-    with pytest.raises(CorpusError, match=r"no file like 03a01Fa.wav.*named otherwise, e.g. hello.wav"):
+    with pytest.raises(
+        CorpusError, match=r"no file like 03a01Fa.wav.*left out there, e.g. hello.wav: not a file name of EmoDB"
+    ):
         load_corpus("emodb").list(tmp_path, {})
 
 

@@ -122,7 +122,7 @@ def test_part_of_esc50_needs_permission_and_is_told(tmp_path: Path) -> None:
     assert "meta/esc50.csv lists 6 clips of 2000 published" in metadata["warnings"]
 
 
-def test_unusable_clips_are_rejected_with_their_reasons(tmp_path: Path) -> None:
+def test_unusable_clips_are_rejected_with_their_reasons(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = make_esc50(tmp_path / "esc50", [10, 20, 30], 5)
     audio = root / "audio"
     (audio / "1-1000-A-10.wav").unlink()
@@ -145,6 +145,9 @@ def test_unusable_clips_are_rejected_with_their_reasons(tmp_path: Path) -> None:
     }
     assert reasons["audio/4-1003-A-10.wav"].startswith("not an audio file")
     assert read_table(path).num_rows == 11
+    (warning,) = (message for message in caplog.messages if "rejected" in message)
+    assert warning.startswith("ESC-50: 7 clips rejected (1 ")
+    assert warning.endswith(f", 2 for other reasons); see {tmp_path / 'clips_rejected.csv'}")
 
 
 @pytest.mark.parametrize("synthetic", [True, False])

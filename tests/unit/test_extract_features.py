@@ -172,12 +172,14 @@ class PickyBatch(Picky):
 
 
 @pytest.mark.parametrize("feature", [Picky(), PickyBatch()])
-def test_an_utterance_that_has_no_such_feature_is_listed_with_its_reason(arguments, monkeypatch, feature):
+def test_an_utterance_that_has_no_such_feature_is_listed_with_its_reason(arguments, monkeypatch, feature, caplog):
     monkeypatch.setattr("serflow.stages.extract_features.load_feature", lambda *_: feature)
     main(arguments)
     rows = list(iterate_frames(arguments.frames))
     assert [(row.utterance, row.frames.item()) for row in rows] == [("utt_b", 8500), ("utt_c", 9000)]
     assert read_metadata(arguments.frames)["rejected"] == {"utt_a": "too short to be picked"}
+    (warning,) = caplog.messages
+    assert warning.endswith(f"1 of 3 utterances have no {arguments.feature} (1 too short to be picked); see the log")
 
 
 def test_values_are_rounded_where_that_is_asked_for(arguments, tmp_path):

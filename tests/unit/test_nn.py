@@ -3,6 +3,8 @@ import torch
 from torch import nn
 
 from serflow.nn.convolution import Convolution, MaskedInstanceNorm, TransposedConvolution
+from serflow.nn.normalisation import MaskedBatchNorm, unit_rows
+from serflow.nn.parameters import count_parameters
 from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
 
 LENGTHS = torch.tensor([9, 4, 13, 1])
@@ -72,11 +74,41 @@ def test_a_layer_gives_the_same_however_long_the_batch_is(layer, stride):
 
 def test_instance_norm_equals_torch_on_each_utterance():
     ours = MaskedInstanceNorm(3)
+    nn.init.normal_(ours.weight)
+    nn.init.normal_(ours.bias)
     frames = padded(13)
     output = ours(frames, frame_mask(LENGTHS, 13).float())
     for row, length in enumerate(LENGTHS[:3].tolist()):
-        expected = nn.functional.instance_norm(frames[row : row + 1, :length].transpose(1, 2)).transpose(1, 2)
+        utterance = frames[row : row + 1, :length].transpose(1, 2)
+        expected = nn.functional.instance_norm(utterance, weight=ours.weight, bias=ours.bias).transpose(1, 2)
         torch.testing.assert_close(output[row : row + 1, :length], expected)
+
+
+@pytest.mark.parametrize("layer", [Convolution(3, 5, 4), TransposedConvolution(3, 5, 2, 1)])
+def test_a_mask_does_not_change_the_precision(layer):
+    frames = padded(13)
+    assert layer(frames, frame_mask(LENGTHS, 13).double()).dtype == frames.dtype
+
+
+def test_running_statistics_stay_in_their_own_precision():
+    norm, frames = MaskedBatchNorm(3), padded(13).double()
+    norm(frames, frame_mask(LENGTHS, 13))
+    real = frames[frame_mask(LENGTHS, 13).squeeze(2)]
+    torch.testing.assert_close(norm.mean, 0.1 * real.mean(0).float())
+    torch.testing.assert_close(norm.variance, 0.9 + 0.1 * real.var(0, correction=0).float())
+
+
+def test_rows_are_scaled_to_norm_1_but_for_those_that_are_rounding():
+    rows = torch.tensor([[3.0, -4.0], [3.0, 4.0], [0.0, 2.0], [0.0, 0.0]], requires_grad=True)
+    unit = unit_rows(rows, torch.tensor([1.0, 5.0, 2.0, 0.0]))
+    torch.testing.assert_close(unit.detach(), torch.tensor([[0.6, -0.8], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]))
+    unit.sum().backward()
+    # the gradient of x / |x| + y / |y| at (3, -4): across the row
+    torch.testing.assert_close(rows.grad, torch.tensor([[0.224, 0.168], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]))
+
+
+def test_weights_are_counted_one_by_one():
+    assert count_parameters(nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 2, bias=False))) == 40
 
 
 @pytest.mark.parametrize("n_frames", [13, 16, 18])

@@ -8,8 +8,9 @@ import pytest
 
 from results_page import ANY, Page, column_type
 from serflow.audio.prepared import AUDIO_SCHEMA
-from serflow.corpora._tables import _REJECTED_HEADER, LISTING_SCHEMA, UTTERANCES_SCHEMA
-from serflow.files import write_csv, write_json
+from serflow.corpora._duplicates import Duplicate
+from serflow.corpora._tables import LISTING_SCHEMA, REJECTED_COLUMNS, UTTERANCES_SCHEMA
+from serflow.files import write_csv, write_sealed_json
 from serflow.noise.esc50 import RejectedClip
 from serflow.noise.mixing import PLAN_SCHEMA, PlanRow
 from serflow.report import comparison, intervals
@@ -42,7 +43,8 @@ SCHEMAS = {
     ("runs/{study}/{cell}/embeddings.parquet", None): EMBEDDINGS_SCHEMA,
 }
 HEADINGS = {
-    "corpora/{corpus}/rejected.csv": _REJECTED_HEADER,
+    "corpora/{corpus}/rejected.csv": REJECTED_COLUMNS,
+    "corpora/{corpus}/duplicates.csv": Duplicate._fields,
     "audio/{corpus}/{shard}_rejected.csv": prepare_audio.REJECTED_COLUMNS,
     "noise/clips_rejected.csv": RejectedClip._fields,
     "noise/{corpus}/{profile}/audio/plan.csv": PlanRow._fields,
@@ -106,7 +108,7 @@ def test_what_files_are_merged_by_has_one_type(page: Page) -> None:
 
 
 def test_a_listing_is_an_utterance_table_before_the_audio_was_read() -> None:
-    assert [*LISTING_SCHEMA.names, "duration_s", "shard"] == UTTERANCES_SCHEMA.names
+    assert [*LISTING_SCHEMA.names, "duration_s", "shard", "duplicate_of"] == UTTERANCES_SCHEMA.names
 
 
 def split(names: list[str] | None = None, role: pa.DataType | None = None, **metadata: str) -> Callable[[Path], None]:
@@ -148,8 +150,8 @@ SPLIT, FITS, FILES = "splits/toy/speaker-0.parquet", "dlc/table1_fits.csv", "noi
         (FITS, fits(run="first"), ["column run is no integer"]),
         ("other/table1_fits.csv", fits(), ["not on the page"]),
         ("dlc/cells.txt", lambda path: path.write_text(""), ["not on the page"]),
-        (FILES, lambda path: write_json(path, {"id": "x", "files": {}}), []),
-        (FILES, lambda path: write_json(path, {"id": 1}), ["column id is no string", "no column files"]),
+        (FILES, lambda path: write_sealed_json(path, {"id": "x", "files": {}}), []),
+        (FILES, lambda path: write_sealed_json(path, {"id": 1}), ["column id is no string", "no column files"]),
         ("logs/train_dlc/a/b.log", lambda path: path.write_text(""), []),
         ("runs/dlc/a/b/c/model.safetensors", lambda path: path.write_text(""), []),
         (".state", lambda path: path.write_text(""), []),

@@ -212,7 +212,9 @@ def test_an_utterance_that_cannot_be_recognised_is_listed_and_has_no_empty_text(
     main(with_weights)
     assert [row.utterance for row in iterate_transcripts(with_weights.transcripts)] == ["utt_b", "utt_c"]
     assert read_metadata(with_weights.transcripts)["rejected"] == {"utt_a": "too short to be heard"}
-    assert "utt_a has no transcript" in caplog.text
+    (warning,) = caplog.messages
+    assert "1 of 3 utterances have no transcript" in warning
+    assert warning.endswith("(1 too short to be heard); see the log")
 
 
 def test_the_reference_is_taken_as_it_stands(reference):

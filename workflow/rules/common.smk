@@ -4,12 +4,14 @@ import json
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 
+BEGAN = time.time()
 SRC = Path(workflow.basedir) / "src"
 CONFIG_YAML = Path(workflow.basedir) / "config.yaml"
 sys.path.insert(0, str(SRC))
@@ -18,7 +20,7 @@ from serflow.backbones.base import backbone_names
 from serflow.config import check_config
 from serflow.corpora.base import files_read, load_corpus
 from serflow.errors import ConfigError, SerflowError
-from serflow.files import require_writable, sha256_file
+from serflow.files import require_writable, sha256_file, sweep
 from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
@@ -77,6 +79,8 @@ onstart:
         raise WorkflowError("Not there yet:\n" + "\n".join(MISSING))
     for folder in FOLDERS:
         check_writable(folder)
+        for left in sweep(folder, before=BEGAN):
+            logger.info(f"Removed {left}, which a killed job left.")
 
 
 if workflow.is_main_process:

@@ -82,13 +82,15 @@ rule prepare_audio:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(2000),
         runtime=minutes(30),
     params:
         root=corpus_root,
         state=corpus_state,
         n_shards=lambda wildcards: CONFIG.n_shards(wildcards.corpus),
-        options=as_json({"min_duration_s": CONFIG.audio.min_duration_s}),
+        options=as_json(
+            CONFIG.audio.model_dump(include={"min_duration_s", "max_duration_s"})
+        ),
         code=code("stages.prepare_audio"),
     message:
         "Decode {wildcards.corpus}, shard {wildcards.shard} of {params.n_shards}"
@@ -111,6 +113,7 @@ rule accept_utterances:
     output:
         utterances="results/corpora/{corpus}/utterances.parquet",
         rejected="results/corpora/{corpus}/rejected.csv",
+        duplicates="results/corpora/{corpus}/duplicates.csv",
     log:
         "results/logs/accept_utterances/{corpus}.log",
     conda:
@@ -120,14 +123,17 @@ rule accept_utterances:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
+        max_rejected=lambda wildcards: CONFIG.corpora[wildcards.corpus].max_rejected,
+        same_audio=lambda wildcards: CONFIG.corpora[wildcards.corpus].duplicates,
         code=code("stages.accept_utterances"),
     message:
         "Count what is accepted and rejected of {wildcards.corpus}"
     shell:
         "python -m serflow.stages.accept_utterances --listing {input.listing}"
         " --listing-rejected {input.listing_rejected} --audio {input.audio}"
-        " --audio-rejected {input.audio_rejected} --utterances {output.utterances}"
-        " --rejected {output.rejected} --log {log}"
+        " --audio-rejected {input.audio_rejected} --max-rejected {params.max_rejected}"
+        " --same-audio {params.same_audio} --utterances {output.utterances}"
+        " --rejected {output.rejected} --duplicates {output.duplicates} --log {log}"
 
 
 rule split_utterances:

@@ -159,7 +159,9 @@ rule make_table1:
     message:
         "Write results/table1.csv"
     shell:
+        # with the digest that lies beside it
         "cp {input.table} {output.table} 2> {log}"
+        " && cp results/dlc/.table1.csv.sha256 results/ 2>> {log}"
 
 
 use rule train_dlc as pilot_dlc with:

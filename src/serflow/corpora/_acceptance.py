@@ -1,31 +1,32 @@
 """From a listing and its prepared audio to the utterance table."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from serflow.corpora.base import Rejected
+from serflow.corpora.base import Rejected, some
 from serflow.errors import CorpusError, StoreError
+from serflow.reasons import by_reason
 from serflow.stores.parquet import read_table
 
 SAMPLE_RATE_HZ = 16_000
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An utterance's prepared audio: its length in samples and the shard that holds it."""
+    """An utterance's prepared audio: its length, its shard, a digest of its samples, and what its file was like.
+
+    ``source_subtype`` and ``clipped_share`` are those of `serflow.audio.prepared.PreparedUtterance`.
+    """
 
     n_samples: int
     shard: str
-
-
-def _some(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")
+    sha256: str
+    source_subtype: str
+    clipped_share: float
 
 
 def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepared]]:
@@ -36,18 +37,19 @@ def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepar
     StoreError
         If a shard is absent, damaged, or another corpus's.
     """
+    columns = ["utterance", "n_samples", "pcm16_sha256", "source_subtype", "clipped_share"]
     prepared = []
     for path in shards:
-        table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=["utterance", "n_samples"])
-        for name, n_samples in zip(*(table.column(i).to_pylist() for i in range(2)), strict=True):
-            prepared.append((name, Prepared(n_samples, path.stem)))
+        table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=columns)
+        for name, n_samples, *about in zip(*(table.column(column).to_pylist() for column in columns), strict=True):
+            prepared.append((name, Prepared(n_samples, path.stem, *about)))
     return prepared
 
 
 def accept(
     listing: pa.Table, prepared: Sequence[tuple[str, Prepared]], rejected: Sequence[Rejected], corpus: str
 ) -> pa.Table:
-    """Return the listing's accepted rows with ``duration_s`` and ``shard`` added.
+    """Return the listing's accepted rows with ``duration_s``, ``shard`` and ``duplicate_of`` added.
 
     Parameters
     ----------
@@ -77,18 +79,30 @@ def accept(
     for fault, names in faults.items():
         if names:
             raise StoreError(
-                f"{corpus}: {len(names)} utterances of the prepared audio are {fault}: {_some(names)}; "
+                f"{corpus}: {len(names)} utterances of the prepared audio are {fault}: {some(names)}; "
                 f"delete results/audio/{corpus} and run again"
             )
     if not prepared:
-        reasons = Counter(entry.reason for entry in rejected).most_common(_SHOWN)
+        told = by_reason(entry.reason for entry in rejected)
         raise CorpusError(
-            f"{corpus}: none of the {len(listed)} listed utterances has usable audio: "
-            + "; ".join(f"{count}: {reason}" for reason, count in reasons)
+            f"{corpus}: none of the {len(listed)} listed utterances has usable audio ({told}); "
+            f"look at results/audio/{corpus}/*_rejected.csv, and mend the files or corpora.{corpus}.root in config.yaml"
         )
     audio = dict(prepared)
     accepted = listing.filter(pa.array([name in audio for name in listed]))
-    kept = [audio[name] for name in listed if name in audio]
-    return accepted.append_column(
-        "duration_s", pa.array([entry.n_samples / SAMPLE_RATE_HZ for entry in kept], pa.float64())
-    ).append_column("shard", pa.array([entry.shard for entry in kept], pa.string()))
+    names = [name for name in listed if name in audio]
+    kept = [audio[name] for name in names]
+    first: dict[str, str] = {}
+    for name, entry in zip(names, kept, strict=True):
+        first.setdefault(entry.sha256, name)
+    same = [first[entry.sha256] for entry in kept]
+    columns = {
+        "duration_s": pa.array([entry.n_samples / SAMPLE_RATE_HZ for entry in kept], pa.float64()),
+        "shard": pa.array([entry.shard for entry in kept], pa.string()),
+        "duplicate_of": pa.array(
+            [None if name == other else other for name, other in zip(names, same, strict=True)], pa.string()
+        ),
+    }
+    for column, values in columns.items():
+        accepted = accepted.append_column(column, values)
+    return accepted

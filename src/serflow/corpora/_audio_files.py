@@ -1,84 +1,79 @@
 """Finding the audio files of a corpus, once, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serflow.corpora.base import Rejected
-from serflow.errors import CorpusError
-from serflow.folders import walk
+from serflow.corpora.base import AUDIO_SUFFIXES, Rejected, some
+from serflow.folders import walk, why_no_file
+from serflow.printable import is_printable
 
-SUFFIXES = (".wav", ".flac")
+_CLOSED = "the folder cannot be read"
+Reject = Callable[[Rejected], None]
 
 
-def require_folder(root: Path, title: str) -> None:
-    """Refuse a root that is not a folder.
+def files_of(root: Path, suffixes: tuple[str, ...], reject: Reject, below: Path = Path()) -> list[Path]:
+    """Return the files of some suffixes in the folder ``below`` of ``root``, as relative paths in the order of `walk`.
 
-    Raises
-    ------
-    CorpusError
-        If it is not.
+    Names that start with a dot (the ``._*`` shadow files of macOS) are passed over. ``reject`` is called with each
+    folder that cannot be read, and with what has such a suffix and is no file that a table can name: a folder, a named
+    pipe, a link that leads nowhere, a name that is not UTF-8.
     """
-    if not root.is_dir():
-        what = "it is a file, not a folder" if root.exists() else "there is no such folder"
-        raise CorpusError(f"{title}: root is {root}, but {what}; correct root in config.yaml")
-
-
-def _readable(name: str) -> str:
-    """Return a name that a table can hold, whatever its bytes are."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def audio_files(root: Path, unreadable: Callable[[str, OSError], None]) -> list[Path]:
-    """Return the WAV and FLAC files under ``root``, relative to it, in the order of `walk`.
-
-    Names that start with a dot (the ``._*`` shadow files of macOS) are no audio and are passed over. ``unreadable``
-    is called with each folder that cannot be read, relative to ``root``, and the error.
-    """
-    paths = (Path(name) for name, _ in walk(root, unreadable))
-    return [path for path in paths if path.suffix.lower() in SUFFIXES]
-
-
-def reject_folders(rejected: list[Rejected], folder: Path) -> Callable[[str, OSError], None]:
-    """Return what adds folders that cannot be read to ``rejected``; their names are relative to ``folder``."""
+    found = []
 
     def unreadable(name: str, error: OSError) -> None:
-        reason = f"the folder cannot be read ({error.strerror or error}); make it readable"
-        rejected.append(Rejected("", _readable((folder / name).as_posix()), reason))
+        reason = f"{_CLOSED} ({error.strerror or error}); make it readable"
+        reject(Rejected("", (below / name).as_posix(), reason))
 
-    return unreadable
+    for name, _ in walk(root / below, unreadable, with_folders=True):
+        if not name.lower().endswith(suffixes):
+            continue
+        path = below / name
+        if not is_printable(path.as_posix()):
+            reason = "the name of the file or its folder is not UTF-8 or holds control characters; rename it"
+            reject(Rejected("", path.as_posix(), reason))
+        elif why := why_no_file(root / path):
+            reject(Rejected("", path.as_posix(), f"named like a file of the corpus, but {why}"))
+        else:
+            found.append(path)
+    return found
+
+
+def audio_files(root: Path, reject: Reject, below: Path = Path()) -> list[Path]:
+    """Return the audio files in the folder ``below`` of ``root``, see `files_of`."""
+    return files_of(root, AUDIO_SUFFIXES, reject, below)
+
+
+def closed_folders(rejected: Iterable[Rejected]) -> str:
+    """Return a clause on the folders among ``rejected`` that cannot be read, nothing where there are none."""
+    closed = [f"{entry.path}: {entry.reason}" for entry in rejected if entry.reason.startswith(_CLOSED)]
+    return f"; {some(closed)}" if closed else ""
 
 
 def find_file(root: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the least deeply nested file under ``root`` that has one of ``names``, or None.
+    """Return the least deeply nested entry under ``root`` that has one of ``names``, in any letter case, or None.
 
     Folders that cannot be read are passed over; `index_audio` rejects them.
     """
-    found = [root / name for name, entry in walk(root, lambda name, error: None) if entry.name in names]
+    wanted = {name.casefold() for name in names}
+    entries = walk(root, lambda name, error: None, with_folders=True)
+    found = [root / name for name, entry in entries if entry.name.casefold() in wanted]
     return min(found, key=lambda path: (len(path.parts), path), default=None)
 
 
-def text_files(folder: Path, suffix: str) -> list[Path]:
-    """Return the files of ``suffix`` directly in ``folder``, in order, without ``._*`` shadow files."""
-    return sorted(path for path in folder.glob(f"*{suffix}") if path.is_file() and not path.name.startswith("."))
+def text_files(root: Path, folder: Path, suffix: str, reject: Reject) -> list[Path]:
+    """Return what ends in ``suffix`` directly in ``folder``, in order, without ``._*`` shadow files.
 
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a label file; bytes that are not UTF-8 are read as ISO-8859-1.
-
-    Raises
-    ------
-    CorpusError
-        If the file cannot be read.
+    ``reject`` is called where the folder cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror or error}; make the file readable") from error
-    try:
-        return content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        return content.decode("iso-8859-1").splitlines()
+
+    def unreadable(name: str, error: OSError) -> None:
+        if name == ".":
+            reason = f"{_CLOSED} ({error.strerror or error}); make it readable"
+            reject(Rejected("", folder.relative_to(root).as_posix(), reason))
+
+    names = (name for name, _ in walk(folder, unreadable, with_folders=True) if "/" not in name)
+    return sorted(folder / name for name in names if name.lower().endswith(suffix))
 
 
 @dataclass(slots=True)
@@ -90,31 +85,27 @@ class AudioIndex:
 
     def unused(self, used: set[str], reason: str) -> list[Rejected]:
         """Return a rejection for each file whose stem is not in ``used``."""
-        return [Rejected("", path.as_posix(), reason) for stem, path in self.paths.items() if stem not in used]
+        return [
+            Rejected("", path.as_posix(), reason, lost=False) for stem, path in self.paths.items() if stem not in used
+        ]
 
 
-def _preference(path: Path) -> tuple[bool, int, str]:
-    return path.suffix.lower() != ".wav", len(path.parts), path.as_posix()
+def _preference(path: Path) -> tuple[int, int, str]:
+    return AUDIO_SUFFIXES.index(path.suffix.lower()), len(path.parts), path.as_posix()
 
 
-def index_audio(root: Path, below: Path | None = None) -> AudioIndex:
-    """Index the audio under ``root`` (or its folder ``below``) by stem; paths are relative to ``root``.
+def index_audio(root: Path, below: Path = Path()) -> AudioIndex:
+    """Index the audio in the folder ``below`` of ``root`` by stem; paths are relative to ``root``.
 
-    A stem that occurs twice is the same recording copied or converted: WAV is preferred to FLAC, then the
-    less deeply nested file, and the other one is rejected. So is a file whose path is not UTF-8, since no
-    table can hold it, and a folder that cannot be read.
+    A stem that occurs twice is the same recording copied or converted: WAV is preferred to FLAC and that to what is
+    compressed with loss, then the less deeply nested file, and the other one is rejected. So is what `audio_files`
+    rejects.
     """
-    start = (root if below is None else below).relative_to(root)
     index = AudioIndex()
-    found = audio_files(root / start, reject_folders(index.rejected, start))
-    for path in sorted((start / path for path in found), key=_preference):
-        name = path.as_posix()
-        if _readable(name) != name:
-            reason = "the name of the file or its folder is not UTF-8; rename it (file names alone carry the labels)"
-            index.rejected.append(Rejected("", _readable(name), reason))
-            continue
+    for path in sorted(audio_files(root, index.rejected.append, below), key=_preference):
         kept = index.paths.setdefault(path.stem, path)
         if kept is not path:
-            index.rejected.append(Rejected("", name, f"same name as {kept.as_posix()}, which is used"))
+            reason = f"same name as {kept.as_posix()}, which is used"
+            index.rejected.append(Rejected("", path.as_posix(), reason, lost=False))
     index.paths = dict(sorted(index.paths.items()))
     return index

@@ -1,12 +1,19 @@
 """Whether a listing is the whole corpus as published."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from serflow.corpora.base import CorpusInfo, Listing, Rejected, missing_from_published
 from serflow.errors import CorpusError
 
 _EXAMPLES = 5
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first few names in order, and how many others there are."""
+    ordered = sorted(names)
+    left = len(ordered) - _EXAMPLES
+    return ", ".join(ordered[:_EXAMPLES]) + (f" and {left} more" if left > 0 else "")
 
 
 def rejected_examples(rejected: Sequence[Rejected]) -> list[str]:

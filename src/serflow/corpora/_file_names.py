@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from serflow.corpora._audio_files import index_audio, require_folder
+from serflow.corpora._audio_files import index_audio
 from serflow.corpora.base import Listing, Rejected, Utterance
 from serflow.errors import CorpusError
 
@@ -36,22 +36,20 @@ def list_by_name(
     CorpusError
         If no file under ``root`` matches.
     """
-    require_folder(root, title)
     index = index_audio(root)
     listing = Listing(rejected=index.rejected)
     for stem, path in index.paths.items():
         match = pattern.fullmatch(stem)
         if match is None:
             reason = f"not a file name of {title} (they look like {example})"
-            listing.rejected.append(Rejected("", path.as_posix(), reason))
+            listing.rejected.append(Rejected("", path.as_posix(), reason, lost=False))
         else:
             listing.utterances.append(utterance(match, path.as_posix()))
     if not listing.utterances:
-        first = listing.rejected[0].path if listing.rejected else None
-        seen = f"the audio there is named otherwise, e.g. {first}" if first else "there is no .wav or .flac file"
+        first = next(iter(listing.rejected), None)
+        seen = f"left out there, e.g. {first.path}: {first.reason}" if first else "there is no audio file"
         raise CorpusError(
             f"{title}: no file like {example} in {root} or its folders; {seen}. "
             "Point root at the folder that the publisher's archive was unpacked to"
         )
-    listing.reject_duplicates()
     return listing

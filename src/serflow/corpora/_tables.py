@@ -3,7 +3,7 @@
 import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from serflow.corpora.base import Rejected, Utterance
 from serflow.errors import StoreError
-from serflow.files import write_csv
+from serflow.files import check_digest, write_csv
 from serflow.stores.parquet import check, read_table, write_table
 
 LISTING_KIND = "listing"
@@ -42,10 +42,11 @@ UTTERANCES_SCHEMA = pa.schema(
         *LISTING_SCHEMA,
         pa.field("duration_s", pa.float64(), nullable=False),
         pa.field("shard", pa.string(), nullable=False),
+        pa.field("duplicate_of", pa.string()),
     ]
 )
 
-_REJECTED_HEADER = ["utterance", "path", "reason"]
+REJECTED_COLUMNS = [field.name for field in fields(Rejected)]
 
 
 def write_listing(path: str | os.PathLike[str], utterances: Sequence[Utterance], metadata: Mapping[str, Any]) -> None:
@@ -97,7 +98,7 @@ def read_utterances(path: str | os.PathLike[str], columns: Sequence[str] | None 
 
 def write_rejected(path: str | os.PathLike[str], rejected: Iterable[Rejected]) -> None:
     """Write what was left out and why, a line each."""
-    write_csv(path, _REJECTED_HEADER, ((entry.utterance, entry.path, entry.reason) for entry in rejected))
+    write_csv(path, REJECTED_COLUMNS, (astuple(entry) for entry in rejected))
 
 
 def read_rejected(path: str | os.PathLike[str]) -> list[Rejected]:
@@ -108,11 +109,12 @@ def read_rejected(path: str | os.PathLike[str]) -> list[Rejected]:
     StoreError
         If the file is absent or is no such list.
     """
+    check_digest(path)
     try:
         with open(Path(path), encoding="utf-8", newline="") as handle:
             rows = list(csv.reader(handle))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StoreError(f"{path}: cannot be read ({error}); delete it and run again") from error
-    if not rows or rows[0] != _REJECTED_HEADER or any(len(row) != len(_REJECTED_HEADER) for row in rows):
-        raise StoreError(f"{path}: not a list of {','.join(_REJECTED_HEADER)}; delete it and run again")
-    return [Rejected(*row) for row in rows[1:]]
+    if not rows or rows[0] != REJECTED_COLUMNS or any(len(row) != len(REJECTED_COLUMNS) for row in rows):
+        raise StoreError(f"{path}: not a list of {','.join(REJECTED_COLUMNS)}; delete it and run again")
+    return [Rejected(utterance, file, reason, lost == "True") for utterance, file, reason, lost in rows[1:]]

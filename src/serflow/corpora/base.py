@@ -7,19 +7,32 @@ Every module of this package but this one (and those whose names start with ``_`
 
 import difflib
 import importlib
+import math
 import os
 import re
+import unicodedata
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from serflow.errors import CorpusError
+from serflow.folders import is_folder, why_no_file
 from serflow.plugins import plugin_names
+from serflow.printable import is_printable, printable
 from serflow.state import EVERYTHING
 
-AUDIO_FILES = ("*.wav", "*.flac")
+# by preference, where one recording is there in several formats: lossless ones first
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph", ".nist", ".rf64", ".ogg", ".oga", ".opus", ".mp3",
+)  # fmt: skip
+AUDIO_FILES = tuple(f"*{suffix}" for suffix in AUDIO_SUFFIXES)
+# with a suffix and what a temporary name adds, a name stays within the 255 bytes that file systems take
+_LONGEST_ID = 200
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,40 +66,100 @@ class Utterance:
     valence_ratings: tuple[float, ...] | None = None
 
 
+_FIELDS = tuple(column.name for column in fields(Utterance))
+
 EMOTIONS = (
     "anger", "anxiety", "boredom", "calm", "disgust", "excitement", "fear", "frustration", "happiness",
     "neutral", "sadness", "surprise", "other", "undecided",
 )  # fmt: skip
 
 
+def some(names: Iterable[str]) -> str:
+    """Return the first few names, and how many others there are."""
+    listed = list(names)
+    left = len(listed) - _EXAMPLES
+    return ", ".join(listed[:_EXAMPLES]) + (f" and {left} more" if left > 0 else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file or label that was left out. ``utterance`` is empty where the label could not be read."""
+    """A file or label that was left out, printably. ``utterance`` is empty where the label could not be read.
+
+    ``lost`` says whether the corpus has an utterance less for it, so far as one can tell: not for a copy of what is
+    kept, nor for audio without a label, a file of another corpus, or a line that only adds to an utterance.
+    """
 
     utterance: str
     path: str
     reason: str
+    lost: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("utterance", "path", "reason"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
+
+def fault_of_id(name: str) -> str | None:
+    """Return why an id cannot be a file name; it becomes one."""
+    if not name:
+        return "is empty"
+    if name.startswith("."):
+        return "starts with a dot"
+    if "/" in name or "\\" in name:
+        return "holds a slash"
+    if not is_printable(name):
+        return "holds control characters"
+    if len(name.encode()) > _LONGEST_ID:
+        return f"is longer than {_LONGEST_ID} bytes"
+    return None
+
+
+def _fault(utterance: Utterance) -> str | None:
+    """Return why no layout can have such an utterance, None where it can be."""
+    if why := fault_of_id(utterance.id):
+        return f"utterance {printable(utterance.id)[:60]!r} cannot be a file name: it {why}; give it another name"
+    if utterance.path.startswith("/") or ".." in utterance.path.split("/"):
+        return "the audio lies outside root; name it relative to root"
+    if not is_printable(utterance.path):
+        return "the name of the file or its folder is not UTF-8 or holds control characters; rename it"
+    if not utterance.speaker or not is_printable(utterance.speaker):
+        return "no speaker that can be printed"
+    for name in _FIELDS:
+        value = getattr(utterance, name)
+        if isinstance(value, str) and _SURROGATE.search(value):
+            return f"{name} is not Unicode text"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{name} is not a number"
+    return None
 
 
 @dataclass(slots=True)
 class Listing:
     """What a corpus on disk holds: usable utterances in a fixed order, and what was left out and why.
 
-    ``published_total`` is set where the options say how many utterances there should be.
+    ``published_total`` is set where the options say how many utterances there should be. ``notes`` say, a sentence
+    each, what is not as it should be though nothing was left out for it.
     """
 
     utterances: list[Utterance] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     published_total: int | None = None
+    notes: list[str] = field(default_factory=list)
 
-    def reject_duplicates(self) -> None:
-        """Keep the first utterance of each id and move the others to ``rejected``."""
+    def settle(self) -> None:
+        """Move to ``rejected`` what no corpus can have, and all but the first utterance of each id.
+
+        Of those, what says the same again is not lost.
+        """
         first: dict[str, Utterance] = {}
         for utterance in self.utterances:
-            kept = first.setdefault(utterance.id, utterance)
+            fault = _fault(utterance)
+            kept = utterance if fault else first.setdefault(utterance.id, utterance)
             if kept is not utterance:
-                reason = f"duplicate id: {kept.path} has it already; ids must be unique in a corpus"
-                self.rejected.append(Rejected(utterance.id, utterance.path, reason))
+                fault = f"duplicate id: {kept.path} has it already; ids must be unique in a corpus"
+            if fault is not None:
+                lost = kept is utterance or kept != utterance
+                self.rejected.append(Rejected(utterance.id, utterance.path, fault, lost))
         self.utterances = list(first.values())
 
 
@@ -121,21 +194,44 @@ class CorpusInfo:
     reads: tuple[str, ...] = EVERYTHING
 
 
-@runtime_checkable
-class Corpus(Protocol):
+class Corpus(ABC):
     """A corpus: its facts, and how to read its publisher's layout."""
 
     info: CorpusInfo
 
     def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the corpus under ``root``.
+        """List the corpus under ``root``; what an utterance may be is checked here, for all layouts.
+
+        Raises
+        ------
+        CorpusError
+            If ``root`` is not laid out as the publisher ships it, or cannot be read.
+        """
+        if not is_folder(root):
+            why = why_no_file(root) or "it is a file, not a folder"
+            raise CorpusError(
+                f"{self.info.title}: root is {root}, but {why.replace('no such file', 'no such folder')}; "
+                "correct root in config.yaml"
+            )
+        try:
+            with os.scandir(root):
+                pass
+            listing = self.read(root, options)
+        except OSError as error:
+            name = root if error.filename is None else os.fsdecode(error.filename)
+            raise CorpusError(f"{name}: cannot be read: {error.strerror or error}; make it readable") from error
+        listing.settle()
+        return listing
+
+    @abstractmethod
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read labels and names of the corpus under ``root``, a folder.
 
         Raises
         ------
         CorpusError
             If ``root`` is not laid out as the publisher ships it.
         """
-        ...
 
 
 def corpus_names() -> list[str]:
@@ -184,8 +280,16 @@ def files_read(info: CorpusInfo, options: Mapping[str, Any]) -> list[str]:
 
     ``audio: samples/{file_id}`` names all files in ``samples``.
     """
-    named = [re.sub(r"\{[^{}]*\}", "*", str(options[name])) for name in ("table", "audio") if name in options]
-    return [*info.reads, *(os.path.normpath(pattern).replace("[", "[[]") for pattern in named)]
+    return [*info.reads, *(_pattern(str(options[name])) for name in ("table", "audio") if name in options)]
+
+
+def _pattern(named: str) -> str:
+    """Return a pattern of what an option names, in whatever Unicode form, on whatever system and at whatever root."""
+    slashes = unicodedata.normalize("NFC", named).replace("\\", "/")
+    pattern = os.path.normpath(re.sub(r"\{[^{}]*\}", "*", slashes)).replace("[", "[[]")
+    if pattern.startswith("/"):
+        pattern = f"*{pattern.rpartition('/')[2]}"
+    return re.sub(r"[^\x00-\x7f]+", "*", pattern)
 
 
 def missing_from_published(listing: Listing, info: CorpusInfo) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Count, Listing, Utterance, refuse_options
 
 _STEM = re.compile(r"(?P<speaker>0[1-9]|1[0-2])-(?P<emotion>[CDJNPST])-(?P<intensity>[12])-(?P<sentence>[1-6])")
 _EMOTIONS = {
@@ -30,7 +30,7 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
     )
 
 
-class CaFE:
+class CaFE(Corpus):
     """``Joie/Fort/01-J-2-1.wav``; folder names are damaged by many unzip tools, so only the file name counts."""
 
     info = CorpusInfo(
@@ -53,8 +53,8 @@ class CaFE:
         ),
     )  # fmt: skip
 
-    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the corpus under ``root`` (the 48 kHz release); it has no options."""
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read the names of the audio under ``root`` (the 48 kHz release); the corpus has no options."""
         refuse_options(options)
         return list_by_name(root, self.info.title, _STEM, "01-J-2-1.wav", _utterance)
 

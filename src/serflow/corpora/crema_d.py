@@ -1,16 +1,16 @@
 """CREMA-D (Cao et al., IEEE Transactions on Affective Computing 2014): read English sentences."""
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from serflow.corpora._audio_files import find_file, read_lines, require_folder
+from serflow.corpora._audio_files import find_file
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Count, Listing, Utterance, refuse_options, some
 from serflow.errors import CorpusError
+from serflow.label_files import read_rows
 
 _STEM = re.compile(
     r"(?P<speaker>10\d\d)_(?P<sentence>IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)"
@@ -38,13 +38,13 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
 
 
 def _read_genders(table: Path) -> dict[str, str | None]:
-    rows = csv.DictReader(read_lines(table))
-    if not {"ActorID", "Sex"} <= set(rows.fieldnames or ()):
+    rows = read_rows(table, any_encoding=True)
+    if not {"ActorID", "Sex"} <= set(rows.header):
         raise CorpusError(f"{table}: no columns ActorID and Sex; take the file from the publisher's repository")
-    return {row["ActorID"].strip(): _GENDERS.get((row["Sex"] or "").strip()) for row in rows}
+    return {row["ActorID"]: _GENDERS.get(row["Sex"]) for _, row in rows.by_name()}
 
 
-class CremaD:
+class CremaD(Corpus):
     """``AudioWAV/1001_DFA_ANG_XX.wav``; gender from ``VideoDemographics.csv`` where that file is there.
 
     Older copies name one file ``1040_ITH_SAD_X``: it is given its present id, ``1040_ITH_SAD_XX``.
@@ -69,16 +69,17 @@ class CremaD:
         ),
     )  # fmt: skip
 
-    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the corpus under ``root``; it has no options."""
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read the names of the audio under ``root`` and the genders; the corpus has no options."""
         refuse_options(options)
-        require_folder(root, self.info.title)
         listing = list_by_name(root, self.info.title, _STEM, "1001_DFA_ANG_XX.wav", _utterance)
         table = find_file(root, (_DEMOGRAPHICS,))
         genders = {} if table is None else _read_genders(table)
         listing.utterances = [
             replace(utterance, gender=genders.get(utterance.speaker)) for utterance in listing.utterances
         ]
+        if unknown := sorted({entry.speaker for entry in listing.utterances if table and entry.gender is None}):
+            listing.notes.append(f"{table}: has no gender of {len(unknown)} speakers: {some(unknown)}; it is absent")
         return listing
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Count, Listing, Utterance, refuse_options
 
 _STEM = re.compile(r"(?P<speaker>03|08|09|1[0-6])(?P<sentence>[ab]\d\d)(?P<emotion>[WLEAFTN])[a-f]")
 _EMOTIONS = {
@@ -29,7 +29,7 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
     )
 
 
-class EmoDB:
+class EmoDB(Corpus):
     """``wav/03a01Fa.wav``: speaker, sentence, emotion and version in the name."""
 
     info = CorpusInfo(
@@ -64,8 +64,8 @@ class EmoDB:
         ),
     )  # fmt: skip
 
-    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the corpus under ``root``; it has no options."""
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read the names of the audio under ``root``; the corpus has no options."""
         refuse_options(options)
         return list_by_name(root, self.info.title, _STEM, "03a01Fa.wav", _utterance)
 

@@ -5,15 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from serflow.corpora._audio_files import AudioIndex, index_audio, read_lines, require_folder, text_files
-from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Rejected, Utterance, refuse_options
+from serflow.corpora._audio_files import AudioIndex, index_audio, text_files
+from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Count, Listing, Rejected, Utterance, refuse_options
 from serflow.errors import CorpusError
+from serflow.folders import is_folder, why_no_file
+from serflow.label_files import read_lines
+from serflow.printable import shown
 
 _SESSIONS = ("1", "2", "3", "4", "5")
 _UTTERANCE = r"Ses0[1-5][FM]_(?:impro|script)0[1-9][ab]?(?:_\d[ab]?)?_[FM][X\d]{2}\d"
+_NUMBER = r"\d{1,6}\.\d{1,9}"
 _TURN = re.compile(
-    r"\[(?P<start>\d+\.\d+) - (?P<end>\d+\.\d+)\]\t(?P<id>" + _UTTERANCE + r")\t(?P<emotion>\w+)\t"
-    r"\[(?P<valence>\d+\.\d+), (?P<activation>\d+\.\d+), (?P<dominance>\d+\.\d+)\]"
+    rf"\[(?P<start>{_NUMBER}) - (?P<end>{_NUMBER})\]\t(?P<id>" + _UTTERANCE + r")\t(?P<emotion>\w+)\t"
+    rf"\[(?P<valence>{_NUMBER}), (?P<activation>{_NUMBER}), (?P<dominance>{_NUMBER})\]"
 )
 _TRANSCRIPT = re.compile(r"(?P<id>" + _UTTERANCE + r") \[\d+\.\d+-\d+\.\d+\]:(?P<text>.*)")
 _EMOTIONS = {
@@ -39,14 +43,18 @@ def _read_turns(labels: Path, root: Path) -> tuple[list[_Turn], list[Rejected]]:
     """Read the turn lines of an EmoEvaluation file, by start time; the lines of single raters are passed over."""
     name = labels.relative_to(root).as_posix()
     turns: list[_Turn] = []
-    rejected = []
-    for number, line in enumerate(read_lines(labels), start=1):
+    rejected: list[Rejected] = []
+    try:
+        lines = read_lines(labels)
+    except CorpusError as error:
+        return [], [Rejected("", name, str(error))]
+    for number, line in enumerate(lines, start=1):
         line = line.rstrip()
         if not line.startswith("[") and not re.search(r"\tSes0", line):
             continue
         match = _TURN.fullmatch(line)
         if match is None or match["emotion"] not in _EMOTIONS or not match["id"].startswith(f"{labels.stem}_"):
-            rejected.append(Rejected("", name, f"{name}:{number}: not a label line of this dialogue: {line!r}"))
+            rejected.append(Rejected("", name, f"{name}:{number}: not a label line of this dialogue: {shown(line)}"))
             continue
         turns.append(
             _Turn(
@@ -62,11 +70,23 @@ def _read_turns(labels: Path, root: Path) -> tuple[list[_Turn], list[Rejected]]:
     return sorted(turns), rejected
 
 
-def _read_texts(transcript: Path) -> dict[str, str]:
+def _read_texts(transcript: Path, notes: list[str]) -> dict[str, str]:
     """Read a transcript by utterance; lines without an id (overlapping speech) belong to no utterance."""
-    if not transcript.is_file():
+    if why_no_file(transcript) == "there is no such file":
         return {}
-    matches = (_TRANSCRIPT.fullmatch(line.rstrip()) for line in read_lines(transcript))
+    try:
+        lines = [line.rstrip() for line in read_lines(transcript)]
+    except CorpusError as error:
+        notes.append(f"{error}; the texts of this dialogue are absent")
+        return {}
+    matches = [_TRANSCRIPT.fullmatch(line) for line in lines]
+    unread = [
+        number
+        for number, (line, match) in enumerate(zip(lines, matches, strict=True), start=1)
+        if match is None and line.startswith(transcript.stem)
+    ]
+    if unread:
+        notes.append(f"{transcript}:{unread[0]}: not a line of a transcript ({len(unread)} such lines); text is absent")
     return {match["id"]: match["text"].strip() for match in matches if match}
 
 
@@ -96,7 +116,7 @@ def _add_dialogue(listing: Listing, labels: Path, audio: AudioIndex, root: Path,
     session = labels.parents[2]
     turns, broken = _read_turns(labels, root)
     listing.rejected += broken
-    texts = _read_texts(session / "dialog" / "transcriptions" / labels.name)
+    texts = _read_texts(session / "dialog" / "transcriptions" / labels.name, listing.notes)
     for order, turn in enumerate(turns):
         labelled.add(turn.id)
         path = audio.paths.get(turn.id)
@@ -107,7 +127,7 @@ def _add_dialogue(listing: Listing, labels: Path, audio: AudioIndex, root: Path,
             listing.utterances.append(_utterance(turn, order, dialogue, texts.get(turn.id), path.as_posix()))
 
 
-class Iemocap:
+class Iemocap(Corpus):
     """``Session1..5``: labels in ``dialog/EmoEvaluation/*.txt``, audio in ``sentences/wav``.
 
     The speaker is told by the letter before the last number: in ``Ses01F_impro01_M000`` the prefix
@@ -148,11 +168,10 @@ class Iemocap:
         ),
     )  # fmt: skip
 
-    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the corpus under ``root``, the folder that holds Session1 to Session5; it has no options."""
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read the labels under ``root``, the folder that holds Session1 to Session5; the corpus has no options."""
         refuse_options(options)
-        require_folder(root, self.info.title)
-        sessions = [root / f"Session{number}" for number in _SESSIONS if (root / f"Session{number}").is_dir()]
+        sessions = [root / f"Session{number}" for number in _SESSIONS if is_folder(root / f"Session{number}")]
         if not sessions:
             raise CorpusError(
                 f"{self.info.title}: Session1..Session5 not found in {root}; "
@@ -160,17 +179,17 @@ class Iemocap:
             )
         listing = Listing()
         for session in sessions:
-            files = text_files(session / "dialog" / "EmoEvaluation", ".txt")
-            if not files:
+            shut = len(listing.rejected)
+            files = text_files(root, session / "dialog" / "EmoEvaluation", ".txt", listing.rejected.append)
+            if not files and len(listing.rejected) == shut:
                 raise CorpusError(
                     f"{self.info.title}: no label file in {session / 'dialog' / 'EmoEvaluation'}; unpack it again"
                 )
-            audio = index_audio(root, session / "sentences" / "wav")
+            audio = index_audio(root, (session / "sentences" / "wav").relative_to(root))
             labelled: set[str] = set()
             for labels in files:
                 _add_dialogue(listing, labels, audio, root, labelled)
             listing.rejected += audio.rejected + audio.unused(labelled, "audio without a label in EmoEvaluation")
-        listing.reject_duplicates()
         return listing
 
 

@@ -1,17 +1,20 @@
 """CMU-MOSEI (Zadeh et al., ACL 2018): sentiment and emotion in English monologues on video."""
 
-import csv
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serflow.corpora._audio_files import index_audio, read_lines, require_folder, text_files
-from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Listing, Rejected, Utterance, refuse_options
+from serflow.corpora._audio_files import closed_folders, index_audio, text_files
+from serflow.corpora._values import number
+from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Listing, Rejected, Utterance, refuse_options
 from serflow.errors import CorpusError, MissingDependencyError
+from serflow.folders import is_folder, why_no_file
+from serflow.label_files import read_lines, read_rows
 
 _CSD = "CMU_MOSEI_Labels.csd"
 _DERIVED = "CMU_MOSEI_Labels.csv"
@@ -21,6 +24,8 @@ _EMOTIONS = {
     "happy": "happiness", "happiness": "happiness", "sad": "sadness", "sadness": "sadness", "anger": "anger",
     "surprise": "surprise", "disgust": "disgust", "fear": "fear",
 }  # fmt: skip
+_LARGEST = 1e9
+_MOST_VALUES = 10_000_000
 _ANSWERS = ("sentiment", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
 
@@ -46,7 +51,7 @@ class _Segment:
 
     @property
     def fault(self) -> str | None:
-        if not all(map(math.isfinite, (self.start, self.end, self.sentiment))):
+        if not all(abs(value) <= _LARGEST for value in (self.start, self.end, self.sentiment)):
             return "start, end or sentiment is not a number"
         if self.start < 0 or self.end <= self.start:
             return f"start {self.start:g} s and end {self.end:g} s enclose no audio"
@@ -64,7 +69,7 @@ class _Transcribed:
 
 
 def _milliseconds(seconds: float) -> int:
-    return round(1000 * seconds) if math.isfinite(seconds) else -1
+    return round(1000 * seconds) if abs(seconds) <= _LARGEST else -1
 
 
 def _strongest(emotions: Mapping[str, float]) -> str | None:
@@ -80,6 +85,8 @@ def _read_csd(path: Path) -> Iterator[_Segment]:
         import h5py
     except ImportError as error:
         raise MissingDependencyError(f"{path}: reading it needs h5py; install it with `pip install h5py`") from error
+    if why := why_no_file(path):
+        raise CorpusError(f"{path}: {why}; put the labels of the CMU Multimodal SDK there")
     try:
         with h5py.File(path, "r") as csd:
             sequence = csd[next(iter(csd))]
@@ -87,12 +94,17 @@ def _read_csd(path: Path) -> Iterator[_Segment]:
             names = json.loads(described if isinstance(described, bytes) else described.flat[0])
             for video in sorted(sequence["data"]):
                 group = sequence["data"][video]
+                if group["intervals"].size + group["features"].size > _MOST_VALUES:
+                    raise ValueError(f"{video} has more than {_MOST_VALUES} values")
                 rows = zip(group["intervals"][()].tolist(), group["features"][()].tolist(), strict=True)
                 for index, ((start, end), values) in enumerate(rows):
                     scores = dict(zip(names, values, strict=True))
                     emotions = {_EMOTIONS[name]: score for name, score in scores.items() if name in _EMOTIONS}
                     yield _Segment(video, str(index), start, end, scores["sentiment"], _strongest(emotions))
-    except (OSError, KeyError, StopIteration, AttributeError, TypeError, ValueError) as error:
+    except (
+        OSError, RuntimeError, LookupError, StopIteration, AttributeError, TypeError, ValueError, ArithmeticError,
+        MemoryError,
+    ) as error:  # fmt: skip  # whatever h5py makes of a damaged file
         raise CorpusError(f"{path}: not the labels of the CMU Multimodal SDK ({error}); fetch it again") from error
 
 
@@ -102,18 +114,18 @@ def _read_derived(path: Path, name: str, rejected: list[Rejected]) -> Iterator[_
     ``label7`` is the sentiment rounded away from zero, ``label2b`` the sign that it had before (s3prl's
     ``convert_label.py``): 1/3 stands as 1, and 0 is neutral alone. A line whose two labels differ in sign is not used.
     """
-    rows = csv.DictReader(read_lines(path))
-    missing = {"file", "index", "start", "end", "label2b", "label7"} - set(rows.fieldnames or ())
+    rows = read_rows(path, any_encoding=True)
+    missing = {"file", "index", "start", "end", "label2b", "label7"} - set(rows.header)
     if missing:
         raise CorpusError(f"{path}: no column {', '.join(sorted(missing))}; fetch the file again")
-    for row in rows:
+    for line, row in rows.by_name():
         try:
-            start, end, sign, rounded = (float(row[column]) for column in ("start", "end", "label2b", "label7"))
-        except (TypeError, ValueError):
-            rejected.append(Rejected("", name, f"{name}:{rows.line_num}: not a label line"))
+            start, end, sign, rounded = (number(row[column]) for column in ("start", "end", "label2b", "label7"))
+        except ValueError:
+            rejected.append(Rejected("", name, f"{name}:{line}: not a label line"))
             continue
         if (rounded > 0) - (rounded < 0) != sign:
-            reason = f"{name}:{rows.line_num}: label7 {rounded:g} has not the sign of label2b {sign:g}"
+            reason = f"{name}:{line}: label7 {rounded:g} has not the sign of label2b {sign:g}"
             rejected.append(Rejected(f"{row['file']}_{row['index']}", name, reason))
             continue
         yield _Segment(row["file"], row["index"], start, end, rounded, None)
@@ -126,16 +138,20 @@ def _read_answers(
     answers: dict[tuple[str, str], dict[str, tuple[float, ...]]] = {}
     for path in files:
         name = path.relative_to(root).as_posix()
-        rows = csv.DictReader(read_lines(path))
+        try:
+            rows = read_rows(path, any_encoding=True)
+        except CorpusError as error:
+            rejected.append(Rejected("", name, str(error)))
+            continue
         wanted = {"Input.VIDEO_ID", "Input.CLIP", "WorkerId", *(f"Answer.{answer}" for answer in _ANSWERS)}
-        missing = wanted - set(rows.fieldnames or ())
+        missing = wanted - set(rows.header)
         if missing:
             raise CorpusError(f"{path}: no column {', '.join(sorted(missing))}; keep only label files in its folder")
-        for row in rows:
+        for line, row in rows.by_name():
             try:
-                given = tuple(float(row[f"Answer.{answer}"]) for answer in _ANSWERS)
-            except (TypeError, ValueError):
-                rejected.append(Rejected("", name, f"{name}:{rows.line_num}: not a line of answers"))
+                given = tuple(number(row[f"Answer.{answer}"]) for answer in _ANSWERS)
+            except ValueError:
+                rejected.append(Rejected("", name, f"{name}:{line}: not a line of answers", lost=False))
                 continue
             clip = row["Input.VIDEO_ID"], row["Input.CLIP"]
             answers.setdefault(clip, {}).setdefault(row["WorkerId"], given)
@@ -162,17 +178,23 @@ def _read_raw(
 def _read_transcripts(folder: Path, root: Path, rejected: list[Rejected]) -> dict[str, list[_Transcribed]]:
     """Read ``video___clip___start___end___text`` lines; the file's name says where the video's id ends."""
     transcripts: dict[str, list[_Transcribed]] = {}
-    for path in text_files(folder, ".txt"):
+    for path in text_files(root, folder, ".txt", rejected.append):
         name = path.relative_to(root).as_posix()
-        for number, line in enumerate(read_lines(path), start=1):
+        try:
+            lines = read_lines(path)
+        except CorpusError as error:
+            rejected.append(Rejected("", name, str(error), lost=False))
+            continue
+        for place, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             parts = re.split("_{3,}", line.removeprefix(path.stem).lstrip("_"), maxsplit=3)
             try:
                 clip, start, end, text = parts
-                entry = _Transcribed(clip, float(start), float(end), text.strip())
+                entry = _Transcribed(clip, number(start), number(end), text.strip())
             except ValueError:
-                rejected.append(Rejected("", name, f"{name}:{number}: not video___clip___start___end___text"))
+                reason = f"{name}:{place}: not video___clip___start___end___text"
+                rejected.append(Rejected("", name, reason, lost=False))
                 continue
             transcripts.setdefault(path.stem, []).append(entry)
     return transcripts
@@ -183,18 +205,19 @@ def _segments(
 ) -> list[_Segment]:
     folders = (root, raw, raw / "Labels")
     for folder in folders:
-        if (folder / _CSD).is_file():
+        if os.path.lexists(folder / _CSD):
             return list(_read_csd(folder / _CSD))
     for folder in folders:
-        if (folder / _DERIVED).is_file():
+        if os.path.lexists(folder / _DERIVED):
             path = folder / _DERIVED
             return list(_read_derived(path, path.relative_to(root).as_posix(), rejected))
-    answers = text_files(raw / "Labels", ".csv")
+    answers = text_files(root, raw / "Labels", ".csv", rejected.append)
     if answers:
         return list(_read_raw(answers, root, transcripts, rejected))
     raise CorpusError(
         f"CMU-MOSEI: no labels: looked for {_CSD} and {_DERIVED} in {root}, {raw} and {raw / 'Labels'}, "
         f"and for crowd answers in {raw / 'Labels'}/*.csv; put one of them there"
+        f"{closed_folders(rejected)}"
     )
 
 
@@ -210,7 +233,7 @@ def _turns(segments: list[_Segment]) -> dict[str, int]:
     }
 
 
-class Mosei:
+class Mosei(Corpus):
     """``Raw/Audio/Full/WAV_16000/<video>.wav`` cut by the labels' start and end.
 
     Labels come from the first of these that is there: ``CMU_MOSEI_Labels.csd`` (sentiment in [-3, 3]);
@@ -230,16 +253,16 @@ class Mosei:
         turns=True,
     )
 
-    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the corpus under ``root``, the folder that holds ``Raw`` (or ``Raw`` itself); it has no options."""
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read the labels under ``root``, the folder that holds ``Raw`` (or ``Raw`` itself); there are no options."""
         refuse_options(options)
-        require_folder(root, self.info.title)
-        raw = root / "Raw" if (root / "Raw").is_dir() else root
-        if not (raw / _AUDIO).is_dir():
+        raw = root / "Raw" if is_folder(root / "Raw") else root
+        if not is_folder(raw / _AUDIO):
             raise CorpusError(
-                f"{self.info.title}: no folder {_AUDIO.as_posix()} in {raw}; point root at the folder that holds Raw"
+                f"{self.info.title}: no folder {_AUDIO.as_posix()} in {raw} ({why_no_file(raw / _AUDIO)}); "
+                "point root at the folder that holds Raw"
             )
-        audio = index_audio(root, raw / _AUDIO)
+        audio = index_audio(root, (raw / _AUDIO).relative_to(root))
         listing = Listing(rejected=audio.rejected)
         transcripts = _read_transcripts(raw / _TRANSCRIPTS, root, listing.rejected)
         segments = _segments(root, raw, transcripts, listing.rejected)
@@ -253,8 +276,8 @@ class Mosei:
             path = audio.paths.get(segment.video)
             fault = segment.fault or (None if path else "labelled, but there is no audio file of this video")
             if path is None or fault:
-                expected = path or (raw / _AUDIO / f"{segment.video}.wav").relative_to(root)
-                listing.rejected.append(Rejected(segment.id, expected.as_posix(), str(fault)))
+                expected = path or f"{(raw / _AUDIO).relative_to(root).as_posix()}/{segment.video}.wav"
+                listing.rejected.append(Rejected(segment.id, str(expected), str(fault)))
                 continue
             listing.utterances.append(
                 Utterance(
@@ -272,7 +295,6 @@ class Mosei:
                 )
             )
         listing.rejected += audio.unused({segment.video for segment in segments}, "audio without a usable label")
-        listing.reject_duplicates()
         return listing
 
 

@@ -7,15 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serflow.corpora._audio_files import find_file, index_audio, read_lines, require_folder
-from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Rejected, Utterance, refuse_options
+from serflow.corpora._audio_files import closed_folders, find_file, index_audio
+from serflow.corpora.base import (
+    AUDIO_FILES,
+    Corpus,
+    CorpusInfo,
+    Count,
+    Listing,
+    Rejected,
+    Utterance,
+    refuse_options,
+)
 from serflow.errors import CorpusError
+from serflow.label_files import read_lines
+from serflow.printable import shown
 
 _LABEL_FILES = ("Evalution.txt", "Evaluation.txt")
-_NUMBER = r"(-?\d+(?:\.\d+)?|NaN)"
+_NUMBER = r"(-?\d{1,6}(?:\.\d{1,9})?|NaN)"
 _NAME = re.compile(
     r"(?P<scenario>(?P<sentence>S\d\d)[AHNS])-(?P<speaker>(?P<gender>[FM])0(?P<session>[1-6]))"
-    r"-(?P<recording>[PRST])-(?P<order>[FM]{2})(?P<turn>\d+)"
+    r"-(?P<recording>[PRST])-(?P<order>[FM]{2})(?P<turn>\d{1,6})"
 )
 _CLIP = re.compile(
     r"(?:UTD|MSP)-IMPROV-(?P<name>[A-Z0-9-]+)\.\w+; ?(?P<emotion>[A-Z]); ?"
@@ -91,13 +102,13 @@ def _read_labels(labels: Path, root: Path) -> tuple[list[_Clip], list[Rejected]]
             clip = _clip(line)
             broken = clip is None
             if clip is None:
-                reason = f"{where}:{number}: not a clip line, its block is left out: {line!r}"
+                reason = f"{where}:{number}: not a clip line, its block is left out: {shown(line)}"
                 rejected.append(Rejected("", where, reason))
             else:
                 clips.append(clip)
         elif clip is not None and rating is None:
-            reason = f"{where}:{number}: not a rater line of {clip.id}, the rating is left out: {line!r}"
-            rejected.append(Rejected("", where, reason))
+            reason = f"{where}:{number}: not a rater line of {clip.id}, the rating is left out: {shown(line)}"
+            rejected.append(Rejected("", where, reason, lost=False))
         elif clip is not None and rating is not None:
             clip.ratings.setdefault(rating["rater"], _number(rating["valence"]))
     return clips, rejected
@@ -136,7 +147,7 @@ def _utterance(clip: _Clip, turn: int, path: str) -> Utterance:
     )
 
 
-class MspImprov:
+class MspImprov(Corpus):
     """``Evalution.txt`` (so spelt by the publisher) and ``MSP-IMPROV-S01A-F01-S-FM01.wav`` at any depth.
 
     A dialogue is what the two partners of a session improvised in one scenario, e.g. ``1-S01A``: target sentences (T)
@@ -162,15 +173,16 @@ class MspImprov:
         ),
     )
 
-    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the corpus under ``root``; it has no options."""
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read label file and audio under ``root``; the corpus has no options."""
         refuse_options(options)
-        require_folder(root, self.info.title)
         labels = find_file(root, _LABEL_FILES)
         if labels is None:
             raise CorpusError(
-                f"{self.info.title}: no {' or '.join(_LABEL_FILES)} in {root} or its folders; "
+                f"{self.info.title}: no {' or '.join(_LABEL_FILES)} in {root} or its folders"
+                f"; "
                 "point root at the folder that holds the label file and the audio"
+                f"{closed_folders(index_audio(root).rejected)}"
             )
         clips, broken = _read_labels(labels, root)
         audio = index_audio(root)
@@ -184,7 +196,6 @@ class MspImprov:
             else:
                 listing.utterances.append(_utterance(clip, turns[clip.id], path.as_posix()))
         listing.rejected += audio.unused({clip.id for clip in clips}, f"audio without a label in {labels.name}")
-        listing.reject_duplicates()
         return listing
 
 

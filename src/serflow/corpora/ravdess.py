@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora.base import AUDIO_FILES, CorpusInfo, Count, Listing, Utterance, refuse_options
+from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Count, Listing, Utterance, refuse_options
 
 _STEM = re.compile(
     r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<sentence>0[12])-0[12]-(?P<speaker>0[1-9]|1\d|2[0-4])"
@@ -33,7 +33,7 @@ def _utterance(match: re.Match[str], path: str) -> Utterance:
     )
 
 
-class Ravdess:
+class Ravdess(Corpus):
     """``Actor_01/03-01-05-02-01-01-01.wav``; song (03-02) and video (01, 02) are not part of the corpus."""
 
     info = CorpusInfo(
@@ -55,8 +55,8 @@ class Ravdess:
         ),
     )  # fmt: skip
 
-    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the corpus under ``root``; it has no options."""
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read the names of the audio under ``root``; the corpus has no options."""
         refuse_options(options)
         return list_by_name(root, self.info.title, _STEM, "03-01-05-02-01-01-01.wav", _utterance)
 

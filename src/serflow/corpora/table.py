@@ -1,276 +1,261 @@
 """Any folder of audio with a CSV or TSV file of labels."""
 
-import csv
-import io
-import math
+import difflib
+import json
 import os
 import re
-import string
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from serflow.corpora._audio_files import SUFFIXES, audio_files, reject_folders, require_folder
-from serflow.corpora.base import (
-    AUDIO_FILES,
-    EMOTIONS,
-    CorpusInfo,
-    Listing,
-    Rejected,
-    Utterance,
-    refuse_options,
-    unknown_name,
-)
+from serflow.corpora._audio_files import audio_files
+from serflow.corpora._named_files import NamedFiles, without_suffix
+from serflow.corpora._table_options import RATINGS, WORDS, TableLayout, read_table
+from serflow.corpora._values import NOTHING, UnusableError, key, number, seconds, whole_number
+from serflow.corpora.base import AUDIO_FILES, EMOTIONS, Corpus, CorpusInfo, Listing, Rejected, Utterance, fault_of_id
 from serflow.errors import CorpusError
+from serflow.folders import is_folder
+from serflow.label_files import Row, Rows
+from serflow.printable import is_printable, is_text, shown
 
-_OPTIONS = ("table", "audio", "columns", "emotions", "language", "published")
-_NUMBERS = ("start", "end", "valence", "activation", "dominance", "sentiment")
-_WORDS = (
-    "utterance", "speaker", "language", "session", "dialogue", "gender", "style", "sentence", "text", "intensity",
-)  # fmt: skip
-_FIELDS = (*_WORDS, *_NUMBERS, "turn", "emotion")
-_LABELS = ("emotion", "valence", "activation", "dominance", "sentiment")
-_SYNONYMS = {
-    "angry": "anger", "bored": "boredom", "disgusted": "disgust", "excited": "excitement", "fearful": "fear",
-    "frustrated": "frustration", "happy": "happiness", "joy": "happiness", "sad": "sadness", "surprised": "surprise",
-}  # fmt: skip
+_Value = TypeVar("_Value")
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
+_NO_WORDS_OF_YAML = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_EXAMPLES = 5
 
 
-class _UnusableError(Exception):
-    """A row that cannot be used; the message is the reason."""
+def _gender(word: str) -> str:
+    if key(word) not in _GENDERS:
+        raise ValueError(f"{shown(word)}, none of {', '.join(_GENDERS)}")
+    return _GENDERS[key(word)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """The options of a table corpus, checked against the header of the table."""
+def _word(field: str) -> Callable[[str], str]:
+    def read(word: str) -> str:
+        if not (is_text if field == "text" else is_printable)(word):
+            raise ValueError(f"{shown(word)}, with control characters")
+        return word
 
-    table: Path
-    name: str
-    audio: str
-    columns: Mapping[str, str]
-    emotions: Mapping[str, str]
-    language: str
-    published_total: int | None
+    return read
 
 
-def _read_rows(table: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header and the numbered rows, cells without surrounding blanks."""
-    try:
-        content = table.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CorpusError(f"{table}: cannot be read: {error.strerror or error}; correct options.table") from error
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{table}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from error
-    first = content.partition("\n")[0]
-    delimiter = "\t" if table.suffix.lower() in (".tsv", ".tab") else max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
-    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-    if len(rows) < 2:
-        raise CorpusError(f"{table}: no rows below a header; the first line must name the columns")
-    header = rows[0][1]
-    if len(set(header)) != len(header):
-        raise CorpusError(f"{table}: a column name stands twice in the header: {', '.join(header)}; rename one")
-    return header, rows[1:]
+def _counted(values: Counter[str]) -> str:
+    most = values.most_common(_EXAMPLES)
+    left = len(values) - len(most)
+    return ", ".join(f"{value} ({count})" for value, count in most) + (f" and {left} more" if left else "")
 
 
-def _mapping(options: Mapping[str, Any], option: str) -> Mapping[str, Any]:
-    given = options.get(option) or {}
-    if not isinstance(given, Mapping):
-        raise CorpusError(f"options.{option}: {given!r} is no mapping; write `{option}: {{name: value}}`")
-    return given
+@dataclass(slots=True)
+class _Reader:
+    """Makes utterances of rows, and counts what stands in optional columns and cannot be read."""
 
+    layout: TableLayout
+    decimal_comma: bool
+    odd: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    unmapped: Counter[str] = field(default_factory=Counter)
+    short: int = 0
 
-def _columns(options: Mapping[str, Any], header: list[str], table: Path) -> dict[str, str]:
-    columns = _mapping(options, "columns") or {name: name for name in _FIELDS if name in header}
-    for name, column in columns.items():
-        if name not in _FIELDS:
-            hint = ". The name of an utterance is `utterance`" if name == "id" else ""
-            raise CorpusError(f"options.columns: {unknown_name(name, _FIELDS, 'field of an utterance')}{hint}")
-        if column not in header:
-            raise CorpusError(f"options.columns.{name}: {unknown_name(str(column), header, f'column of {table}')}")
-    if "speaker" not in columns:
-        raise CorpusError(
-            f"{table}: options.columns does not say which column holds the speaker; "
-            f"add `speaker: NAME`, one of {', '.join(header)}"
+    def utterance(self, row: Mapping[str, str], path: Path) -> Utterance:
+        """Return the utterance of a row; its id is that in the table, or empty.
+
+        Raises
+        ------
+        UnusableError
+            If there is no speaker, no label, a word that is no emotion, or a time that is none.
+        """
+        cells = {name: row[column] for name, column in self.layout.columns.items()}
+        odd: dict[str, str] = {}
+        start, end = _cut(cells, self.decimal_comma)
+        speaker = cells["speaker"]
+        if not speaker or not is_printable(speaker):
+            raise UnusableError(f"speaker is {shown(speaker)}, with control characters" if speaker else "no speaker")
+        emotion = self._emotion(cells.get("emotion", ""))
+        ratings = {name: _optional(cells, name, self._rating, odd) for name in RATINGS}
+        if emotion is None and all(rating is None for rating in ratings.values()):
+            said = "; ".join(f"{name} is {value}" for name, value in odd.items())
+            raise UnusableError(f"no label ({said})" if said else "no label")
+        words = {name: _optional(cells, name, _word(name), odd) for name in WORDS}
+        optional: dict[str, Any] = {**ratings, **words, "language": words["language"] or self.layout.language}
+        made = Utterance(
+            id=cells.get("utterance", ""),
+            path=path.as_posix(),
+            speaker=speaker,
+            start=start,
+            end=end,
+            turn=_optional(cells, "turn", whole_number, odd),
+            gender=_optional(cells, "gender", _gender, odd),
+            emotion=emotion,
+            **optional,
         )
-    if not set(_LABELS) & set(columns):
-        raise CorpusError(f"{table}: options.columns names no label; add one of {', '.join(_LABELS)}")
-    return dict(columns)
+        for name, value in odd.items():
+            self.odd[name][value] += 1
+        return made
+
+    def _rating(self, text: str) -> float:
+        return number(text, self.decimal_comma)
+
+    def _emotion(self, word: str) -> str | None:
+        known = self.layout.emotions.get(key(word))
+        if known is None and key(word) not in NOTHING - {"none"}:
+            self.unmapped[word] += 1
+            raise UnusableError(
+                f"emotion {shown(word)} is none of ours; map it in options, e.g. `emotions: "
+                f"{{{_yaml(word)}: happiness}}` (ours: {', '.join(EMOTIONS)})"
+            )
+        return known
+
+    def notes(self) -> list[str]:
+        """Return what was counted, a sentence for each column."""
+        table = self.layout.table
+        notes = []
+        if self.unmapped:
+            mapping = ", ".join(f"{_yaml(word)}: {_nearest(word)}" for word in self.unmapped)
+            notes.append(
+                f"{table}: {self.unmapped.total()} rows are left out for {len(self.unmapped)} emotion words that are "
+                f"none of ours: {_counted(Counter({shown(word): n for word, n in self.unmapped.items()}))}. "
+                f"Paste `emotions: {{{mapping}}}` into options and put the right one of ours for each: "
+                f"{', '.join(EMOTIONS)}"
+            )
+        notes += [
+            f"{table}: {name} is absent in {values.total()} rows where it is {_counted(values)}"
+            for name, values in self.odd.items()
+        ]
+        if self.short:
+            notes.append(f"{table}: {self.short} rows have fewer cells than the header; those at their end are absent")
+        return notes
 
 
-def _emotions(options: Mapping[str, Any]) -> dict[str, str]:
-    known = {**{word: word for word in EMOTIONS}, **_SYNONYMS}
-    for word, emotion in _mapping(options, "emotions").items():
-        if emotion not in EMOTIONS:
-            raise CorpusError(f"options.emotions.{word}: {unknown_name(str(emotion), EMOTIONS, 'emotion')}")
-        known[str(word).strip().lower()] = emotion
-    return known
+def _yaml(word: str) -> str:
+    """Return a word as a key that YAML reads as this word; it takes `no` and `01` for others."""
+    is_plain = re.fullmatch(r"[^\W\d_][\w-]*", word) and word.lower() not in _NO_WORDS_OF_YAML
+    return word if is_plain else json.dumps(word, ensure_ascii=False)
 
 
-def _audio(options: Mapping[str, Any], header: list[str], table: Path) -> str:
-    audio = options.get("audio")
-    if not isinstance(audio, str):
-        raise CorpusError("options.audio: missing; say where a row's audio is, e.g. `audio: samples/{file_id}`")
+def _nearest(word: str) -> str:
+    close = difflib.get_close_matches(key(word), EMOTIONS, n=1, cutoff=0.75)
+    return close[0] if close else "other"
+
+
+def _optional(cells: Mapping[str, str], name: str, read: Callable[[str], _Value], odd: dict[str, str]) -> _Value | None:
+    """Return what an optional cell says; what cannot be read is absent, and put into ``odd``."""
+    text = cells.get(name, "")
+    if not text or (name not in WORDS and key(text) in NOTHING):
+        return None
     try:
-        fields = [part[1:] for part in string.Formatter().parse(audio) if part[1] is not None]
+        return read(text)
     except ValueError as error:
-        raise CorpusError(
-            f"options.audio: {audio!r} cannot be read: {error}; write e.g. samples/{{file_id}}"
-        ) from error
-    for name, form, conversion in fields:
-        if name not in header:
-            raise CorpusError(f"options.audio: {unknown_name(str(name), header, f'column of {table}')}")
-        if form or conversion:
-            raise CorpusError(f"options.audio: write {{{name}}} in {audio!r}; cells are text and cannot be formatted")
-    if not fields:
-        raise CorpusError(f"options.audio: {audio!r} names no column in braces, so all rows would share one file")
-    return audio
-
-
-def _published_total(options: Mapping[str, Any]) -> int | None:
-    published = options.get("published")
-    if published is None:
+        odd[name] = str(error)
         return None
-    if not isinstance(published, Mapping) or set(published) != {"total"} or not isinstance(published["total"], int):
-        raise CorpusError("options.published: write `published: {total: N}`, the number of utterances to expect")
-    return int(published["total"])
 
 
-def _layout(root: Path, options: Mapping[str, Any]) -> tuple[_Layout, list[str], list[tuple[int, list[str]]]]:
-    refuse_options(options, _OPTIONS)
-    if not isinstance(options.get("table"), str):
-        raise CorpusError("options.table: missing; name the CSV or TSV file, relative to root")
-    table = root / options["table"]
-    header, rows = _read_rows(table)
-    layout = _Layout(
-        table=table,
-        name=options["table"],
-        audio=_audio(options, header, table),
-        columns=_columns(options, header, table),
-        emotions=_emotions(options),
-        language=options.get("language", "und"),
-        published_total=_published_total(options),
-    )
-    return layout, header, rows
+def _cut(cells: Mapping[str, str], decimal_comma: bool) -> tuple[float | None, float | None]:
+    """Return start and end (s), both None where the whole file is the utterance."""
+    times: dict[str, float | None] = {}
+    for name in ("start", "end"):
+        text = cells.get(name, "")
+        try:
+            times[name] = None if key(text) in NOTHING else seconds(text, decimal_comma)
+        except ValueError as error:
+            raise UnusableError(f"{name} is {error}") from error
+    start, end = times["start"] or 0.0, times["end"]
+    if start < 0 or (end is not None and end <= start):
+        last = "that of the file" if end is None else f"{end:g} s"
+        raise UnusableError(f"start {start:g} s and end {last} enclose no audio")
+    return (None, None) if start == 0 and end is None else (start, end)
 
 
-def _find_audio(root: Path, named: str) -> Path | None:
-    """Return the audio of a row, relative to the root; FLAC is taken for a WAV that is not there, and the reverse."""
-    path = Path(os.path.normpath(named))
-    if path.is_absolute() or path.parts[:1] == ("..",):
-        raise _UnusableError("the audio lies outside root; name it relative to root")
-    if not path.name:
-        return None
-    others = (path.with_suffix(suffix) for suffix in SUFFIXES) if path.suffix.lower() in ("", *SUFFIXES) else ()
-    return next((candidate for candidate in (path, *others) if (root / candidate).is_file()), None)
-
-
-def _number(field: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise _UnusableError(f"{field} is {text!r}, not a number")
-    return value
-
-
-def _emotion(word: str | None, layout: _Layout) -> str | None:
-    if word is None:
-        return None
-    emotion = layout.emotions.get(word.lower())
-    if emotion is None:
-        raise _UnusableError(
-            f"emotion {word!r} is none of ours; map it in options, e.g. `emotions: {{{word}: happiness}}` "
-            f"(ours: {', '.join(EMOTIONS)})"
+def _row(layout: TableLayout, rows: Rows, row: Row, reader: _Reader) -> dict[str, str]:
+    """Return the cells of a row by column; what a short row lacks at its end is empty, if it is optional."""
+    n_cells, n_columns = len(row.cells), len(rows.header)
+    if n_cells == n_columns:
+        return dict(zip(rows.header, row.cells, strict=True))
+    if any(row.cells[n_columns:]):
+        raise UnusableError(
+            f"{n_cells} cells where the header has {n_columns}; put a cell that holds the delimiter in quotation marks"
         )
-    return emotion
+    lacking = set(rows.header[n_cells:])
+    if lacking and rows.is_cut and row is rows.rows[-1]:
+        raise UnusableError("the table ends within this row; it may have been cut off, fetch it again")
+    needed = {column for name, column in layout.columns.items() if name not in (*WORDS, *RATINGS, "gender", "turn")}
+    needed |= {text for is_column, text in layout.audio if is_column}
+    if lacking & needed:
+        raise UnusableError(f"{n_cells} cells where the header has {n_columns}")
+    reader.short += bool(lacking & set(layout.columns.values()))
+    return dict.fromkeys(rows.header, "") | dict(zip(rows.header, row.cells, strict=False))
 
 
-def _gender(word: str | None) -> str | None:
-    if word is None:
-        return None
-    if word.lower() not in _GENDERS:
-        raise _UnusableError(f"gender {word!r} is none of {', '.join(_GENDERS)}; take gender out of options.columns")
-    return _GENDERS[word.lower()]
+def _ms(time: float | None) -> str:
+    return "end" if time is None else f"{round(1000 * time)}"
 
 
-def _cut(start: float | None, end: float | None) -> None:
-    if (start is None) != (end is None):
-        raise _UnusableError("only one of start and end is given")
-    if start is not None and end is not None and (start < 0 or end <= start):
-        raise _UnusableError(f"start {start:g} s and end {end:g} s enclose no audio")
+def _default_ids(utterances: Sequence[Utterance]) -> list[str]:
+    """Return names of utterances by their files: alike for all of a table.
+
+    They are the stems of the files; where two files have the same stem, the paths below the root, their parts joined
+    by ``_``; where a file has several segments, start and end in ms are added.
+    """
+    stems = {utterance.path: without_suffix(utterance.path) for utterance in utterances}
+    names = {path: stem.rpartition("/")[2] for path, stem in stems.items()}
+    if len(set(names.values())) < len(names):
+        names = {path: stem.replace("/", "_") for path, stem in stems.items()}
+    segments = {(utterance.path, utterance.start, utterance.end) for utterance in utterances}
+    several = len(segments) > len(names)
+    return [
+        f"{names[entry.path]}_{_ms(entry.start or 0.0)}_{_ms(entry.end)}"
+        if several and (entry.start, entry.end) != (None, None)
+        else names[entry.path]
+        for entry in utterances
+    ]
 
 
-def _name(given: str | None, path: Path) -> str:
-    name = given or path.stem
-    if re.fullmatch(r"[^./\\\0][^/\\\0]*", name) is None:
-        raise _UnusableError(f"utterance {name!r} cannot be a file name; names have no slash and no dot in front")
-    return name
+def _named(utterances: Sequence[Utterance], layout: TableLayout, notes: list[str]) -> list[Utterance]:
+    """Return the utterances under their names: those of the table, else by their files.
+
+    A column that nobody named in the options is taken only where it can name utterances.
+    """
+    given = [utterance.id for utterance in utterances]
+    if "utterance" in layout.columns and not layout.is_named:
+        column = layout.columns["utterance"]
+        fault = "repeats values" if len(set(given)) < len(given) else next(filter(None, map(fault_of_id, given)), None)
+        if fault:
+            notes.append(
+                f"{layout.table}: the column {column} names no utterances, since it {fault}; they are named by their "
+                f"files. To use it set `columns: {{utterance: {column}, ...}}` in options"
+            )
+            given = [""] * len(given)
+    unnamed = [utterance for utterance, name in zip(utterances, given, strict=True) if not name]
+    defaults = iter(_default_ids(unnamed))
+    return [replace(utterance, id=name or next(defaults)) for utterance, name in zip(utterances, given, strict=True)]
 
 
-def _utterance(cells: Mapping[str, str], path: Path, layout: _Layout) -> Utterance:
-    values = {field: cells[column] or None for field, column in layout.columns.items()}
-    numbers = {field: _number(field, values.get(field)) for field in _NUMBERS}
-    turn = _number("turn", values.get("turn"))
-    emotion = _emotion(values.get("emotion"), layout)
-    _cut(numbers["start"], numbers["end"])
-    if not values["speaker"]:
-        raise _UnusableError("no speaker")
-    if emotion is None and all(numbers.get(label) is None for label in _LABELS):
-        raise _UnusableError("no label")
-    return Utterance(
-        id=_name(values.get("utterance"), path),
-        path=path.as_posix(),
-        speaker=values["speaker"],
-        language=values.get("language") or layout.language,
-        start=numbers["start"],
-        end=numbers["end"],
-        session=values.get("session"),
-        dialogue=values.get("dialogue"),
-        turn=None if turn is None else int(turn),
-        gender=_gender(values.get("gender")),
-        style=values.get("style"),
-        sentence=values.get("sentence"),
-        text=values.get("text"),
-        emotion=emotion,
-        intensity=values.get("intensity"),
-        valence=numbers["valence"],
-        activation=numbers["activation"],
-        dominance=numbers["dominance"],
-        sentiment=numbers["sentiment"],
-    )
-
-
-def _unlisted_audio(root: Path, layout: _Layout, used: set[Path]) -> list[Rejected]:
-    folder = Path(os.path.normpath(layout.audio.partition("{")[0].rpartition("/")[0]))
-    used_names = {path.with_suffix("") for path in used}
+def _unlisted_audio(root: Path, layout: TableLayout, used: set[Path], named: set[str]) -> list[Rejected]:
+    folder = layout.folder if is_folder(root / layout.folder) else Path(os.path.commonpath([p.parent for p in used]))
+    used_names = {without_suffix(path.as_posix()) for path in used}
     rejected: list[Rejected] = []
-    for path in audio_files(root / folder, reject_folders(rejected, folder)):
-        if (folder / path).with_suffix("") not in used_names:
-            rejected.append(Rejected("", (folder / path).as_posix(), f"audio without a row in {layout.name}"))
-    return rejected
+    for path in audio_files(root, rejected.append, folder):
+        if without_suffix(path.as_posix()) not in used_names:
+            reason = f"audio without a row in {layout.name}"
+            rejected.append(Rejected("", path.as_posix(), reason, lost=False))
+    return [entry for entry in rejected if entry.path not in named]
 
 
-class Table:
+class Table(Corpus):
     """A table with a row for each utterance, and options that say what its columns are.
 
     ``table`` names the CSV or TSV file (the delimiter is told by the name, else by the header); ``audio``
     says where a row's audio is, with columns in braces; ``columns`` maps our columns to the table's (those of the
-    same name where it is not given; where there is no ``utterance``, the file names it); ``emotions`` maps the
-    table's words to ours; ``language`` is an ISO 639-1 code; ``published: {total: N}`` is the number of utterances
-    to expect. Example::
+    same name where it is not given); ``emotions`` maps the table's words to ours; ``language`` is an ISO 639-1 code;
+    ``published: {total: N}`` is the number of utterances to expect. Example::
 
         table: data.tsv
         audio: samples/{file_id}
         columns: {emotion: emotion, speaker: speaker_id, text: raw_text, gender: gender}
         language: pl
+
+    A row needs audio, a speaker and a label. What cannot be read in another column is absent. An utterance is named
+    by the column ``utterance`` (or ``id``) where there is one, else by its file.
     """
 
     info = CorpusInfo(
@@ -282,44 +267,42 @@ class Table:
         reads=AUDIO_FILES,
     )
 
-    def list(self, root: Path, options: Mapping[str, Any]) -> Listing:
-        """List the rows of the table that have audio under ``root``.
+    def read(self, root: Path, options: Mapping[str, Any]) -> Listing:
+        """Read the rows of the table that have audio under ``root``.
 
         Raises
         ------
         CorpusError
             If the table cannot be read, an option is wrong, or no row has audio.
         """
-        require_folder(root, self.info.title)
-        layout, header, rows = _layout(root, options)
+        layout, rows = read_table(root, options)
+        audio = NamedFiles(root, layout.folder)
+        reader = _Reader(layout, decimal_comma=rows.delimiter != ",")
         listing = Listing(published_total=layout.published_total)
+        found: list[Utterance] = []
         used: set[Path] = set()
-        for number, cells in rows:
-            where = f"{layout.name}:{number}"
-            if len(cells) != len(header):
-                reason = f"{where}: {len(cells)} cells where the header has {len(header)}"
-                listing.rejected.append(Rejected("", layout.name, reason))
-                continue
-            row = dict(zip(header, cells, strict=True))
-            named = layout.audio.format_map(row)
-            name_column = layout.columns.get("utterance")
-            name = (row[name_column] if name_column else "") or Path(named).stem
+        for row in rows.rows:
+            named, name = layout.name, ""
             try:
-                path = _find_audio(root, named)
-                if path is None:
-                    raise _UnusableError("in the table, but there is no such audio file")
+                cells = _row(layout, rows, row, reader)
+                named = layout.named_audio(cells)
+                name = cells[layout.columns["utterance"]] if "utterance" in layout.columns else ""
+                name = name or without_suffix(named.replace("\\", "/").rpartition("/")[2])
+                path = audio.find(named)
                 used.add(path)
-                listing.utterances.append(_utterance(row, path, layout))
-            except _UnusableError as unusable:
-                listing.rejected.append(Rejected(name, named, f"{where}: {unusable}"))
+                found.append(reader.utterance(cells, path))
+            except UnusableError as unusable:
+                listing.rejected.append(Rejected(name, named, f"{layout.name}:{row.line}: {unusable}"))
         if not used:
             first = listing.rejected[0]
             raise CorpusError(
                 f"{layout.table}: no row has audio under {root}; the first: {first.path}: {first.reason}. "
                 "Correct root, or options.audio, which says where a row's audio is"
             )
-        listing.rejected += _unlisted_audio(root, layout, used)
-        listing.reject_duplicates()
+        listing.notes += reader.notes()
+        listing.utterances = _named(found, layout, listing.notes)
+        named_so = {os.path.normpath(entry.path.replace("\\", "/")) for entry in listing.rejected}
+        listing.rejected += _unlisted_audio(root, layout, used, named_so)
         return listing
 
 

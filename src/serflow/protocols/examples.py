@@ -1,7 +1,8 @@
 """The utterances that a study uses: labelled, in every store it reads, and with what is known of them.
 
-What is left out is counted by its reason: no label of the study, or rejected by a store (pulses that Praat does not
-find, speech that a recogniser gives no words for).
+What is left out is counted by its reason: no label of the study, the same audio as another utterance where the corpus
+says that studies drop it, or rejected by a store (pulses that Praat does not find, speech that a recogniser gives no
+words for).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,14 @@ import numpy.typing as npt
 from serflow.errors import StoreError
 from serflow.protocols.folds import IntArray
 from serflow.protocols.labels import Labels, Row, require_two_classes
+from serflow.protocols.shared import recordings
 from serflow.stores.frames import PackedFrames
 from serflow.stores.parquet import read_metadata, read_table
 
 FloatArray = npt.NDArray[np.floating]
 NO_LABEL = "no label of the study"
-FACTS = ("speaker", "session", "dialogue", "turn", "gender", "style", "sentence", "text")
+SAME_AUDIO = "the same audio as an earlier one"
+FACTS = ("speaker", "session", "dialogue", "turn", "gender", "style", "sentence", "text", "duplicate_of")
 """What an example tells of its utterance besides its label."""
 LABELS = ("utterance", "emotion", "sentiment", "valence_ratings")
 """What labels are made from."""
@@ -88,7 +91,7 @@ def read_examples(
     facts = {
         name: table.column(name).to_pylist() if name in table.column_names else [None] * len(rows) for name in FACTS
     }
-    return Examples(
+    examples = Examples(
         corpus=corpus,
         utterances=[rows[row]["utterance"] for row in kept],
         classes=labels.classes,
@@ -96,6 +99,12 @@ def read_examples(
         facts={name: [values[row] for row in kept] for name, values in facts.items()},
         excluded={NO_LABEL: len(rows) - len(kept)},
     )
+    if metadata.get("same_audio") == "drop":
+        audio = recordings(examples.utterances, examples.facts["duplicate_of"])
+        first = {recording: row for row, recording in reversed(list(enumerate(audio)))}
+        keep = np.array([first[recording] == row for row, recording in enumerate(audio)], dtype=bool)
+        examples = examples.take(keep, SAME_AUDIO)
+    return examples
 
 
 def without_rejected(examples: Examples, stores: Mapping[str, PackedFrames]) -> Examples:

@@ -1,4 +1,4 @@
-"""What two sets of utterances have in common: speakers, dialogues, sentences."""
+"""What two sets of utterances have in common: speakers, dialogues, sentences, recordings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +22,11 @@ def shared(train: Sequence[Any], test: Sequence[Any]) -> Shared:
     known = {value for value in train if value is not None}
     heard = {value for value in test if value is not None}
     return Shared(len(known), len(heard), len(known & heard), sum(value in known for value in test))
+
+
+def recordings(utterances: Sequence[str], duplicate_of: Sequence[str | None]) -> list[str]:
+    """Return the first utterance with the same audio, of each utterance; itself where there is no other."""
+    return [name if other is None else other for name, other in zip(utterances, duplicate_of, strict=True)]
 
 
 def script(text: str | None, style: str | None, sentence: str | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from serflow.protocols.examples import Examples
 from serflow.protocols.folds import FoldRows, IntArray
-from serflow.protocols.shared import scripts, shared
+from serflow.protocols.shared import recordings, scripts, shared
 from serflow.report.facts import marked, marks
 from serflow.runs.provenance import Provenance
 from serflow.training.metrics import reference_classes
@@ -17,6 +17,10 @@ from serflow.training.metrics import reference_classes
 # more speakers than these are counted, not listed
 LISTED_SPEAKERS = 24
 NOTHING = "n/a"
+SAME_FACTS = (
+    "The same facts, fit by fit: `protocol.csv`. A method whose features or transcripts lack some utterances is "
+    "trained and tested on fewer: the notes of its table say how many are left out."
+)
 UNKNOWN = "unknown"
 
 
@@ -36,10 +40,16 @@ class Described(NamedTuple):
     classes: list[str]
     scripts: list[str | None]
     genders: list[str]
+    recordings: list[str]
 
     def of(self, name: str, rows: IntArray) -> list[Any]:
-        """Return the values of a fact (`FACTS`, ``class``, ``script`` or ``gender``) in some rows."""
-        own: dict[str, Sequence[Any]] = {"class": self.classes, "script": self.scripts, "gender": self.genders}
+        """Return the values of a fact (`FACTS`, ``class``, ``script``, ``gender`` or ``recording``) in some rows."""
+        own: dict[str, Sequence[Any]] = {
+            "class": self.classes,
+            "script": self.scripts,
+            "gender": self.genders,
+            "recording": self.recordings,
+        }
         values = own[name] if name in own else self.examples.facts[name]
         return [values[row] for row in rows]
 
@@ -53,6 +63,7 @@ def describe(title: str, examples: Examples, provenance: Provenance) -> Describe
         classes=[examples.classes[index] for index in reference_classes(examples.targets)],
         scripts=scripts(examples.facts),
         genders=[gender or UNKNOWN for gender in examples.facts["gender"]],
+        recordings=recordings(examples.utterances, examples.facts["duplicate_of"]),
     )
 
 
@@ -84,6 +95,7 @@ def fold_facts(corpus: Described, rows: FoldRows) -> dict[str, Any]:
         for what, fact in {"speakers": "speaker", "dialogues": "dialogue", "sentences": "script"}.items()
     }
     sentences = common["sentences"].utterances
+    same_audio = shared(corpus.of("recording", rows.train), corpus.of("recording", rows.test))
     return {
         "run": rows.fit.run,
         "fold": rows.fit.fold,
@@ -103,6 +115,7 @@ def fold_facts(corpus: Described, rows: FoldRows) -> dict[str, Any]:
         **{f"shared_{what}": found.both for what, found in common.items()},
         "test_utterances_of_shared_sentences": sentences,
         "test_percent_of_shared_sentences": _in_percent(sentences, len(rows.test)),
+        "test_utterances_of_shared_audio": same_audio.utterances,
     }
 
 
@@ -193,15 +206,18 @@ def common_section(corpus: Described, folds: Sequence[FoldRows]) -> list[str]:
         for fact in ("speaker", "dialogue", "script"):
             found = shared(corpus.of(fact, fold.train), corpus.of(fact, fold.test))
             cells.append(f"{found.both:,} of {found.test:,}" if found.test else NOTHING)
-        rows.append([_fit(fold, folds), *cells, percent(found.utterances, len(fold.test)) if found.test else NOTHING])
+        same_audio = shared(corpus.of("recording", fold.train), corpus.of("recording", fold.test)).utterances
+        cells.append(percent(found.utterances, len(fold.test)) if found.test else NOTHING)
+        rows.append([_fit(fold, folds), *cells, f"{same_audio:,}"])
         speakers = sorted(set(corpus.of("speaker", fold.train)) & set(corpus.of("speaker", fold.test)))
         if 0 < len(speakers) <= LISTED_SPEAKERS:
             listed.append(f"- Run {_fit(fold, folds)}, speakers of training and test: {', '.join(speakers)}.")
-    heading = ["run", "speakers", "dialogues", "sentences", "test utterances of such a sentence"]
+    heading = ["run", "speakers", "dialogues", "sentences", "test utterances of such a sentence", "of the same audio"]
     return [
         "### In common to training and test",
         "",
-        "Of what the test set has, how much the training set has too. Sentences are the same where their words are.",
+        "Of what the test set has, how much the training set has too. Sentences are the same where their words are, "
+        "audio where all its samples are.",
         "",
         *markdown_table(heading, rows),
         *([*listed, ""] if listed else []),
@@ -227,7 +243,7 @@ def plain_card(
     settings
         What there is to say of the whole study, in order.
     """
-    lines = [f"# Protocol of the {study} study", "", "The same facts, fit by fit: `protocol.csv`.", ""]
+    lines = [f"# Protocol of the {study} study", "", SAME_FACTS, ""]
     lines += settings_table(settings)
     rows: list[Mapping[str, Any]] = []
     for corpus, split, folds in corpora:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from serflow.stores.parquet import read_metadata
+from serflow.protocols.folds import FoldRows
+from serflow.protocols.shared import recordings, shared
+from serflow.stores.parquet import read_metadata, read_table
 
 KINDS = ("corpus", "noise", "weights")
 NOISE = "ESC-50"
@@ -96,6 +98,43 @@ def gather(inputs: Mapping[str, Path | Sequence[Path]]) -> Provenance:
     return joined(parts)
 
 
+def same_audio(
+    inputs: Mapping[str, Path | Sequence[Path]], utterances: Sequence[str], fits: Iterable[FoldRows]
+) -> Provenance:
+    """Say how many utterances are tested on whose very audio was trained on, where there are any.
+
+    Parameters
+    ----------
+    inputs
+        As `gather` takes them; the utterance tables among them tell whose audio is the same.
+    utterances
+        Names, which the rows of the fits count.
+    fits
+        Who is trained and tested on.
+
+    Raises
+    ------
+    StoreError
+        If a table is damaged.
+    """
+    duplicate_of: dict[str, str | None] = {}
+    for paths in inputs.values():
+        for path in [paths] if isinstance(paths, Path) else paths:
+            if read_metadata(path)["kind"] == "utterances":
+                table = read_table(path, columns=["utterance", "duplicate_of"])
+                duplicate_of.update(zip(*(table.column(i).to_pylist() for i in range(2)), strict=True))
+    audio = recordings(utterances, [duplicate_of.get(name) for name in utterances])
+    most, n_test = max(
+        (
+            (shared([audio[row] for row in fit.train], [audio[row] for row in fit.test]).utterances, len(fit.test))
+            for fit in fits
+        ),
+        default=(0, 0),
+    )
+    said = f"the same audio is in training and test: of up to {most:,} of {n_test:,} test utterances of a fit"
+    return Provenance(remarks=(said,) if most else ())
+
+
 def _of_file(metadata: Mapping[str, Any]) -> Provenance:
     kind = metadata["kind"]
     if kind == "utterances":
@@ -113,13 +152,9 @@ def _of_file(metadata: Mapping[str, Any]) -> Provenance:
 
 
 def _of_corpus(metadata: Mapping[str, Any]) -> Provenance:
-    corpus, counts = metadata["corpus"], metadata["counts"]
-    remarks = [str(warning) for warning in metadata["warnings"]]
-    if counts["rejected"]:
-        seen = counts["accepted"] + counts["rejected"]
-        remarks.append(f"{counts['rejected']:,} of {seen:,} listed utterances rejected")
+    corpus = metadata["corpus"]
     return Provenance(
         {"corpus": (corpus,)} if metadata["synthetic"] else {},
         (corpus,) if metadata["partial"] else (),
-        tuple(remarks),
+        tuple(map(str, metadata["warnings"])),
     )

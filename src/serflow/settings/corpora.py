@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -30,6 +31,8 @@ class CorpusSettings(Section):
 
     root: str | None = Field(default=None, min_length=1)
     allow_partial: bool = False
+    max_rejected: float = Field(default=0.1, ge=0, le=1)
+    duplicates: Literal["keep", "drop"] = "keep"
     shards: int | None = Field(default=None, ge=1, le=9999)
     layout: str | None = None
     title: str | None = Field(default=None, min_length=1)
@@ -41,6 +44,7 @@ class AudioSettings(Section):
     """What passes the door for audio files."""
 
     min_duration_s: float = Field(default=0.1, gt=0)
+    max_duration_s: float = Field(default=10_800.0, gt=0)
     shard_size: int = Field(default=512, ge=1)
 
 

@@ -10,18 +10,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from serflow.audio.prepared import iterate_prepared
 from serflow.backbones.base import load_backbone
 from serflow.backbones.weights import read_weights
 from serflow.errors import AudioError, ConfigError
 from serflow.features.base import BatchFeature, Feature, FloatArray, load_feature
 from serflow.progress import progress
+from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stages._noisy import grouped, stand_ins, waveform_reader
 from serflow.stores.frames import FrameRow, write_frames
-from serflow.stores.parquet import read_metadata
+from serflow.stores.parquet import count_rows, read_metadata
 from serflow.stores.vectors import write_vectors
 
 log = logging.getLogger(__name__)
@@ -75,14 +74,14 @@ def main(arguments: argparse.Namespace) -> None:
     group_size = _GROUP if isinstance(feature, BatchFeature) else 1
 
     def rows() -> Iterator[FrameRow]:
-        n_utterances = pq.read_metadata(arguments.audio).num_rows
+        n_utterances = count_rows(arguments.audio)
         shard = iterate_prepared(arguments.audio, expect={"corpus": arguments.corpus})
         for group in grouped(progress(shard, n_utterances, arguments.feature), group_size):
             computed = _compute(feature, [waveform_of(item) for item in group])
             for item, result in zip(group, computed, strict=True):
                 if isinstance(result, AudioError):
                     rejected[item.utterance] = str(result)
-                    log.warning("%s has no %s: %s", item.utterance, arguments.feature, result)
+                    log.info("%s has no %s: %s", item.utterance, arguments.feature, result)
                 else:
                     yield FrameRow(item.utterance, result)
 
@@ -108,6 +107,12 @@ def main(arguments: argparse.Namespace) -> None:
     write = write_frames if feature.info.kind == "frames" else write_vectors
     written = write(arguments.frames, rows(), feature.info.dim, metadata, mantissa_bits=arguments.mantissa_bits)
     log.info("%s of %d utterances, %s; %d rejected", arguments.feature, written, arguments.condition, len(rejected))
+    if rejected:
+        log.warning(
+            "%s, %s: %d of %d utterances have no %s (%s); see the log",
+            arguments.corpus, arguments.condition, len(rejected), written + len(rejected), arguments.feature,
+            by_reason(rejected.values()),
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

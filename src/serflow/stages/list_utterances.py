@@ -13,6 +13,7 @@ from serflow.corpora._completeness import (
 )
 from serflow.corpora._tables import write_listing, write_rejected
 from serflow.corpora.base import Utterance, files_read, load_corpus
+from serflow.printable import printable
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.state import stamps, take_stock
 
@@ -38,6 +39,8 @@ def main(arguments: argparse.Namespace) -> None:
     log.info("%d utterances, %d files or labels left out", len(listing.utterances), len(listing.rejected))
     for line in rejected_examples(listing.rejected):
         log.info("left out: %s", line)
+    for note in listing.notes:
+        log.warning("%s: %s", arguments.corpus, printable(note))
     write_rejected(arguments.rejected, listing.rejected)
     require_utterances(listing, arguments.corpus, arguments.root)
     warnings: list[str] = []

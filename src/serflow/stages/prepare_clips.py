@@ -12,6 +12,7 @@ from serflow.noise.esc50 import Clip, RejectedClip, check_complete, list_clips, 
 from serflow.noise.mixing import CLIPS_KIND
 from serflow.noise.published import READS
 from serflow.progress import progress
+from serflow.reasons import by_reason
 from serflow.stage import run_stage, stage_parser
 from serflow.state import stamps, take_stock
 from serflow.stores.parquet import write_batches
@@ -82,6 +83,9 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.files is not None:
         stock.write(arguments.files)
     log.info("%d clips, %d rejected", len(clips), len(rejected))
+    if rejected:
+        told = by_reason(clip.reason for clip in rejected)
+        log.warning("ESC-50: %d clips rejected (%s); see %s", len(rejected), told, arguments.rejected)
 
 
 if __name__ == "__main__":

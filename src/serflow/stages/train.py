@@ -7,15 +7,45 @@ outputs: a killed run goes on.
 import argparse
 import importlib
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+from serflow.errors import TrainingError
 from serflow.progress import progress
-from serflow.runs.artefacts import RunFacts, RunFiles, write_run
-from serflow.runs.provenance import gather
+from serflow.protocols.folds import FoldRows
+from serflow.runs.artefacts import FitResult, RunFacts, RunFiles, write_run
+from serflow.runs.provenance import gather, joined, same_audio
 from serflow.settings.base import checked
 from serflow.stage import files_of, json_option, named_path, named_value, run_stage, stage_parser
 from serflow.training.checkpoints import Checkpoint, key_of
 from serflow.training.seeds import reproducible
+
+
+def require_all_tested(utterances: Sequence[str], rows: FoldRows, result: FitResult) -> None:
+    """Refuse a fit that says nothing of some utterance of its test set.
+
+    Parameters
+    ----------
+    utterances
+        Names, which the rows count.
+    rows
+        Who is in the fit.
+    result
+        What it left behind; what it predicts may be of other roles as well.
+
+    Raises
+    ------
+    TrainingError
+        If one is missing, or there twice.
+    """
+    found = Counter(name for part in result.tested for name in part.utterances)
+    wrong = [name for name in (utterances[row] for row in rows.test) if found[name] != 1]
+    if wrong:
+        raise TrainingError(
+            f"run {rows.fit.run}, fold {rows.fit.fold}: {len(wrong)} of {len(rows.test)} test utterances are not "
+            f"predicted once, the first is {wrong[0]} ({found[wrong[0]]} times); mend train_fit of the study"
+        )
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -35,7 +65,9 @@ def main(arguments: argparse.Namespace) -> None:
         for rows in progress(fits, len(fits), " ".join(cell), unit="fit"):
             key = key_of(arguments.study, *cell, *rows.fit, *depends_on)
             checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
-            results.append(study.train_fit(cell, data, options, rows, checkpoint))
+            result = study.train_fit(cell, data, options, rows, checkpoint)
+            require_all_tested(data.utterances, rows, result)
+            results.append(result)
     facts = RunFacts(
         study=arguments.study,
         cell=cell._asdict(),
@@ -43,7 +75,7 @@ def main(arguments: argparse.Namespace) -> None:
         options=arguments.options,
         runs=arguments.runs,
         excluded=data.excluded,
-        provenance=provenance,
+        provenance=joined([provenance, same_audio(given, data.utterances, fits)]),
         code=arguments.code,
     )
     names = ("predictions", "history", "metrics", "model", "embeddings")

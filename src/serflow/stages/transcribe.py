@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from serflow.audio.decode import SAMPLE_RATE
 from serflow.audio.prepared import FloatArray, PreparedUtterance, iterate_prepared
 from serflow.backbones.base import Recogniser, Transcript, load_recogniser
 from serflow.backbones.weights import read_weights
 from serflow.errors import AudioError, ConfigError, WeightsError
 from serflow.progress import progress
+from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stages._noisy import grouped, stand_ins, waveform_reader
-from serflow.stores.parquet import read_metadata
+from serflow.stores.parquet import count_rows, read_metadata
 from serflow.transcripts.references import REFERENCE, check_complete, check_language, read_references
 from serflow.transcripts.scoring import count_errors
 from serflow.transcripts.store import TranscriptRow, write_transcripts
@@ -120,7 +119,7 @@ class _Shard:
         for item, result in zip(group, results, strict=True):
             if isinstance(result, AudioError):
                 self.rejected[item.utterance] = str(result)
-                log.warning("%s has no transcript: %s", item.utterance, result)
+                log.info("%s has no transcript: %s", item.utterance, result)
             else:
                 reference = self.texts[item.utterance]
                 yield _row(item, normalise(result.text), result.confidence, reference)
@@ -160,10 +159,16 @@ def main(arguments: argparse.Namespace) -> None:
         }
 
     audio = iterate_prepared(arguments.audio, expect={"corpus": arguments.corpus})
-    shown = progress(audio, pq.read_metadata(arguments.audio).num_rows, f"transcribing with {arguments.recogniser}")
+    shown = progress(audio, count_rows(arguments.audio), f"transcribing with {arguments.recogniser}")
     groups = (list(shard.rows(group)) for group in grouped(shown, _GROUP))
     written = write_transcripts(arguments.transcripts, groups, metadata)
     log.info("%d utterances, %s; %d rejected", written, arguments.condition, len(shard.rejected))
+    if shard.rejected:
+        log.warning(
+            "%s, %s: %d of %d utterances have no transcript of %s (%s); see the log",
+            arguments.corpus, arguments.condition, len(shard.rejected), written + len(shard.rejected),
+            arguments.recogniser, by_reason(shard.rejected.values()),
+        )  # fmt: skip
     if shard.decoding_s:
         rate = shard.audio_s / shard.decoding_s
         log.info("%.1f s of audio recognised in %.1f s, %.1f times real time", shard.audio_s, shard.decoding_s, rate)

@@ -6,7 +6,7 @@ import pytest
 
 from made_up_runs import UTTERANCE, write_packed, write_split, write_utterances
 from serflow.errors import StoreError, TrainingError
-from serflow.protocols.examples import NO_LABEL, look_up, read_examples, read_roles, without_rejected
+from serflow.protocols.examples import NO_LABEL, SAME_AUDIO, look_up, read_examples, read_roles, without_rejected
 from serflow.protocols.labels import iemocap_four, own_words
 from serflow.stores.frames import PackedFrames
 from serflow.stores.parquet import write_table
@@ -14,11 +14,13 @@ from serflow.stores.parquet import write_table
 WORDS = ["anger", "other", "sadness", None, "anger"]
 
 
-def corpus(folder, words=WORDS, **said):
+def corpus(folder, words=WORDS, duplicate_of=None, **said):
     rows = [
         {UTTERANCE: f"u{i}", "emotion": word, "speaker": f"s{i % 2}", "dialogue": f"d{i // 2}", "turn": i % 2}
         for i, word in enumerate(words)
     ]
+    for row in rows:
+        row["duplicate_of"] = (duplicate_of or {}).get(row[UTTERANCE])
     return write_utterances(folder, rows=rows, **said)
 
 
@@ -35,6 +37,17 @@ def test_examples_are_the_labelled_utterances_in_corpus_order(tmp_path):
         ["s0", "s0", "s0"], ["d0", "d1", "d2"], [0, 0, 0],
     )  # fmt: skip
     assert found.facts["gender"] == [None] * 3
+
+
+@pytest.mark.parametrize("same_audio", ["keep", "drop"])
+def test_of_the_same_audio_studies_keep_all_or_the_first_that_has_a_label(tmp_path, same_audio):
+    path = corpus(tmp_path, duplicate_of={"u2": "u1", "u4": "u0"}, same_audio=same_audio)
+    found = read_examples(path, own)
+    if same_audio == "keep":
+        assert (found.utterances, found.excluded) == (["u0", "u2", "u4"], {NO_LABEL: 2})
+    else:
+        # u1 has no label of the study
+        assert (found.utterances, found.excluded) == (["u0", "u2"], {NO_LABEL: 2, SAME_AUDIO: 1})
 
 
 def test_labels_are_those_of_the_layout(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from serflow.protocols.shared import script, scripts, shared
+from serflow.protocols.shared import recordings, script, scripts, shared
 
 
 def test_what_training_and_test_have_in_common():
@@ -35,3 +35,7 @@ def test_a_sentence_is_its_words_or_its_publishers_code(text, style, sentence, s
 def test_sentences_of_all_utterances():
     facts = {"text": ["I see.", None], "style": [None, "read"], "sentence": [None, "S2"], "speaker": ["a", "b"]}
     assert scripts(facts) == ["i see", "S2"]
+
+
+def test_utterances_of_the_same_audio_are_one_recording():
+    assert recordings(["a", "b", "c"], [None, "a", None]) == ["a", "a", "c"]

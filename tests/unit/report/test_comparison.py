@@ -121,13 +121,13 @@ def test_other_data_than_the_papers_are_not_compared(tmp_path, part, reason):
 
 def test_every_remark_on_the_data_reaches_the_note_of_every_cell_with_them(tmp_path):
     provenance = {
-        ("alone", "near"): Provenance(remarks=("3 of 900 listed utterances rejected", "noise: few clips")),
+        ("alone", "near"): Provenance(remarks=("3 of 900 utterances rejected", "noise: few clips")),
         ("alone", "far"): Provenance(remarks=("noise: few clips", "audio: cut")),
     }
     found = compare(tmp_path, provenance)
-    assert found["Alone", "Near test"]["note"] == "3 of 900 listed utterances rejected; noise: few clips"
+    assert found["Alone", "Near test"]["note"] == "3 of 900 utterances rejected; noise: few clips"
     assert found["Alone", "Near test"]["paper"] == "50.39"
-    assert found["Alone", "Both"]["note"] == "3 of 900 listed utterances rejected; noise: few clips; audio: cut"
+    assert found["Alone", "Both"]["note"] == "3 of 900 utterances rejected; noise: few clips; audio: cut"
     assert found["Adversary", "Near test"]["note"] == ""
 
 

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -14,7 +15,8 @@ from made_up_runs import (
     write_utterances,
 )
 from serflow.errors import StoreError
-from serflow.runs.provenance import Provenance, gather, joined
+from serflow.protocols.folds import FitName, FoldRows
+from serflow.runs.provenance import Provenance, gather, joined, same_audio
 from serflow.stores.parquet import read_metadata, write_table
 
 REAL = {"weights": {"backbone": "bert", "release": "bert_base", "synthetic": False}}
@@ -65,7 +67,7 @@ def test_an_utterance_table_tells_of_its_corpus(tmp_path):
     assert gather({"utterances": cut})[:3] == (
         {},
         ("cut",),
-        ("utterances: 5,531 of 7,380 published", "3 of 5,531 listed utterances rejected"),
+        ("utterances: 5,531 of 7,380 published", "3 of 5,531 utterances rejected"),
     )
 
 
@@ -137,3 +139,26 @@ def test_other_tables_say_nothing_of_stand_ins(tmp_path):
     write_table(path, pa.table({UTTERANCE: ["u0"]}), kind="other")
     found = gather({"other": path})
     assert (found.stand_ins, list(found.sources)) == ({}, ["other"])
+
+
+def fit(train, test):
+    return FoldRows(FitName(0, "all"), *(np.array(rows, dtype=np.int64) for rows in (train, [], test)))
+
+
+def test_runs_say_how_many_are_tested_whose_very_audio_was_trained_on(tmp_path):
+    same = {"u2": "u0", "u3": "u0", "v1": "v0"}
+    rows = [{UTTERANCE: f"u{i}", "duplicate_of": same.get(f"u{i}")} for i in range(5)]
+    inputs = {
+        "utterances": write_utterances(tmp_path, rows=rows),
+        "others": (
+            write_utterances(tmp_path, "other", rows=[{UTTERANCE: "v0"}, {UTTERANCE: "v1", "duplicate_of": "v0"}]),
+        ),
+        "plan": write_noise_plan(tmp_path),
+    }
+    names = ["u0", "u1", "u2", "u3", "u4", "v0", "v1"]
+    apart = [fit([0, 1, 2, 3], [4, 5, 6]), fit([], [0])]
+    assert same_audio(inputs, names, apart) == Provenance()
+    across = [fit([1, 2], [0, 3, 4]), fit([5], [1, 6]), *apart]
+    said = "the same audio is in training and test: of up to 2 of 3 test utterances of a fit"
+    assert same_audio(inputs, names, across).remarks == (said,)
+    assert same_audio(inputs, names, []).remarks == ()

@@ -53,7 +53,7 @@ def describe_utterances(path: Path) -> Description:
     speakers = counts(rows["speaker"])
     shown = f", the {_SHOWN_SPEAKERS} with most" if len(speakers) > _SHOWN_SPEAKERS else ""
     about.add_table(f"Speakers{shown}", ["speaker", "utterances"], speakers[:_SHOWN_SPEAKERS])
-    about.add_table("Departures from the published counts", ["departure"], [[w] for w in metadata.get("warnings", [])])
+    about.add_table("Warnings", ["warning"], [[w] for w in metadata.get("warnings", [])])
     return about
 
 

@@ -16,6 +16,7 @@ from serflow.protocols.splits import TRAIN_END, VAL_END, split_unit
 from serflow.report.facts import marked, marks
 from serflow.report.protocol import (
     NOTHING,
+    SAME_FACTS,
     Card,
     Described,
     classes_section,
@@ -285,7 +286,7 @@ def make_card(
         rows += of_corpus
         sections += _section(corpus, of_corpus)
     lines = ["# Protocol of the DLC study", ""]
-    lines += ["What the fits of Table I are trained and tested on. The same facts, fit by fit: `protocol.csv`.", ""]
+    lines += [f"What the fits of Table I are trained and tested on. {SAME_FACTS}", ""]
     lines += settings_table(settings)
     lines += [f"- Noise clips: {'synthetic stand-ins' if synthetic else 'ESC-50'}.", ""]
     return Card("\n".join([*lines, *sections]).rstrip() + "\n", rows)

@@ -89,6 +89,11 @@ class Loaded(NamedTuple):
         return self.cell.classes
 
     @property
+    def utterances(self) -> list[str]:
+        """Names."""
+        return self.cell.utterances
+
+    @property
     def excluded(self) -> dict[str, int]:
         """Utterances left out, by reason."""
         return self.cell.excluded

@@ -104,6 +104,7 @@ def test_experiment_1_by_hand(tmp_path):
         "shared_sentences": 1,
         "test_utterances_of_shared_sentences": 1,
         "test_percent_of_shared_sentences": pytest.approx(100 / 3),
+        "test_utterances_of_shared_audio": 0,
         "train_clips": 3,
         "test_clips": 3,
         "shared_clips": 2,
@@ -232,7 +233,7 @@ def test_the_card_has_the_facts(tmp_path):
         "- Speakers: 4 (female 1, male 2, unknown 1).",
         "- Dialogues: 5. Utterances with a text or sentence code: 6.",
         "- Split: by dialogue, each dialogue as a whole; train, val, test get 70 %, 10 %, 20 % of them; runs 0.",
-        "- 1 of 9 listed utterances rejected",
+        "- 1 of 9 utterances rejected",
         "- Run 0, speakers of training and test: A, B.",
         "- Run 0, val: no utterance is neutral, sadness; UA there is over the other 1 classes.",
     ):
@@ -240,7 +241,7 @@ def test_the_card_has_the_facts(tmp_path):
     # utterances, anger, neutral, sadness, speakers, dialogues, female, male, unknown
     assert row_of(text, "0", "train") == ["3", "1", "1", "1", "2", "2", "2", "1", "0"]
     assert row_of(text, "0", "test") == ["3", "1", "1", "1", "3", "2", "1", "1", "1"]
-    assert row_of(text, "0", "2 of 3") == ["0 of 2", "1 of 2", "33.3 %"]
+    assert row_of(text, "0", "2 of 3") == ["0 of 2", "1 of 2", "33.3 %", "0"]
     assert row_of(text, "h1", "natural", "3") == ["2", "-5", "-4.8"]
     assert row_of(text, "h1", "0") == ["2 of 3", "66.7 %"]
     assert row_of(text, "h1", "natural", "2") == ["0", "1", "natural -5", "human -20; interior -20", "0"]
@@ -307,3 +308,23 @@ def test_the_stage_names_a_corpus_without_a_plan(tmp_path):
     assert result.returncode == 1
     assert "no noise plan of corpus 'toy' is given" in result.stderr
     assert not (tmp_path / "protocol.csv").exists()
+
+
+def test_audio_that_is_the_same_in_training_and_test_is_counted(tmp_path):
+    """Twice that of a training utterance, once that of another test utterance."""
+    same = [None, None, None, None, "d1_2", "d1_2", None, "d5_1"]
+    files = write(tmp_path, duplicate_of=same)
+    assert lines(files)["h1", 0, "exp1", "none"]["test_utterances_of_shared_audio"] == 2
+    assert row_of(card(files).page, "0", "2 of 3")[-1] == "2"
+    dropped = write(tmp_path / "drop", duplicate_of=same, said={"same_audio": "drop"})
+    row = lines(dropped)["h1", 0, "exp1", "none"]
+    # d5_2 has no label of the study anyway
+    assert part(row, "n_train", "n_test", "excluded", "test_utterances_of_shared_audio") == [3, 1, 3, 0]
+    assert "2 left out (the same audio as an earlier one)" in card(dropped).page
+
+
+def test_the_card_says_that_a_method_may_leave_out_more(tmp_path):
+    assert (
+        "A method whose features or transcripts lack some utterances is trained and tested on fewer"
+        in card(write(tmp_path)).page
+    )

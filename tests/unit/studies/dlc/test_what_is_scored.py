@@ -1,9 +1,12 @@
 """What a training counts and what it predicts: tables are made of the first, intervals of the second."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from made_up_runs import UTTERANCE, write_noise_plan, write_packed, write_split, write_utterances
+from serflow.errors import TrainingError
 from serflow.noise.plan import CONDITIONS
 from serflow.report.facts import run_remarks
 from serflow.report.headings import Heading, Layout
@@ -12,6 +15,7 @@ from serflow.report.tables import fill, in_shape
 from serflow.runs.scores import read_runs
 from serflow.stages import train
 from serflow.stores.parquet import read_table
+from serflow.studies.dlc import train as dlc
 
 N = 72
 NAMES = [f"u{i:02d}" for i in range(N)]
@@ -39,8 +43,8 @@ def inputs(tmp_path_factory):
 
 def trained(folder, inputs, method, experiment="exp2"):
     """The outputs of the stage, by name."""
-    names = ("predictions", "history", "metrics", "model")
-    outputs = {name: folder / method / f"{name}.out" for name in names}
+    names = ("predictions.parquet", "history.parquet", "metrics.json", "model.safetensors")
+    outputs = {Path(name).stem: folder / method / name for name in names}
     arguments = [
         "--study", "dlc", "--cell", f"experiment={experiment}", f"method={method}", "corpus=toy", "profile=h1",
         "--inputs", *(f"{name}={path}" for name, path in inputs.items()), "--runs", "0", "--options", OPTIONS,
@@ -88,3 +92,34 @@ def test_what_a_run_is_made_from_stands_in_its_metrics(tmp_path, inputs):
         "clean", "clean/array", "noisy", "noisy/array", "plan", "splits/0", "utterances",
     ]  # fmt: skip
     assert (run.name, [fit.fold for fit in run.fits]) == ("exp2/single/toy/h1", list(CONDITIONS))
+
+
+def test_a_run_says_whose_very_audio_it_was_trained_on(tmp_path, inputs):
+    """One of the test set, u09, sounds as one of the training set, and one as another of the test set."""
+    same = {"u09": "u00", "u11": "u10"}
+    rows = [
+        {UTTERANCE: name, "emotion": ("anger", "sadness")[i // 3 % 2], "duplicate_of": same.get(name)}
+        for i, name in enumerate(NAMES)
+    ]
+    said = "the same audio is in training and test: of up to 1 of 18 test utterances of a fit"
+    (run,) = read_runs([trained(tmp_path / "other", inputs, "single", "exp1")["metrics"]])
+    assert said not in run.provenance.remarks
+    utterances = write_utterances(tmp_path, rows=rows, synthetic=True)
+    (run,) = read_runs([trained(tmp_path, {**inputs, "utterances": utterances}, "single", "exp1")["metrics"]])
+    assert said in run.provenance.remarks
+
+
+def test_a_fit_that_leaves_out_a_test_utterance_is_refused(tmp_path, inputs, monkeypatch):
+    train_fit = dlc.train_fit
+
+    def forgetful(*given):
+        result = train_fit(*given)
+        first, *others = result.tested
+        names = first.utterances[1:]
+        return result._replace(tested=[first._replace(utterances=names), *others])
+
+    monkeypatch.setattr(dlc, "train_fit", forgetful)
+    with pytest.raises(
+        TrainingError, match=r"1 of 18 test utterances are not predicted once, the first is u09 \(0 times"
+    ):
+        trained(tmp_path, inputs, "single", "exp1")

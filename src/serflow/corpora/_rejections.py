@@ -1,0 +1,59 @@
+"""What was rejected of a corpus: counted by reason, and whether it is too much to go on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from serflow.corpora._completeness import rejected_examples
+from serflow.corpora.base import Rejected, some
+from serflow.errors import CorpusError
+from serflow.reasons import by_reason
+
+
+def lost_note(rejected: Sequence[Rejected], n_accepted: int) -> str | None:
+    """Say how many utterances were lost and why; None where none was."""
+    reasons = [entry.reason for entry in rejected if entry.lost]
+    n_labelled = n_accepted + len(reasons)
+    return f"{len(reasons):,} of {n_labelled:,} utterances rejected ({by_reason(reasons)})" if reasons else None
+
+
+def left_out_note(rejected: Sequence[Rejected]) -> str | None:
+    """Say what was left out that is no utterance lost; None where nothing was."""
+    reasons = [entry.reason for entry in rejected if not entry.lost]
+    return f"left out without loss: {by_reason(reasons)}" if reasons else None
+
+
+def require_few_rejected(
+    rejected: Sequence[Rejected], n_accepted: int, max_rejected: float, corpus: str, files: Sequence[Path]
+) -> None:
+    """Refuse a corpus of which too many utterances were lost.
+
+    Parameters
+    ----------
+    rejected
+        All that was left out.
+    n_accepted
+        Utterances that were not.
+    max_rejected
+        Share of all utterances that may be lost, 0 to 1.
+    corpus
+        Name of the corpus, for the message.
+    files
+        Where the rejections are listed, for the message.
+
+    Raises
+    ------
+    CorpusError
+        If more were lost; names reasons, examples, files and the key of config.yaml that allows more.
+    """
+    lost = [entry for entry in rejected if entry.lost]
+    total = n_accepted + len(lost)
+    if len(lost) <= max_rejected * total:
+        return
+    share = len(lost) / total
+    key = f"corpora.{corpus}.max_rejected"
+    examples = "".join(f"\n  {line}" for line in rejected_examples(lost))
+    raise CorpusError(
+        f"{corpus}: {lost_note(rejected, n_accepted)}, {100 * share:.1f} % of them where {key} in config.yaml allows "
+        f"{100 * max_rejected:g} %; all are listed in {some(map(str, files))}.{examples}"
+        f"\nMend the files or labels, or set {key}: {-(-100 * len(lost) // total) / 100:g} to go on without them"
+    )
