@@ -236,9 +236,8 @@ def _unlisted_audio(root: Path, layout: TableLayout, used: set[Path], named: set
     rejected: list[Rejected] = []
     for path in audio_files(root, rejected.append, folder):
         if without_suffix(path.as_posix()) not in used_names:
-            reason = f"audio without a row in {layout.name}"
-            rejected.append(Rejected("", path.as_posix(), reason, lost=False))
-    return [entry for entry in rejected if entry.path not in named]
+            rejected.append(Rejected("", path.as_posix(), f"audio without a row in {layout.name}"))
+    return [replace(entry, lost=False) for entry in rejected if entry.path not in named]
 
 
 class Table(Corpus):
