@@ -26,7 +26,8 @@ from serflow.state import EVERYTHING
 
 # by preference, where one recording is there in several formats: lossless ones first
 AUDIO_SUFFIXES = (
-    ".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph", ".nist", ".rf64", ".ogg", ".oga", ".opus", ".mp3",
+    ".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph", ".nist", ".rf64", ".w64", ".caf",
+    ".ogg", ".oga", ".opus", ".mp3",
 )  # fmt: skip
 AUDIO_FILES = tuple(f"*{suffix}" for suffix in AUDIO_SUFFIXES)
 # with a suffix and what a temporary name adds, a name stays within the 255 bytes that file systems take
