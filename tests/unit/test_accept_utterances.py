@@ -20,7 +20,7 @@ def shard(folder, name, utterances, rejected=(), corpus="mini", samples_of=None,
     for utterance in utterances:
         place = NAMES.index((samples_of or {}).get(utterance, utterance)) + 1
         pcm16 = np.full(8000 * place, place, dtype=np.int16)
-        rows.append(PreparedUtterance(utterance, pcm16, 16000, 1, "PCM_16", 3 if utterance in clipped else 0))
+        rows.append(PreparedUtterance(utterance, pcm16, 16000, 1, "PCM_16", 0, float(utterance in clipped)))
     audio = folder / f"{name}.parquet"
     write_prepared(audio, rows, {"corpus": corpus, "shard": name})
     write_rejected(folder / f"{name}_rejected.csv", [Rejected(u, f"{u}.wav", "silent") for u in rejected])
@@ -161,7 +161,9 @@ def test_where_no_audio_is_the_same_the_list_is_empty(prepared, tmp_path):
 def test_clipped_utterances_are_counted_over_all_shards(prepared, tmp_path, caplog):
     write_rejected(tmp_path / "listing_rejected.csv", [])
     prepared(shard(tmp_path, "0000", ["a", "b"], clipped="a"), shard(tmp_path, "0001", ["c", "d"], clipped="cd"))
-    assert caplog.messages == ["mini: 3 of 4 utterances exceed full scale and were clipped: a, c, d"]
+    (warning,) = caplog.messages
+    assert warning.startswith("mini: 3 of 4 utterances are clipped, with more than 0.1 % of their samples")
+    assert "(a, c, d;" in warning
 
 
 def test_the_recording_that_ravdess_holds_twice_is_found(real_data, tmp_path):

@@ -1,11 +1,15 @@
+import contextlib
+import os
+import socket
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from serflow.audio.decode import decode
+from serflow.audio.decode import decode, open_recording
 from serflow.errors import AudioError
 
 
@@ -116,7 +120,57 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_folder_instead_of_file(tmp_path: Path) -> None:
-    assert reason(tmp_path) == "not a regular file"
+    assert reason(tmp_path) == "not a regular file but a folder"
+
+
+def _make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(path.parent):
+        server.bind(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (_make_pipe, "not a regular file but a named pipe"),
+        (_make_socket, "not a regular file but a socket"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file but a device"),
+        (lambda path: path.symlink_to("."), "not a regular file but a folder"),
+        (lambda path: path.symlink_to(path.name), "cannot be read: Too many levels of symbolic links"),
+        (lambda path: path.symlink_to("gone.wav"), "a link to gone.wav, which is not there"),
+    ],
+    ids=["pipe", "socket", "device", "folder", "circle", "dangling"],
+)
+def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path, make: Callable[[Path], None], told: str) -> None:
+    make(tmp_path / "a.wav")
+    assert reason(tmp_path / "a.wav") == told
+
+
+@pytest.mark.parametrize("name", ["a\0.wav", "a" * 300 + ".wav"])
+def test_what_cannot_be_a_name(tmp_path: Path, name: str) -> None:
+    assert reason(tmp_path / name).startswith(("no name of a file", "cannot be read: File name too long"))
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE html><html>404", "\n<html><body>", '\ufeff<?xml version="1.0"?>'])
+def test_a_web_page_is_recognised(tmp_path: Path, page: str) -> None:
+    (tmp_path / "a.wav").write_text(page * 20)
+    assert reason(tmp_path / "a.wav") == "a web page, not the audio itself; download the file again"
+
+
+def test_a_long_file_is_refused_from_its_header_and_a_cut_of_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.flac"
+    with soundfile.SoundFile(path, "w", 16000, 1, "PCM_16") as target:
+        for _ in range(4):
+            target.write(np.zeros(16000 * 3600, np.int16))
+            target.write(np.arange(16000, dtype=np.int16))
+    assert len(decode(path, 3600, 3601).waveform) == 16000
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("it was read"))
+    assert reason(path) == "too long: 14404.0 s, at most 10800 s are allowed (audio.max_duration_s)"
 
 
 def test_empty_file(tmp_path: Path) -> None:
@@ -195,9 +249,30 @@ def test_not_finite(tmp_path: Path, bad: float, channels: int) -> None:
     assert reason(path) == "holds samples that are NaN or infinite"
 
 
-def test_samples_too_large_to_resample(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.wav", np.sign(tone(0.5, 48000)) * 3e38, 48000, subtype="FLOAT")
-    assert reason(path) == "holds samples too large to resample"
+@pytest.mark.parametrize("scale", [20, 127, 32768, 3e38])
+def test_float_samples_in_the_range_of_integers(tmp_path: Path, scale: float) -> None:
+    path = write(tmp_path / "a.wav", 2 * tone(0.5, 48000) * scale, 48000, subtype="FLOAT")
+    assert reason(path).startswith("float samples run to ")
+
+
+@pytest.mark.parametrize(("gain", "rejected"), [(1.9, False), (2.1, False), (4.0, True), (20.0, True)])
+def test_what_16_bits_would_clip_through_and_through(tmp_path: Path, gain: float, rejected: bool) -> None:
+    rng = np.random.default_rng(0)
+    path = write(tmp_path / "a.wav", 0.4 * gain * rng.uniform(-1, 1, 16000) * 0.8, subtype="FLOAT")
+    if rejected:
+        assert "of its samples lie beyond full scale" in reason(path)
+    else:
+        assert len(decode(path).waveform) == 16000
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "ULAW", "ALAW"])
+def test_the_share_at_full_scale_is_counted_whatever_the_sample_format(tmp_path: Path, subtype: str) -> None:
+    samples = np.clip(np.linspace(-2, 2, 16000), -1, 1)
+    path = write(tmp_path / "a.wav", np.stack([samples, 0.5 * samples], axis=1), subtype=subtype)
+    with open_recording(path) as recording:
+        for _ in recording.blocks():
+            pass
+    assert recording.clipped_share == pytest.approx(0.25, abs=0.01)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.25])
@@ -215,7 +290,7 @@ def test_duration_limits(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", tone(0.0999, 48000), 48000)
     assert reason(path) == "too short: 0.0999 s, at least 0.1 s are needed"
     assert len(decode(path, min_duration_s=0.05).waveform) == pytest.approx(1598, abs=1)
-    assert reason(path, min_duration_s=0.05, max_duration_s=0.06).startswith("too long: 0.1 s")
+    assert reason(path, min_duration_s=0.05, max_duration_s=0.06).startswith("too long: 0.1 s, at most 0.06 s")
     assert reason(write(tmp_path / "b.wav", tone(2.0)), 1.0, 1.05).startswith("too short: 0.0500 s")
 
 
@@ -229,7 +304,7 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     assert reason(path) == "cannot be read: Permission denied"
 
 

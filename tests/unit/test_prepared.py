@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from serflow.audio.prepared import PreparedUtterance, iterate_prepared, prepare, quantise, write_prepared
+from serflow.audio.prepared import (
+    PreparedUtterance,
+    iterate_prepared,
+    prepare,
+    quantise,
+    source_notes,
+    write_prepared,
+)
 from serflow.errors import AudioError, StoreError
 
 METADATA = {"corpus": "emodb", "shard": "0000", "n_shards": 1}
@@ -37,6 +44,15 @@ def test_columns_are_those_of_the_contract(tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / "a.parquet")
     assert table.select(["sample_rate", "n_samples"]).to_pylist() == [{"sample_rate": 16000, "n_samples": 1600}]
     assert table.column("pcm16")[0].as_py() == utterance("a", 1600).pcm16.astype("<i2").tobytes()
+
+
+def test_clipped_and_mp3_files_are_said_once_and_named() -> None:
+    rows = [(f"a{i}", "PCM_16", 0.0005) for i in range(7)] + [(f"b{i}", "MPEG_LAYER_III", 0.4) for i in range(7)]
+    clipped, mp3 = source_notes(rows)
+    assert clipped.startswith("7 of 14 utterances are clipped, with more than 0.1 % of their samples at full scale")
+    assert "(b0, b1, b2, b3, b4 and 2 more;" in clipped
+    assert mp3.startswith("7 of 14 utterances were MP3")
+    assert source_notes(rows[:7]) == []
 
 
 def test_row_groups_stay_small(tmp_path: Path) -> None:

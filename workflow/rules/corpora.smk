@@ -82,13 +82,15 @@ rule prepare_audio:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(2000),
         runtime=minutes(30),
     params:
         root=corpus_root,
         state=corpus_state,
         n_shards=lambda wildcards: CONFIG.n_shards(wildcards.corpus),
-        options=as_json({"min_duration_s": CONFIG.audio.min_duration_s}),
+        options=as_json(
+            CONFIG.audio.model_dump(include={"min_duration_s", "max_duration_s"})
+        ),
         code=code("stages.prepare_audio"),
     message:
         "Decode {wildcards.corpus}, shard {wildcards.shard} of {params.n_shards}"

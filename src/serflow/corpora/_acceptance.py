@@ -17,12 +17,13 @@ SAMPLE_RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An utterance's prepared audio: its length, the shard that holds it, a digest of its samples, those clipped."""
+    """An utterance's prepared audio: its length, its shard, a digest of its samples, and what its file was like."""
 
     n_samples: int
     shard: str
     sha256: str
-    clipped: int
+    source_subtype: str
+    clipped_share: float
 
 
 def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepared]]:
@@ -33,12 +34,14 @@ def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepar
     StoreError
         If a shard is absent, damaged, or another corpus's.
     """
+    columns = ["utterance", "n_samples", "pcm16_sha256", "source_subtype", "clipped_share"]
     prepared = []
     for path in shards:
-        columns = ["utterance", "n_samples", "pcm16_sha256", "clipped_samples"]
         table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=columns)
-        for name, n_samples, sha256, clipped in zip(*(table.column(c).to_pylist() for c in columns), strict=True):
-            prepared.append((name, Prepared(n_samples, path.stem, sha256, clipped)))
+        for name, n_samples, sha256, subtype, share in zip(
+            *(table.column(column).to_pylist() for column in columns), strict=True
+        ):
+            prepared.append((name, Prepared(n_samples, path.stem, sha256, subtype, share)))
     return prepared
 
 

@@ -44,6 +44,7 @@ class AudioSettings(Section):
     """What passes the door for audio files."""
 
     min_duration_s: float = Field(default=0.1, gt=0)
+    max_duration_s: float = Field(default=10_800.0, gt=0)
     shard_size: int = Field(default=512, ge=1)
 
 

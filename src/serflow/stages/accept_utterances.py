@@ -4,6 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from serflow.audio.prepared import source_notes
 from serflow.corpora._acceptance import accept, read_prepared
 from serflow.corpora._duplicates import duplicates_note, find_duplicates, write_duplicates
 from serflow.corpora._rejections import left_out_note, lost_note, require_few_rejected
@@ -14,7 +15,6 @@ from serflow.corpora._tables import (
     write_rejected,
     write_utterances,
 )
-from serflow.corpora.base import some
 from serflow.stage import run_stage, stage_parser
 
 log = logging.getLogger(__name__)
@@ -42,15 +42,8 @@ def main(arguments: argparse.Namespace) -> None:
     notes = [note for note in (lost, left_out_note(rejected)) if note]
     if notes:
         log.warning("%s: %s; see %s", corpus, "; ".join(notes), arguments.rejected)
-    clipped = [name for name, audio in prepared if audio.clipped]
-    if clipped:
-        log.warning(
-            "%s: %d of %d utterances exceed full scale and were clipped: %s",
-            corpus,
-            len(clipped),
-            len(prepared),
-            some(clipped),
-        )
+    for note in source_notes([(name, entry.source_subtype, entry.clipped_share) for name, entry in prepared]):
+        log.warning("%s: %s", corpus, note)
     duplicates = find_duplicates(utterances)
     write_duplicates(arguments.duplicates, duplicates)
     same = duplicates_note(duplicates, utterances.num_rows)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from serflow.audio.prepared import PreparedUtterance, prepare, write_prepared
+from serflow.audio.prepared import LOUD_SHARE, PreparedUtterance, prepare, write_prepared
 from serflow.errors import AudioError, CorpusError, SerflowError
 from serflow.files import write_csv
 from serflow.progress import progress
@@ -56,7 +56,6 @@ def main(arguments: argparse.Namespace) -> None:
         )
     rows = _shard_rows(arguments.listing, int(arguments.shard), arguments.n_shards)
     rejected: list[tuple[str, str, str, bool]] = []
-    clipped: list[str] = []
 
     def accepted() -> Iterator[PreparedUtterance]:
         for row in progress(rows, len(rows), "decoding"):
@@ -66,8 +65,8 @@ def main(arguments: argparse.Namespace) -> None:
             except AudioError as error:
                 rejected.append((row["utterance"], row["path"], str(error), True))
                 continue
-            if prepared.clipped_samples:
-                clipped.append(row["utterance"])
+            if prepared.clipped_share > LOUD_SHARE:
+                log.info("%s: %.1f %% of its samples at full scale", row["path"], 100 * prepared.clipped_share)
             yield prepared
 
     metadata = {
@@ -81,8 +80,6 @@ def main(arguments: argparse.Namespace) -> None:
     n_accepted = write_prepared(arguments.audio, accepted(), metadata)
     write_csv(arguments.rejected, REJECTED_COLUMNS, rejected)
     log.info("%d utterances accepted, %d rejected", n_accepted, len(rejected))
-    if clipped:
-        log.info("%d utterances exceed full scale and were clipped, first %s", len(clipped), clipped[0])
     if rows and not n_accepted:
         log.warning("no utterance of this shard could be used; reasons in %s", arguments.rejected)
 

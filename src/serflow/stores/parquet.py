@@ -54,6 +54,7 @@ def write_batches(
     column_encoding: dict[str, str] | None = None,
     use_dictionary: bool | list[str] = True,
     compression: str = "zstd",
+    write_statistics: bool | list[str] = True,
 ) -> int:
     """Write tables of one schema to one Parquet file, a row group each, and return the number of rows.
 
@@ -72,7 +73,7 @@ def write_batches(
     metadata
         JSON-serialisable entries to keep in the file, or what returns them; it is called once all batches have been
         taken, and so may tell what happened while they were made.
-    column_encoding, use_dictionary, compression
+    column_encoding, use_dictionary, compression, write_statistics
         Passed to :class:`pyarrow.parquet.ParquetWriter`.
     """
     rows = 0
@@ -83,6 +84,7 @@ def write_batches(
             compression=compression,
             use_dictionary=use_dictionary,
             column_encoding=column_encoding,
+            write_statistics=write_statistics,
         ) as writer:
             for batch in batches:
                 if batch.num_rows:
