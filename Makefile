@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # one word for the shell, whatever stands in it
 quoted = '$(subst ','\'',$(1))'
 SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES))
+TORCH := torch==2.13.0
+COMPILE := .lockenv/bin/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock'
 # ATen, oneDNN, OpenBLAS, MKL, NumPy and glibc held to older instructions: as they compute without AVX, and without AVX-512
 WITHOUT_AVX := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Prescott MKL_CBWR=COMPATIBLE \
 	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
@@ -29,12 +31,20 @@ help:  ## this list
 
 env: $(BIN)/.installed  ## build the environment in .venv from envs/requirements.lock
 
-$(BIN)/.installed: envs/requirements.lock envs/peers.lock pyproject.toml
+# what is installed is what the lock files name, hash for hash
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
+LOCKED := $(PIP_INSTALL) --require-hashes
+
+$(BIN)/.installed: $(wildcard envs/*.lock) pyproject.toml
 	@$(call quoted,$(PYTHON)) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "serflow needs Python 3.11 or newer: make PYTHON=python3.11 env")'
 	test -x $(BIN)/python || $(call quoted,$(PYTHON)) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r envs/peers.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	# a build of this PyTorch that is there already stays
+	$(BIN)/pip show torch 2> /dev/null | grep '^Version: $(subst torch==,,$(TORCH))' > /dev/null || $(LOCKED) -r envs/torch-cpu.lock \
+	  || { echo "pip finds no PyTorch for the CPU alone: PyPI's is taken, with CUDA's libraries on Linux"; $(LOCKED) -r envs/cuda.lock; }
+	$(LOCKED) -r envs/requirements.lock
+	# without its dependencies, as all: it names an old webrtcvad that no longer imports, and needs webrtcvad-wheels
+	$(LOCKED) -r envs/peers.lock
+	$(PIP_INSTALL) --editable .
 	@touch $@
 
 table1: env  ## Table I of the DLC paper from synthetic stand-in corpora: results/table1.csv
@@ -83,11 +93,14 @@ rulegraph: env  ## rulegraph.svg: the stages of Table I (needs graphviz)
 benchmarks: env  ## speed beside named peers, one JSON line a comparison
 	for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
 
-lock: ## write envs/requirements.lock anew from pyproject.toml
+lock: ## write the lock files in envs anew from pyproject.toml: every package, pinned, with the hashes of all its files
 	rm -rf .lockenv && $(call quoted,$(PYTHON)) -m venv .lockenv
-	.lockenv/bin/pip install --quiet torch==2.13.0 '.[praat,dev]'
-	{ echo '# Written by `make lock`: every package of the environment, pinned.'; \
-	  .lockenv/bin/pip freeze | grep -v '^serflow' | sed -E 's/^torch==([0-9.]+).*/torch==\1/; s/^torch @.*/torch==2.13.0/'; } > envs/requirements.lock
+	.lockenv/bin/pip install --quiet uv $(TORCH) '.[praat,dev]'
+	.lockenv/bin/pip freeze --exclude serflow --exclude uv | sed -E 's/^torch(==| @).*/$(TORCH)/' > .lockenv/pins
+	$(COMPILE) --no-deps .lockenv/pins -o envs/requirements.lock
+	echo Resemblyzer==0.1.4 | $(COMPILE) --no-deps - -o envs/peers.lock
+	echo $(TORCH) | $(COMPILE) --universal --constraints .lockenv/pins $$(sed -E 's/==.*//; s/^/--no-emit-package /' .lockenv/pins) \
+	  - -o envs/cuda.lock
 	rm -rf .lockenv
 
 schema: env  ## write workflow/schemas/config.schema.json anew from the typed config

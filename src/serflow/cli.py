@@ -142,9 +142,9 @@ def listen(
 
 @app.command()
 def verify(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders (default: results).")] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders (default: all).")] = None,
 ) -> None:
-    """Check every Parquet artefact against its digest, and every feature store for missing shards.
+    """Check every artefact against its digest, every store for missing shards, every score against its predictions.
 
     Leaves with status 1 if anything is damaged.
     """
@@ -155,7 +155,7 @@ def verify(
         from serflow.inspection.damage import check_all, find
         from serflow.inspection.description import show_bytes
 
-        found = find(paths or [Path("results")])
+        found = find(paths or [Path("results"), *(path for path in [Path("resources")] if path.is_dir())])
         console = _console(stderr=True)
         quiet = not console.is_terminal
         checked = list(

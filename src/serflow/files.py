@@ -2,28 +2,45 @@
 
 import csv
 import errno
+import fcntl
 import hashlib
 import json
 import math
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from serflow.errors import SerflowError
+from serflow.errors import SerflowError, StoreError
 
+ZEROS = b"0" * 64
+JSON_SEAL, FOOTER_SEAL = "content_sha256", "footer_sha256"
+"""Keys under which JSON, and the footer of a Parquet file, hold their own SHA-256."""
+_SEAL = re.compile(f'"(?:{JSON_SEAL}|{FOOTER_SEAL})": "([0-9a-f]{{64}})"'.encode())
 _CHUNK = 1 << 20
-_SEAL = "content_sha256"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_TEMPORARY = ".tmp-"
+_LOCK = ".lock"
+_DIGEST_SUFFIX = ".sha256"
+_CHANGED = "damaged or changed by hand"
+_AGAIN = "delete it and run the same command again"
 
 
 def explain_os_error(error: OSError, path: Path) -> SerflowError:
     """Turn an operating-system error met while writing ``path`` into one sentence with a next step."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_SPACE:
         return SerflowError(
             f"{path}: no space left on the disk; nothing half-written was kept. "
             "Free some space and run the same command again."
+        )
+    if error.errno == errno.EFBIG:
+        return SerflowError(
+            f"{path}: cannot be written: larger than a file may be here (`ulimit -f`, or the file system's own limit); "
+            "nothing half-written was kept."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return SerflowError(
@@ -35,11 +52,49 @@ def explain_os_error(error: OSError, path: Path) -> SerflowError:
     return SerflowError(f"{path}: cannot be written: {error.strerror or error}")
 
 
+def _hold(path: Path, flags: int = os.O_RDWR) -> int:
+    """Lock a temporary for as long as its writer lives, and return the descriptor; a file system may know no locks."""
+    handle = os.open(path, flags, 0o600)
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+def _fault_of_disk(temporary: Path) -> OSError | None:
+    """Return what a write says where a library failed with an error of its own: libraries hide that a disk is full."""
+    try:
+        with open(temporary, "ab") as handle:
+            handle.write(bytes(_CHUNK))
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        return error
+    return None
+
+
+@contextmanager
+def _explained(final: Path, probe: Path) -> Iterator[None]:
+    """Raise what the operating system holds against writing ``final`` as one sentence, whatever a library makes of it.
+
+    ``probe`` is a file that may be written to find out.
+    """
+    try:
+        yield
+    except SerflowError:
+        raise
+    except Exception as error:
+        known = isinstance(error, OSError) and error.errno is not None
+        found = error if known else _fault_of_disk(probe)
+        if isinstance(found, OSError):
+            raise explain_os_error(found, final) from error
+        raise
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; on success flush it to disk and rename it to ``path``.
 
-    A killed or failed writer leaves no file under the final name.
+    A killed or failed writer leaves no file under the final name; `sweep` removes what a killed one leaves.
 
     Raises
     ------
@@ -47,25 +102,166 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the disk is full or the folder cannot be written.
     """
     final = Path(path)
-    temporary: Path | None = None
+    temporary, handle = _make_file(final)
+    try:
+        with _explained(final, temporary):
+            yield temporary
+            with open(temporary, "rb+") as written:
+                os.fsync(written.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(final)
+    finally:
+        os.close(handle)
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _make_file(final: Path) -> tuple[Path, int]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{final.name}.tmp-", dir=final.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with open(temporary, "rb+") as written:
-            os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(final)
+        opened, name = tempfile.mkstemp(prefix=f".{final.name}{_TEMPORARY}", dir=final.parent)
+        os.close(opened)
+        return Path(name), _hold(Path(name))
     except OSError as error:
         raise explain_os_error(error, final) from error
+
+
+@contextmanager
+def atomic_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside ``folder``; on success it takes its place.
+
+    Raises
+    ------
+    SerflowError
+        If the disk is full or the folder cannot be written.
+    """
+    final = Path(folder)
+    temporary, handle = _make_folder(final)
+    new, old = temporary / "new", temporary / "old"
+    try:
+        with _explained(final, temporary / _LOCK):
+            new.mkdir()
+            yield new
+            if final.exists():
+                final.rename(old)
+            new.rename(final)
     finally:
-        if temporary is not None:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
+        os.close(handle)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _make_folder(final: Path) -> tuple[Path, int]:
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}{_TEMPORARY}", dir=final.parent))
+        return temporary, _hold(temporary / _LOCK, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise explain_os_error(error, final) from error
+
+
+def sweep(folder: str | os.PathLike[str], before: float) -> list[Path]:
+    """Remove what killed writers left below ``folder``, and return it: temporaries, and digests without their file.
+
+    A writer holds a lock on its temporary, which dies with it: what is locked stays, on whatever host it is written.
+
+    Parameters
+    ----------
+    folder
+        Where to look; it may be absent.
+    before
+        Time (s since the epoch) that the run began; what is younger stays.
+    """
+    removed = []
+    for above, folders, files in os.walk(folder):
+        for name in sorted([*files, *folders]):
+            path = Path(above, name)
+            if _is_left_over(path) and _is_older(path, before):
+                _remove(path)
+                removed.append(path)
+        folders[:] = [name for name in folders if _TEMPORARY not in name]
+    return removed
+
+
+def _is_left_over(path: Path) -> bool:
+    """Say whether a path is a temporary that nobody writes, or a digest of a file that is gone."""
+    if not path.name.startswith("."):
+        return False
+    if path.name.endswith(_DIGEST_SUFFIX):
+        return not path.with_name(path.name[1 : -len(_DIGEST_SUFFIX)]).exists()
+    if _TEMPORARY not in path.name:
+        return False
+    lock = path / _LOCK if path.is_dir() else path
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return path.is_dir()
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.lstat().st_mtime < before
+    except OSError:
+        return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def digest_path(path: str | os.PathLike[str]) -> Path:
+    """Return the hidden file beside ``path`` that holds its SHA-256, as ``sha256sum --check`` reads it."""
+    return Path(path).with_name(f".{Path(path).name}{_DIGEST_SUFFIX}")
+
+
+@contextmanager
+def digested_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Do as `atomic_path`, and write the SHA-256 beside the file: for formats that have no room for it.
+
+    Raises
+    ------
+    SerflowError
+        If the disk is full or the folder cannot be written.
+    """
+    final = Path(path)
+    with atomic_path(final) as temporary:
+        yield temporary
+        # first, so that a file that is there is never without
+        write_text(digest_path(final), f"{sha256_file(temporary)}  {final.name}\n")
+
+
+def check_digest(path: str | os.PathLike[str]) -> None:
+    """Compare a file with the SHA-256 beside it.
+
+    Raises
+    ------
+    StoreError
+        If it is not what was written, or has none.
+    """
+    beside = digest_path(path)
+    try:
+        said = beside.read_text(encoding="ascii").partition(" ")[0]
+        found = sha256_file(path)
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: {error.filename} is missing; {_AGAIN}") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: it or its digest {beside.name} cannot be read ({error}); {_AGAIN}") from error
+    if said != found:
+        raise StoreError(f"{path}: does not match the SHA-256 in {beside.name} ({_CHANGED}); {_AGAIN}")
 
 
 def require_writable(folder: str | os.PathLike[str]) -> None:
@@ -90,32 +286,37 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _write_json(path: str | os.PathLike[str], content: Any, sort_keys: bool) -> None:
-    write_text(path, json.dumps(content, indent=2, sort_keys=sort_keys, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Write ``content`` as indented JSON with sorted keys, atomically; NaN is refused."""
-    _write_json(path, content, sort_keys=True)
-
-
 def write_csv(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write rows under a heading as UTF-8 CSV, atomically: the way of all our tables.
 
-    ``None`` and NaN become an empty cell, a bool ``True`` or ``False``; of percent see `two_digits`.
+    ``None`` and NaN become an empty cell, a bool ``True`` or ``False``; of percent see `two_digits`. What UTF-8 cannot
+    say (a file name in another code) is written with backslashes.
 
     Raises
     ------
     ValueError
         If a row has not as many cells as there are columns.
     """
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
+    with (
+        digested_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as handle,
+    ):
+        writer = csv.writer(_Lines(handle), lineterminator="\r\n")
         writer.writerow(columns)
         for row in rows:
             if len(row) != len(columns):
                 raise ValueError(f"{path}: a row of {len(row)} cells under {len(columns)} columns")
             writer.writerow(None if isinstance(cell, float) and math.isnan(cell) else cell for cell in row)
+
+
+class _Lines:
+    """Ends rows with a line feed, of a writer that must know of carriage returns to quote those in a cell."""
+
+    def __init__(self, handle: TextIO) -> None:
+        self.handle = handle
+
+    def write(self, row: str) -> None:
+        self.handle.write(f"{row[:-2]}\n")
 
 
 def two_digits(value: float | None) -> str:
@@ -140,21 +341,41 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SerflowError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SerflowError(f"{path}: not valid JSON ({error}); delete it and run again") from error
 
 
-def _seal(content: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in content.items() if key != _SEAL}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+def seal(content: bytes) -> bytes:
+    """Return ``content`` with its SHA-256 in place of the 64 zeros that stand where `is_sealed` looks.
+
+    The digest is that of the content with the zeros, so every other byte is under it.
+    """
+    *_, place = _SEAL.finditer(content)
+    return content[: place.start(1)] + hashlib.sha256(content).hexdigest().encode() + content[place.end(1) :]
+
+
+def is_sealed(content: bytes) -> bool:
+    """Say whether ``content`` is what `seal` returned."""
+    places = list(_SEAL.finditer(content))
+    if not places:
+        return False
+    start, end = places[-1].span(1)
+    return hashlib.sha256(content[:start] + ZEROS + content[end:]).hexdigest().encode() == content[start:end]
 
 
 def write_sealed_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Write a mapping as `write_json` does, with the SHA-256 of what it says under ``content_sha256``.
+    """Write a mapping as indented JSON, atomically, with the SHA-256 of the file under ``content_sha256``.
 
-    Keys keep their order, which is that of classes and of the names of a cell.
+    Keys keep their order, which is that of classes and of the names of a cell; NaN is refused.
     """
-    _write_json(path, {**content, _SEAL: _seal(content)}, sort_keys=False)
+    sealed = {**content, JSON_SEAL: ZEROS.decode()}
+    write_sealed(path, json.dumps(sealed, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_sealed(path: str | os.PathLike[str], text: str) -> None:
+    """Write JSON text that ends with ``content_sha256``, 64 zeros, atomically and sealed."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(seal(text.encode()))
 
 
 def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -162,15 +383,18 @@ def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises
     ------
-    SerflowError
-        If the file is absent, is not JSON, or does not say what was written.
+    StoreError
+        If the file is absent, or does not say what was written.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get(_SEAL) != _seal(content):
-        raise SerflowError(
-            f"{path}: does not match its SHA-256 (damaged or changed by hand); delete it and run the same command again"
-        )
-    return content
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not is_sealed(content):
+        raise StoreError(f"{path}: does not match its SHA-256 ({_CHANGED}); {_AGAIN}")
+    read: dict[str, Any] = json.loads(content)
+    del read[JSON_SEAL]
+    return read
 
 
 def sha256_file(path: str | os.PathLike[str], end: int | None = None) -> str:

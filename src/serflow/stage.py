@@ -10,6 +10,7 @@ import json
 import logging
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, get_type_hints
 
 import serflow
 from serflow.errors import ConfigError, SerflowError
-from serflow.files import explain_os_error
+from serflow.files import NO_SPACE, explain_os_error
 
 log = logging.getLogger("serflow")
 
@@ -90,6 +91,8 @@ def _start_log(path: Path | None) -> None:
         console = logging.StreamHandler(sys.stderr)
         console.setLevel(logging.WARNING)
         handlers.append(console)
+    # a log that a full disk cuts short is no reason to stop, nor to say more than once
+    logging.raiseExceptions = False
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=handlers, force=True
     )
@@ -120,6 +123,12 @@ def run_stage(
         gc.freeze()
     except SerflowError as error:
         log.error("%s", error)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            log.exception("an unexpected error: please report it with this log")
+        else:
+            log.error("%s", explain_os_error(error, Path(error.filename or tempfile.gettempdir())))
         sys.exit(1)
     except Exception:
         log.exception("an unexpected error: please report it with this log")

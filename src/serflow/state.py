@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from serflow.errors import SerflowError
-from serflow.files import sha256_file, write_text
+from serflow.errors import SerflowError, StoreError
+from serflow.files import JSON_SEAL, ZEROS, read_sealed_json, sha256_file, write_sealed
 from serflow.folders import is_file, is_folder, walk
 
 ABSENT = "absent"
@@ -71,11 +71,14 @@ class Stock:
         return _digest((name, file.stamp.size, file.sha256) for name, file in sorted(self.files.items()))
 
     def write(self, record: Path) -> None:
-        """Write the record, a line a file, atomically."""
+        """Write the record, a line a file, atomically and sealed."""
         lines = (
             f"{json.dumps(name)}: {json.dumps([*file.stamp, file.sha256])}" for name, file in sorted(self.files.items())
         )
-        write_text(record, f'{{"id": {json.dumps(self.id)}, "files": {{\n' + ",\n".join(lines) + "\n}}\n")
+        files = ",\n".join(lines)
+        write_sealed(
+            record, f'{{"id": {json.dumps(self.id)}, "files": {{\n{files}\n}},\n"{JSON_SEAL}": "{ZEROS.decode()}"}}\n'
+        )
 
 
 def _stamp(status: os.stat_result) -> Stamp:
@@ -143,16 +146,16 @@ def _sha256_as_stamped(file: Path, stamp: Stamp) -> str | None:
         return None
 
 
-def _read(record: Path) -> Stock | None:
+def read_record(record: Path) -> Stock | None:
     """Read a record; what is none counts as nothing recorded, for it can only be told anew."""
     try:
-        content = json.loads(record.read_bytes())
+        content = read_sealed_json(record)
         files = {
             str(name): Known(Stamp(size, mtime, ctime), sha256)
             for name, (size, mtime, ctime, sha256) in content["files"].items()
         }
         return Stock(str(content["id"]), files)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (StoreError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -245,7 +248,7 @@ def look(path: Path, record: Path, reads: Sequence[str] = EVERYTHING) -> State:
     if not (is_folder(path) or is_file(path)):
         return State(ABSENT, [])
     with _no_collection():
-        state, refreshed = _compare(path, stamps(path, reads), _read(record))
+        state, refreshed = _compare(path, stamps(path, reads), read_record(record))
     if refreshed is not None:
         with suppress(SerflowError):
             refreshed.write(record)
@@ -267,7 +270,7 @@ def take_stock(path: Path, record: Path | None, found: Mapping[str, Stamp]) -> S
     """
     from serflow.progress import progress
 
-    known = None if record is None else _read(record)
+    known = None if record is None else read_record(record)
     state, refreshed = _compare(path, found, known)
     read = (refreshed or known or Stock("", {})).files
     stock: dict[str, Known] = {}

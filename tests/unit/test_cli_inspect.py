@@ -16,7 +16,7 @@ from serflow.audio.prepared import PreparedUtterance, write_prepared
 from serflow.cli import app
 from serflow.corpora._tables import UTTERANCES_SCHEMA, write_rejected, write_utterances
 from serflow.corpora.base import Rejected
-from serflow.files import write_csv, write_json
+from serflow.files import write_csv, write_sealed_json
 from serflow.noise.mixing import PlanRow, write_plan
 from serflow.stages.split_utterances import SPLIT_KIND, SPLIT_SCHEMA
 from serflow.stores.frames import FrameRow, pack_frames, write_frames
@@ -140,7 +140,9 @@ def built(tmp_path_factory):
         metadata={"corpus": "emodb", "protocol": "speaker-0", "unit": "speaker", "draw": 0, "cuts": [0.7, 0.8]},
     )  # fmt: skip
     audio = (PreparedUtterance(name, np.full(1600, 5, np.int16), 48000, 2, "PCM_24", i) for i, name in enumerate(NAMES))
-    write_prepared(results / "audio" / "emodb" / "0000.parquet", audio, {"corpus": "emodb", "n_shards": 1})
+    write_prepared(
+        results / "audio" / "emodb" / "0000.parquet", audio, {"corpus": "emodb", "shard": "0000", "n_shards": 1}
+    )
     (results / "runs" / "dlc" / "exp1" / "single" / "emodb" / "h1").mkdir(parents=True)
     return results
 
@@ -267,7 +269,7 @@ def test_the_other_tables_are_described(results):
 
 
 def test_a_record_of_weights_is_described(tmp_path):
-    write_json(tmp_path / "byol.json", {"backbone": "byol", "path": "x.pth", "synthetic": True})
+    write_sealed_json(tmp_path / "byol.json", {"backbone": "byol", "path": "x.pth", "synthetic": True})
     shown = passes("inspect", tmp_path / "byol.json")
     assert "STAND-IN weights" in shown
     assert "x.pth" in shown
@@ -447,12 +449,12 @@ def test_what_cannot_be_drawn_is_said(results, where, tmp_path):
 def test_verify_finds_nothing_wrong_with_what_is_whole(results):
     shown = passes("verify", results)
     assert "are whole" in shown
-    assert shown.startswith("11 of 11 ")
+    assert shown.startswith("12 of 12 ")
 
 
 def test_verify_looks_at_results_by_default(results, monkeypatch):
     monkeypatch.chdir(results.parent)
-    assert passes("verify").startswith("11 of 11 ")
+    assert passes("verify").startswith("12 of 12 ")
 
 
 def test_verify_lists_all_that_is_damaged(results, where):
@@ -466,7 +468,7 @@ def test_verify_lists_all_that_is_damaged(results, where):
     pq.write_table(pa.table({"a": [1]}), results / "foreign.parquet")
     result = run("verify", results)
     assert result.exit_code == 1
-    assert result.stdout.startswith("6 of 11 ")
+    assert result.stdout.startswith("7 of 12 ")
     lines = result.stderr.splitlines()
     assert len(lines) == 5
     for words in ("h1.parquet: the data", "not a whole", "clean.npy: does not", "shard 0001 of 2", "not written by"):
@@ -476,5 +478,5 @@ def test_verify_lists_all_that_is_damaged(results, where):
 def test_verify_takes_files_and_folders_and_wants_something_to_look_at(where, tmp_path):
     assert passes("verify", where.plan, where.frames).startswith("4 of 4 ")
     (tmp_path / "nothing").mkdir()
-    assert "no Parquet file lies there" in fails("verify", tmp_path / "nothing")
+    assert "no artefact lies there" in fails("verify", tmp_path / "nothing")
     assert "did you mean" in fails("verify", where.plan.with_name("h2.parquet"))

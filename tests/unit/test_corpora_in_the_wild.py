@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serflow.corpora._label_files import read_lines, read_rows, split_lines
 from serflow.corpora._values import number, seconds, whole_number
 from serflow.corpora.base import AUDIO_SUFFIXES, Listing, Rejected, Utterance, load_corpus
 from serflow.errors import CorpusError
+from serflow.label_files import read_lines, read_rows, split_lines
 from serflow.stages.prepare_audio import SerflowError  # noqa: F401
 
 
@@ -466,6 +466,26 @@ def test_a_quote_in_a_csv_that_swallows_rows_is_refused_with_its_line(tmp_path, 
 def test_quoted_cells_of_a_csv_may_hold_line_ends_and_delimiters(tmp_path):
     found = rows_of(tmp_path / "t.csv", 'a,b,c\n"well,\nyes",2,3\n4,"5, 6",7\n')
     assert found == [(2, ["well,\nyes", "2", "3"]), (4, ["4", "5, 6", "7"])]
+
+
+def test_a_name_of_the_row_that_the_header_leaves_out_is_passed_over(tmp_path):
+    touch(tmp_path, "w/a1.wav", "w/a2.wav")
+    table(tmp_path, '"1","a1","anger","s1"', '"2","a2","anger","s2"', header='"file","emotion","speaker"')
+    assert ids(read(tmp_path)) == ["a1", "a2"]
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"PK\x03\x04", "workbook"),
+        (b"\xd0\xcf\x11\xe0", "workbook"),
+        (b"\x1f\x8b", "compressed"),
+        (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
+    ],
+)
+def test_what_is_no_text_is_told(tmp_path, start, what):
+    with pytest.raises(CorpusError, match=rf"t\.csv: .*{what}"):
+        rows_of(tmp_path / "t.csv", start + b"file,emotion,speaker\n")
 
 
 def test_very_long_cells_are_read(tmp_path):

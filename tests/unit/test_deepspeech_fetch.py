@@ -38,7 +38,8 @@ def test_the_library_is_taken_out_of_a_wheel(tmp_path_factory, tmp_path):
     fetch(tmp_path / "resources" / "libdeepspeech.so", source)
     assert (tmp_path / "resources" / "libdeepspeech.so").read_bytes() == content
     assert open_engine(tmp_path / "resources" / "libdeepspeech.so").DS_Version()
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["deepspeech.whl", "libdeepspeech.so", "resources"]
+    found = sorted(path.name for path in tmp_path.rglob("*"))
+    assert found == [".libdeepspeech.so.sha256", "deepspeech.whl", "libdeepspeech.so", "resources"]
     assert not (tmp_path.parent / "escape.txt").exists()
 
     changed = wheel(tmp_path / "changed.whl", {MEMBER: content[:-1] + bytes([content[-1] ^ 1])})

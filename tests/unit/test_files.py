@@ -1,25 +1,28 @@
+import csv
 import errno
-import json
 import math
 import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from serflow.errors import SerflowError
+from serflow.errors import SerflowError, StoreError
 from serflow.files import (
     atomic_path,
+    check_digest,
+    digest_path,
     read_json,
     read_sealed_json,
     require_writable,
     sha256_file,
+    sweep,
     two_digits,
     write_csv,
-    write_json,
     write_sealed_json,
     write_text,
 )
@@ -126,10 +129,9 @@ def test_written_files_get_the_permissions_of_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
 
 
-def test_json_round_trip_and_bad_json(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"b": 1, "a": [1.5]})
-    assert read_json(tmp_path / "a.json") == {"a": [1.5], "b": 1}
-    (tmp_path / "bad.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "\ufeff{}", '{"a": ' + "1" * 5000 + "}"])
+def test_bad_json_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.json").write_text(text)
     with pytest.raises(SerflowError, match=r"bad\.json: not valid JSON"):
         read_json(tmp_path / "bad.json")
 
@@ -138,6 +140,78 @@ def test_a_csv_says_nothing_of_what_is_absent_and_spells_bools_in_one_way(tmp_pa
     row = [None, math.nan, np.float64("nan"), True, np.bool_(False), 0.1, "a;b"]
     write_csv(tmp_path / "a.csv", list("abcdefg"), [row])
     assert (tmp_path / "a.csv").read_text() == "a,b,c,d,e,f,g\n,,,True,False,0.1,a;b\n"
+
+
+def test_any_text_of_a_csv_is_read_back(tmp_path: Path) -> None:
+    texts = ["a\rb", "a\r\nb", "a\nb", "\r", 'a"b', "a,b", "a\x85b", "a\u2028b", "\ufeffa", " a ", ""]
+    write_csv(tmp_path / "a.csv", ["text", "n"], [(text, 0) for text in texts])
+    with open(tmp_path / "a.csv", encoding="utf-8", newline="") as handle:
+        assert [row[0] for row in csv.reader(handle)] == ["text", *texts]
+
+
+def test_a_name_in_another_code_is_written_with_backslashes(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ["path"], [[os.fsdecode(b"gl\xfcck.wav")]])
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "path\ngl\\udcfcck.wav\n"
+
+
+def test_a_digest_lies_beside_a_file_as_sha256sum_reads_it(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ["n"], [[1]])
+    check_digest(tmp_path / "a.csv")
+    beside = digest_path(tmp_path / "a.csv")
+    assert beside.read_text() == f"{sha256_file(tmp_path / 'a.csv')}  a.csv\n"
+    for damage in (lambda: beside.write_bytes(b"\xff"), lambda: beside.write_text(""), beside.unlink):
+        damage()
+        with pytest.raises(StoreError, match=r"a\.csv: .*delete it and run the same command again"):
+            check_digest(tmp_path / "a.csv")
+
+
+def test_a_file_changed_after_it_was_written_is_refused(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ["n"], [[1]])
+    (tmp_path / "a.csv").write_text("n\n2\n")
+    with pytest.raises(StoreError, match=r"a\.csv: does not match the SHA-256 in \.a\.csv\.sha256"):
+        check_digest(tmp_path / "a.csv")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from serflow.files import atomic_folder, atomic_path
+with atomic_path({0!r} + "/table.csv") as file, atomic_folder({0!r} + "/tree") as folder:
+    file.write_text("half")
+    (folder / "half").write_text("half")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_writer_leaves_is_swept_and_what_is_written_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED.format(str(tmp_path))]
+    writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == b"writing\n"
+    later = time.time() + 10
+    left = sorted(tmp_path.iterdir())
+    assert len(left) == 2
+    assert sweep(tmp_path, later) == []
+    writer.kill()
+    writer.communicate()
+    assert sweep(tmp_path, min(path.stat().st_mtime for path in left)) == []
+    assert sweep(tmp_path, later) == left
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_temporaries_and_digests_of_nothing_are_swept(tmp_path: Path) -> None:
+    kept = ["a.csv", ".a.csv.sha256", ".hidden", "b.tmp-12345678", ".snakemake/x", "sub/.c.sha256x"]
+    gone = [".b.csv.sha256", "sub/.d.parquet.tmp-abcdefgh", "sub/.tree.tmp-abcdefgh/new/x"]
+    for name in [*kept, *gone]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / ".link.tmp-abcdefgh").symlink_to(tmp_path / "a.csv")
+    sweep(tmp_path, time.time() + 10)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(
+        [*kept, ".link.tmp-abcdefgh"]
+    )
+    assert sweep(tmp_path / "absent", time.time()) == []
 
 
 @pytest.mark.parametrize("row", [(1,), (1, 2, 3)])
@@ -164,17 +238,26 @@ SEALED = {"study": "dlc", "cell": {"method": "single", "corpus": "iemocap"}, "fi
 def test_sealed_json_is_read_as_it_was_written_in_its_order(tmp_path: Path) -> None:
     write_sealed_json(tmp_path / "a.json", SEALED)
     found = read_sealed_json(tmp_path / "a.json")
-    assert {key: value for key, value in found.items() if key != "content_sha256"} == SEALED
+    assert found == SEALED
     assert list(found["cell"]) == ["method", "corpus"]
     write_sealed_json(tmp_path / "b.json", found)
     assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a.json").read_bytes()
 
 
-def test_sealed_json_may_be_laid_out_anew(tmp_path: Path) -> None:
-    """What it says is sealed, not its white space or the order of its keys."""
-    write_sealed_json(tmp_path / "a.json", SEALED)
-    (tmp_path / "b.json").write_text(json.dumps(read_sealed_json(tmp_path / "a.json"), sort_keys=True))
-    assert read_sealed_json(tmp_path / "b.json")["study"] == "dlc"
+def test_each_flipped_bit_and_each_cut_of_sealed_json_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_sealed_json(path, SEALED)
+    whole = path.read_bytes()
+    damaged = [whole[:place] for place in range(len(whole))]
+    for place in range(len(whole)):
+        for bit in range(8):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            damaged.append(bytes(flipped))
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match=r"metrics\.json: does not match its SHA-256"):
+            read_sealed_json(path)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +275,7 @@ def test_sealed_json_that_was_changed_is_refused(tmp_path: Path, before: str, af
     write_sealed_json(path, SEALED)
     assert path.read_text().count(before) == 1
     path.write_text(path.read_text().replace(before, after))
-    with pytest.raises(SerflowError, match=r"metrics\.json: does not match its SHA-256"):
+    with pytest.raises(StoreError, match=r"metrics\.json: does not match its SHA-256"):
         read_sealed_json(path)
 
 

@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from serflow.corpora._tables import LISTING_SCHEMA, read_listing, read_listing_metadata, read_rejected, write_listing
-from serflow.corpora.base import CorpusInfo, Count, Listing, Utterance, missing_from_published
+from serflow.corpora._tables import (
+    LISTING_SCHEMA,
+    read_listing,
+    read_listing_metadata,
+    read_rejected,
+    write_listing,
+    write_rejected,
+)
+from serflow.corpora.base import CorpusInfo, Count, Listing, Rejected, Utterance, missing_from_published
 from serflow.errors import CorpusError, StoreError
+from serflow.files import write_csv
 from serflow.stages import list_utterances
 
 
@@ -153,9 +161,15 @@ def test_every_field_survives_a_listing(tmp_path):
 
 
 def test_damaged_list_of_rejections_is_refused(tmp_path):
-    (tmp_path / "r.csv").write_text("utterance,reason\n")
+    path = tmp_path / "r.csv"
+    write_csv(path, ["utterance", "reason"], [])
     with pytest.raises(StoreError, match="not a list of utterance,path,reason,lost"):
-        read_rejected(tmp_path / "r.csv")
+        read_rejected(path)
+    write_rejected(path, [Rejected("a", "a\rb.wav", "not read")])
+    assert read_rejected(path) == [Rejected("a", "a\rb.wav", "not read")]
+    path.write_bytes(path.read_bytes().replace(b"not", b"now"))
+    with pytest.raises(StoreError, match=r"r\.csv: does not match the SHA-256"):
+        read_rejected(path)
 
 
 # --- published counts: which sessions, speakers and classes differ

@@ -6,7 +6,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from serflow.errors import StoreError
-from serflow.stores.parquet import check, iterate_batches, read_metadata, read_table, write_batches, write_table
+from serflow.stores.parquet import (
+    check,
+    count_rows,
+    iterate_batches,
+    read_groups,
+    read_metadata,
+    read_table,
+    write_batches,
+    write_table,
+)
 
 TABLE = pa.table({"utterance": ["a", "b", "c"], "value": [1.5, 2.5, None]})
 
@@ -65,24 +74,38 @@ def test_a_half_written_file_is_refused(path, kept):
         read_table(path)
 
 
-def test_each_flipped_byte_of_the_data_is_noticed(path):
+def test_each_flipped_bit_is_noticed_wherever_it_is(path):
+    """Of data, statistics, schema and metadata alike."""
     whole = path.read_bytes()
-    end = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
-    for position in range(0, end, 7):
+    for place in range(len(whole)):
         damaged = bytearray(whole)
-        damaged[position] ^= 0xFF
+        damaged[place] ^= 1 << place % 8
         path.write_bytes(damaged)
-        with pytest.raises(StoreError, match="SHA-256"):
+        with pytest.raises(StoreError):
             read_table(path)
 
 
-def test_a_damaged_footer_is_a_store_error(path):
+def test_metadata_edited_by_hand_are_refused_though_the_data_are_whole(path):
+    whole = path.read_bytes()
+    for before, after in ((b'"emodb"', b'"ravde"'), (b"[1, 2]", b"[1, 3]")):
+        assert whole.count(before) == 1
+        path.write_bytes(whole.replace(before, after))
+        for read in (read_metadata, count_rows, check, lambda path: list(read_groups(path, columns=["value"]))):
+            with pytest.raises(StoreError, match="the metadata do not match their SHA-256"):
+                read(path)
+
+
+def test_a_column_is_checked_by_itself(path):
+    """So that names can be listed without reading all values."""
+    groups = read_groups(path, columns=["utterance"])
+    assert [table.column(0).to_pylist() for table in groups] == [["a", "b", "c"]]
+    chunk = pq.read_metadata(path).row_group(0).column(0)
     damaged = bytearray(path.read_bytes())
-    for position in range(len(damaged) - 60, len(damaged) - 20):
-        damaged[position] = 0xFF
+    damaged[chunk.data_page_offset + chunk.total_compressed_size - chunk.data_page_offset + 3] ^= 1
     path.write_bytes(damaged)
-    with pytest.raises(StoreError):
-        read_table(path)
+    with pytest.raises(StoreError, match="cannot be read"):
+        list(read_groups(path, columns=["utterance"]))
+    assert [table.num_rows for table in read_groups(path, columns=["value"])] == [3]
 
 
 def test_a_file_of_another_program_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from results_page import ANY, Page, column_type
 from serflow.audio.prepared import AUDIO_SCHEMA
 from serflow.corpora._duplicates import Duplicate
 from serflow.corpora._tables import LISTING_SCHEMA, REJECTED_COLUMNS, UTTERANCES_SCHEMA
-from serflow.files import write_csv, write_json
+from serflow.files import write_csv, write_sealed_json
 from serflow.noise.esc50 import RejectedClip
 from serflow.noise.mixing import PLAN_SCHEMA, PlanRow
 from serflow.report import comparison, intervals
@@ -150,8 +150,8 @@ SPLIT, FITS, FILES = "splits/toy/speaker-0.parquet", "dlc/table1_fits.csv", "noi
         (FITS, fits(run="first"), ["column run is no integer"]),
         ("other/table1_fits.csv", fits(), ["not on the page"]),
         ("dlc/cells.txt", lambda path: path.write_text(""), ["not on the page"]),
-        (FILES, lambda path: write_json(path, {"id": "x", "files": {}}), []),
-        (FILES, lambda path: write_json(path, {"id": 1}), ["column id is no string", "no column files"]),
+        (FILES, lambda path: write_sealed_json(path, {"id": "x", "files": {}}), []),
+        (FILES, lambda path: write_sealed_json(path, {"id": 1}), ["column id is no string", "no column files"]),
         ("logs/train_dlc/a/b.log", lambda path: path.write_text(""), []),
         ("runs/dlc/a/b/c/model.safetensors", lambda path: path.write_text(""), []),
         (".state", lambda path: path.write_text(""), []),

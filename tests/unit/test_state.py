@@ -253,7 +253,7 @@ def test_many_changes_are_counted(folder, record):
 def test_the_record_is_a_line_a_file(folder, record):
     stock = read(folder, record)
     lines = record.read_text().splitlines()
-    assert len(lines) == len(stock.files) + 2
+    assert len(lines) == len(stock.files) + 3
     assert json.loads(record.read_text())["files"]["a.txt"][0] == 5
 
 

@@ -31,6 +31,7 @@ from serflow.backbones.base import (
 )
 from serflow.backbones.weights import LEDGER_COLUMNS, git_digest, ledger_markdown, read_weights
 from serflow.errors import ConfigError, SerflowError, WeightsError
+from serflow.files import write_sealed_json
 from serflow.stages.list_weights import main as list_weights
 from serflow.stages.prepare_weights import main as prepare_weights
 
@@ -234,11 +235,11 @@ def test_what_changes_or_goes_after_the_record_is_noticed(tmp_path):
     file.unlink()
     with pytest.raises(WeightsError, match=r"model\.pth is missing, which .*byol\.json names"):
         read_weights(record)
-    record.write_text('{"backbone": "byol"}')
+    write_sealed_json(record, {"backbone": "byol"})
     with pytest.raises(WeightsError, match=r"byol\.json: not a record of weights"):
         read_weights(record)
     record.write_text("{")
-    with pytest.raises(SerflowError, match=r"byol\.json: not valid JSON"):
+    with pytest.raises(SerflowError, match=r"byol\.json: does not match its SHA-256"):
         read_weights(record)
 
 

@@ -1,8 +1,8 @@
 """Run Snakemake's command line, and write what every job of the plan has as parameters to the file named first.
 
-It holds the names of all rules with a command, and for each job its rule, its input and output files, and each
-parameter with its value (what JSON cannot hold by its type) and whether Snakemake records it: what a function makes of
-`input` or `output` it does not.
+It holds the names of all rules with a command, and for each job its rule, its input and output files, its command, and
+each parameter with its value (what JSON cannot hold by its type) and whether Snakemake records it: what a function
+makes of `input` or `output` it does not.
 """
 
 import json
@@ -31,7 +31,10 @@ def describe(job: Any) -> dict[str, Any]:
         name: {"value": plain(job.params[name]), "recorded": not job.rule._is_deriving_function(given)}
         for name, given in job.rule.params.items()
     }
-    return {"rule": job.rule.name, "input": list(job.input), "output": list(job.output), "params": params}
+    return {
+        "rule": job.rule.name, "input": list(job.input), "output": list(job.output), "params": params,
+        "command": job.shellcmd,
+    }  # fmt: skip
 
 
 def main(told: Path, arguments: list[str]) -> None:

@@ -1,6 +1,7 @@
 """What Snakemake records of every job, so that a change of it is seen."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,3 +102,30 @@ def test_what_lies_outside_the_workflow_is_told_by_its_state(told: dict[str, Any
         ("prepare_clips", "absent"),
         ("prepare_weights", "absent"), ("prepare_weights", ""),
     }  # fmt: skip
+
+
+def kind(value: Any) -> Any:
+    """What can be told from a param's value alone: values of one kind could be swapped."""
+    if isinstance(value, list):
+        return ["list", *{str(kind(entry)) for entry in value}]
+    if not isinstance(value, str):
+        return type(value).__name__
+    if value.startswith("--") or re.match("[a-z0-9]+=", value):
+        return re.split("[= ]", value)[0]
+    if value.startswith("{"):
+        content = json.loads(value)
+        return ["json", *sorted(content), *sorted({type(entry).__name__ for entry in content.values()})]
+    return "text"
+
+
+def test_no_two_params_of_a_job_could_be_swapped(told: dict[str, Any]) -> None:
+    """Snakemake compares the values of a job's params as a set, without their names."""
+    for job in told["jobs"]:
+        given = [
+            (name, param["value"])
+            for name, param in job["params"].items()
+            # digests are none of the configuration's; what a flag gives where it is off cannot be told from another
+            if param["recorded"] and name not in ("code", "state", "engine", "published") and param["value"] != ""
+        ]
+        kinds = [str(kind(value)) for _, value in given]
+        assert len(set(kinds)) == len(kinds), (job["rule"], given)

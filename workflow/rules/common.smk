@@ -4,12 +4,14 @@ import json
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 
+BEGAN = time.time()
 SRC = Path(workflow.basedir) / "src"
 CONFIG_YAML = Path(workflow.basedir) / "config.yaml"
 sys.path.insert(0, str(SRC))
@@ -18,7 +20,7 @@ from serflow.backbones.base import backbone_names
 from serflow.config import check_config
 from serflow.corpora.base import files_read, load_corpus
 from serflow.errors import ConfigError, SerflowError
-from serflow.files import require_writable, sha256_file
+from serflow.files import require_writable, sha256_file, sweep
 from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
@@ -68,6 +70,8 @@ onstart:
             require_writable(folder)
         except SerflowError as error:
             raise WorkflowError(str(error)) from None
+        for left in sweep(folder, before=BEGAN):
+            logger.info(f"Removed {left}, which a killed job left.")
 
 
 if workflow.is_main_process:
@@ -187,6 +191,20 @@ def minutes(count):
 
 def as_json(value):
     return json.dumps(value, sort_keys=True)
+
+
+def as_is(value):
+    """A param of text: in a plain one Snakemake would take a word in braces for a wildcard."""
+    return lambda wildcards: value
+
+
+def option(name, value):
+    """An option with its value, one word once it is quoted (`:q`).
+
+    Snakemake compares the values of a job's params without their names: of two texts that are swapped it would see
+    nothing.
+    """
+    return f"--{name}={value}"
 
 
 def synthetic_root(wildcards, output):

@@ -22,7 +22,7 @@ rule make_synthetic_corpus:
     message:
         "Speak the stand-in for {wildcards.corpus}"
     shell:
-        "python -m serflow.stages.make_synthetic_corpus --corpus {wildcards.corpus} --root {params.root:q}"
+        "python -m serflow.stages.make_synthetic_corpus --corpus {wildcards.corpus} --root={params.root:q}"
         " --options {params.options:q} --manifest {output.manifest} --log {log}"
 
 
@@ -45,9 +45,9 @@ rule list_utterances:
         root=corpus_root,
         state=corpus_state,
         files=corpus_files,
-        layout=lambda wildcards: CONFIG.layout(wildcards.corpus),
-        title=lambda wildcards: CONFIG.title(wildcards.corpus),
-        language=lambda wildcards: CONFIG.language(wildcards.corpus),
+        layout=lambda wildcards: option("layout", CONFIG.layout(wildcards.corpus)),
+        title=lambda wildcards: option("title", CONFIG.title(wildcards.corpus)),
+        language=lambda wildcards: option("language", CONFIG.language(wildcards.corpus)),
         options=lambda wildcards: as_json(corpus_options(wildcards)),
         synthetic=lambda wildcards: flag(
             "synthetic", CONFIG.is_synthetic(wildcards.corpus)
@@ -61,9 +61,9 @@ rule list_utterances:
     message:
         "Read the labels of {wildcards.corpus} in {params.root}"
     shell:
-        "python -m serflow.stages.list_utterances --corpus {wildcards.corpus} --layout {params.layout}"
-        " --root {params.root:q} {params.files} --options {params.options:q} --title={params.title:q}"
-        " --language={params.language:q} {params.synthetic} {params.partial}"
+        "python -m serflow.stages.list_utterances --corpus {wildcards.corpus} {params.layout:q}"
+        " --root={params.root:q} {params.files} --options {params.options:q} {params.title:q}"
+        " {params.language:q} {params.synthetic} {params.partial}"
         " --listing {output.listing} --rejected {output.rejected} --log {log}"
 
 
@@ -95,7 +95,7 @@ rule prepare_audio:
     message:
         "Decode {wildcards.corpus}, shard {wildcards.shard} of {params.n_shards}"
     shell:
-        "python -m serflow.stages.prepare_audio --listing {input.listing} --root {params.root:q}"
+        "python -m serflow.stages.prepare_audio --listing {input.listing} --root={params.root:q}"
         " --shard {wildcards.shard} --n-shards {params.n_shards} --options {params.options:q}"
         " --audio {output.audio} --rejected {output.rejected} --log {log}"
 

@@ -18,7 +18,7 @@ rule prepare_weights:
     params:
         weights=weights_source,
         state=weights_state,
-        files=lambda wildcards: weights_record(wildcards.backbone),
+        files=lambda wildcards: f"--files {weights_record(wildcards.backbone)}",
         release=weights_release,
         code=lambda wildcards: code(
             "stages.prepare_weights", f"backbones.{wildcards.backbone}"
@@ -26,8 +26,8 @@ rule prepare_weights:
     message:
         "Get the weights of {wildcards.backbone}: {params.weights}"
     shell:
-        "python -m serflow.stages.prepare_weights --backbone {wildcards.backbone} --weights {params.weights:q}"
-        " {params.release} --folder resources/weights/{wildcards.backbone} --files {params.files}"
+        "python -m serflow.stages.prepare_weights --backbone {wildcards.backbone} --weights={params.weights:q}"
+        " {params.release} --folder resources/weights/{wildcards.backbone} {params.files}"
         " --record {output.record} --log {log}"
 
 

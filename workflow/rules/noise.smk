@@ -20,7 +20,7 @@ rule make_synthetic_esc50:
     message:
         "Synthesise the stand-in for ESC-50"
     shell:
-        "python -m serflow.stages.make_synthetic_esc50 --root {params.root:q}"
+        "python -m serflow.stages.make_synthetic_esc50 --root={params.root:q}"
         " --options {params.options:q} --manifest {output.manifest} --log {log}"
 
 
@@ -51,7 +51,7 @@ rule prepare_clips:
     message:
         "Decode the noise clips in {params.root}"
     shell:
-        "python -m serflow.stages.prepare_clips --root {params.root:q} {params.files}"
+        "python -m serflow.stages.prepare_clips --root={params.root:q} {params.files}"
         " {params.synthetic} {params.partial} --clips {output.clips} --rejected {output.rejected} --log {log}"
 
 

@@ -43,7 +43,7 @@ for study in STUDIES.values():
                 runtime=minutes(15),
             params:
                 study=study.name,
-                layouts=layouts(study, tables),
+                layouts=as_is(layouts(study, tables)),
                 published=published(study),
                 code=code("stages.tabulate"),
             message:
@@ -113,9 +113,9 @@ for study in STUDIES.values():
             mem_mb=memory(1000),
             runtime=minutes(15),
         params:
-            layout=as_json(study.layout(study.curves.table).to_json()),
+            layout=as_is(as_json(study.layout(study.curves.table).to_json())),
             curves=list(study.curves),
-            titles=json.dumps(titles(study)),
+            titles=as_is(json.dumps(titles(study))),
             code=code("stages.plot_curves"),
         message:
             f"Draw the training curves of the {study.title} paper"
@@ -149,10 +149,10 @@ for study in STUDIES.values():
         params:
             study=study.name,
             inputs=named_inputs,
-            titles=json.dumps(titles(study)),
+            titles=as_is(json.dumps(titles(study))),
             runs=as_json({corpus: study.runs(corpus) for corpus in study.corpora()}),
-            options=as_json(study.card_options()),
-            settings=json.dumps(study.protocol()),
+            options=as_is(as_json(study.card_options())),
+            settings=as_is(json.dumps(study.protocol())),
             code=code("stages.describe_protocol", f"studies.{study.name}.card"),
         message:
             f"Write the protocol card of the {study.title} paper"

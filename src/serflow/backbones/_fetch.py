@@ -3,9 +3,6 @@
 import importlib.util
 import logging
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,35 +10,11 @@ from serflow.archives import unpack_tar
 from serflow.backbones.base import Release
 from serflow.backbones.weights import digest_of
 from serflow.errors import SerflowError, WeightsError
-from serflow.files import atomic_path, explain_os_error
+from serflow.files import atomic_folder, atomic_path
 
 log = logging.getLogger(__name__)
 _ARCHIVES = (".tar.gz", ".tgz", ".tar")
 _HUB_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-
-
-@contextmanager
-def replace_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``folder``; on success it takes its place.
-
-    Raises
-    ------
-    SerflowError
-        If the disk is full or the folder cannot be written.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.tmp-", dir=folder.parent))
-    except OSError as error:
-        raise explain_os_error(error, folder) from error
-    try:
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.chmod(0o755)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def fetch(backbone: str, release: Release, folder: Path) -> tuple[str, Path]:
@@ -87,7 +60,7 @@ def fetch(backbone: str, release: Release, folder: Path) -> tuple[str, Path]:
     if not file.name.endswith(_ARCHIVES):
         return source, file
     unpacked = folder / release.name / "unpacked"
-    with replace_folder(unpacked) as temporary:
+    with atomic_folder(unpacked) as temporary:
         unpack_tar(file, temporary)
         if release.member is not None and not (temporary / release.member).exists():
             inside = ", ".join(sorted(entry.name for entry in temporary.iterdir())[:8])
@@ -117,7 +90,7 @@ def _download(backbone: str, release: Release, file: Path) -> None:
     log.info("%s: downloading %s", release.name, release.address)
     size = f", {release.size:,} bytes" if release.size is not None else ""
     try:
-        with replace_folder(file.parent) as temporary:
+        with atomic_folder(file.parent) as temporary:
             pooch.HTTPDownloader(progressbar=True, timeout=60)(release.address, str(temporary / file.name), None)
             found = digest_of(temporary / file.name, release.digest)
             if found != release.digest:
@@ -141,7 +114,7 @@ def _from_hub(backbone: str, release: Release, folder: Path) -> Path:
     try:
         held = huggingface_hub.list_repo_files(repository, revision=revision)
         weights = [name for name in _HUB_WEIGHTS if name in held][:1]
-        with replace_folder(folder) as temporary:
+        with atomic_folder(folder) as temporary:
             huggingface_hub.snapshot_download(
                 repository, revision=revision, local_dir=temporary, allow_patterns=["*.json", "*.txt", *weights]
             )

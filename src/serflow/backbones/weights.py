@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from serflow.backbones.base import Release, backbone_module, backbone_names, releases
 from serflow.errors import WeightsError
-from serflow.files import read_json, sha256_file
+from serflow.files import read_sealed_json, sha256_file
 from serflow.state import paths, stamps
 
 DOWNLOAD = "download"
@@ -123,10 +124,12 @@ def read_weights(record: str | os.PathLike[str]) -> Weights:
 
     Raises
     ------
+    StoreError
+        If the record is absent or damaged.
     WeightsError
-        If the record cannot be read, or a file is missing, changed or new since it was written.
+        If it is no such record, or a file is missing or changed since it was written.
     """
-    content = read_json(record)
+    content = read_sealed_json(record)
     try:
         weights = Weights(**content)
     except TypeError as error:
@@ -144,6 +147,22 @@ def read_weights(record: str | os.PathLike[str]) -> Weights:
                 "delete the record and run the same command again"
             )
     return weights
+
+
+def check_kept(weights: Weights, folder: Path) -> None:
+    """Compare the file that a release was downloaded as, where it is kept in ``folder``, with its published digest.
+
+    Raises
+    ------
+    WeightsError
+        If it has another.
+    """
+    release = releases(weights.backbone).get(weights.release)
+    if release is None or release.digest is None:
+        return
+    file = folder / release.name / Path(urlsplit(release.address).path).name
+    if file.is_file() and digest_of(file, release.digest) != release.digest:
+        raise WeightsError(f"{file}: does not match the digest that its publisher gives; delete it and run again")
 
 
 def ledger() -> Iterator[tuple[Any, ...]]:

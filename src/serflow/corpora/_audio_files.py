@@ -1,13 +1,14 @@
 """Finding the audio files of a corpus, once, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serflow.corpora._values import is_printable
-from serflow.corpora.base import AUDIO_SUFFIXES, Rejected
+from serflow.corpora.base import AUDIO_SUFFIXES, Rejected, some
 from serflow.folders import walk, why_no_file
+from serflow.printable import is_printable
 
+_CLOSED = "the folder cannot be read"
 Reject = Callable[[Rejected], None]
 
 
@@ -21,7 +22,7 @@ def files_of(root: Path, suffixes: tuple[str, ...], reject: Reject, below: Path 
     found = []
 
     def unreadable(name: str, error: OSError) -> None:
-        reason = f"the folder cannot be read ({error.strerror or error}); make it readable"
+        reason = f"{_CLOSED} ({error.strerror or error}); make it readable"
         reject(Rejected("", (below / name).as_posix(), reason))
 
     for name, _ in walk(root / below, unreadable, with_folders=True):
@@ -43,12 +44,20 @@ def audio_files(root: Path, reject: Reject, below: Path = Path()) -> list[Path]:
     return files_of(root, AUDIO_SUFFIXES, reject, below)
 
 
+def closed_folders(rejected: Iterable[Rejected]) -> str:
+    """Return a clause on the folders among ``rejected`` that cannot be read, nothing where there are none."""
+    closed = [f"{entry.path}: {entry.reason}" for entry in rejected if entry.reason.startswith(_CLOSED)]
+    return f"; {some(closed)}" if closed else ""
+
+
 def find_file(root: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the least deeply nested entry under ``root`` that has one of ``names``, or None.
+    """Return the least deeply nested entry under ``root`` that has one of ``names``, in any letter case, or None.
 
     Folders that cannot be read are passed over; `index_audio` rejects them.
     """
-    found = [root / name for name, entry in walk(root, lambda name, error: None) if entry.name in names]
+    wanted = {name.casefold() for name in names}
+    entries = walk(root, lambda name, error: None, with_folders=True)
+    found = [root / name for name, entry in entries if entry.name.casefold() in wanted]
     return min(found, key=lambda path: (len(path.parts), path), default=None)
 
 
@@ -60,10 +69,11 @@ def text_files(root: Path, folder: Path, suffix: str, reject: Reject) -> list[Pa
 
     def unreadable(name: str, error: OSError) -> None:
         if name == ".":
-            reason = f"the folder cannot be read ({error.strerror or error}); make it readable"
+            reason = f"{_CLOSED} ({error.strerror or error}); make it readable"
             reject(Rejected("", folder.relative_to(root).as_posix(), reason))
 
-    return [folder / name for name, _ in walk(folder, unreadable) if "/" not in name and name.endswith(suffix)]
+    names = (name for name, _ in walk(folder, unreadable, with_folders=True) if "/" not in name)
+    return sorted(folder / name for name in names if name.lower().endswith(suffix))
 
 
 @dataclass(slots=True)

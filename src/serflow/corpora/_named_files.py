@@ -4,18 +4,19 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import unquote
 
 from serflow.corpora._audio_files import files_of
-from serflow.corpora._values import UnusableError, shown
+from serflow.corpora._values import UnusableError
 from serflow.corpora.base import AUDIO_SUFFIXES
 from serflow.folders import is_folder, why_no_file
+from serflow.printable import shown
 
 # what a table may name where the audio was converted since, or was taken from a video
-_MEDIA = (
+_MEDIA = {
     *AUDIO_SUFFIXES, ".aac", ".amr", ".avi", ".flv", ".m4a", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm", ".wma",
-)  # fmt: skip
+}  # fmt: skip
 # quotation marks and dashes as word processors set them; what Windows takes no file name with
 _ALIKE = str.maketrans(
     dict.fromkeys('*?"<>|:\u201c\u201d\u201e', "_")
@@ -23,20 +24,21 @@ _ALIKE = str.maketrans(
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
 )
 _ABSENT = "there is no such file"
+_DASHES = re.compile("-+")
 _DRIVE = re.compile("[A-Za-z]:[/\\\\]")
 
 
 def without_suffix(name: str) -> str:
     """Return a name without the suffix of audio or video; what else follows a dot is part of the name."""
-    suffix = PurePosixPath(name).suffix
-    return name.removesuffix(suffix) if suffix.lower() in _MEDIA else name
+    stem, dot, suffix = name.rpartition(".")
+    return stem if f"{dot}{suffix.lower()}" in _MEDIA and stem[-1:] not in ("", "/") else name
 
 
 def _fold(name: str) -> str:
     """Return a path as it is compared: letter case, Unicode form, blanks and dashes do not count."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    parts = (" ".join(part.translate(_ALIKE).split()).rstrip(" .") for part in folded.split("/"))
-    return "/".join(re.sub(r"-+", "-", part) for part in parts)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).translate(_ALIKE)
+    parts = (" ".join(part.split()).rstrip(" .") for part in folded.split("/"))
+    return _DASHES.sub("-", "/".join(parts))
 
 
 def _number(stem: str) -> tuple[str, int] | None:
@@ -63,6 +65,7 @@ class NamedFiles:
         self._folder = folder if is_folder(root / folder) else Path()
         self._real_root = Path(os.path.realpath(root))
         self._roots = (str(root.absolute()), str(self._real_root))
+        self._found: dict[str, Path] = {}
         self._real_folders: dict[Path, Path] = {}
         self._by_stem: dict[str, list[Path]] | None = None
         self._by_name: dict[str, list[Path]] = defaultdict(list)
@@ -77,16 +80,20 @@ class NamedFiles:
         UnusableError
             If there is none, or more than one that fits, or if it lies outside root or cannot be read.
         """
-        path = self._below_root(named)
-        why = why_no_file(self._root / path)
-        if why == _ABSENT:
-            path = self._similar(path.as_posix())
-        elif why is not None:
-            raise UnusableError(f"{path.as_posix()}: {why}; see that it is a file that can be read")
+        if named not in self._found:
+            self._found[named] = self._find(named)
+        return self._found[named]
+
+    def _find(self, named: str) -> Path:
+        text = self._below_root(named)
+        why = why_no_file(self._root / text)
+        if why is not None and why != _ABSENT:
+            raise UnusableError(f"{text}: {why}; see that it is a file that can be read")
+        path = Path(text) if why is None else self._similar(text)
         self._require_below_root(path)
         return path
 
-    def _below_root(self, named: str) -> Path:
+    def _below_root(self, named: str) -> str:
         """Return a path as written in a table, relative to the root."""
         text = unquote(named[7:]) if named.startswith("file://") else named
         if "\\" in text and why_no_file(self._root / text) is not None:
@@ -102,7 +109,7 @@ class NamedFiles:
             raise UnusableError(
                 f"{shown(named)} lies outside root, which is {self._roots[0]}; name it relative to root"
             )
-        return Path(text)
+        return text
 
     def _relative(self, absolute: str) -> str:
         for candidate in (absolute, os.path.realpath(absolute)):

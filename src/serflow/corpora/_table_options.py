@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serflow.corpora._label_files import Rows, read_rows
 from serflow.corpora._named_files import NamedFiles
 from serflow.corpora._values import UnusableError, key
 from serflow.corpora.base import EMOTIONS, refuse_options, unknown_name
 from serflow.errors import CorpusError
+from serflow.label_files import Rows, read_rows
 
 RATINGS = ("valence", "activation", "dominance", "sentiment")
 LABELS = ("emotion", *RATINGS)
@@ -24,7 +24,7 @@ _SYNONYMS = {
     "fearful": "fear", "frustrated": "frustration", "happy": "happiness", "joy": "happiness", "sad": "sadness",
     "surprised": "surprise",
 }  # fmt: skip
-_PART = re.compile(r"\{\{|\}\}|\{(?P<column>[^{}]*)\}|(?P<brace>[{}])")
+_PART = re.compile(r"\{\{|\}\}|\{(?P<column>[^{}]*)\}|(?P<brace>[{}])|(?P<text>[^{}]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,13 @@ class TableLayout:
     """What the options say of a table.
 
     ``columns`` are the columns of our fields; ``is_named`` says whether the options (and not the header alone) say
-    which column names an utterance. ``emotions`` holds our word for each of the table's, as `key` has it.
+    which column names an utterance. ``audio`` are the parts of a row's path: whether it is a column, its name or the
+    text. ``emotions`` holds our word for each of the table's, as `key` has it.
     """
 
     table: Path
     name: str
-    audio: str
+    audio: Sequence[tuple[bool, str]]
     columns: Mapping[str, str]
     is_named: bool
     emotions: Mapping[str, str]
@@ -47,17 +48,14 @@ class TableLayout:
     @property
     def folder(self) -> Path:
         """The folder below the root that all audio is in, relative to the root."""
-        fixed = self.audio.partition("{")[0].replace("\\", "/").rpartition("/")[0]
+        is_column, first = self.audio[0]
+        fixed = "" if is_column else first.replace("\\", "/").rpartition("/")[0]
         folder = Path(os.path.normpath(fixed))
         return Path() if folder.is_absolute() or folder.parts[:1] == ("..",) else folder
 
     def named_audio(self, row: Mapping[str, str]) -> str:
         """Return the path of a row's audio as the table names it."""
-
-        def fill(part: re.Match[str]) -> str:
-            return part[0][0] if part["column"] is None else row[part["column"]]
-
-        return _PART.sub(fill, self.audio)
+        return "".join(row[text] if is_column else text for is_column, text in self.audio)
 
 
 def _mapping(options: Mapping[str, Any], option: str) -> Mapping[str, Any]:
@@ -114,25 +112,32 @@ def _emotions(options: Mapping[str, Any]) -> dict[str, str]:
     return {**ours, **mapped}
 
 
-def _audio(options: Mapping[str, Any], header: Sequence[str], table: Path) -> str:
+def _audio(options: Mapping[str, Any], header: Sequence[str], table: Path) -> list[tuple[bool, str]]:
     audio = options.get("audio")
     if not isinstance(audio, str):
         raise CorpusError("options.audio: missing; say where a row's audio is, e.g. `audio: samples/{file_id}`")
-    fields = [part for part in _PART.finditer(audio) if part["column"] is not None or part["brace"]]
-    if any(part["brace"] for part in fields):
-        raise CorpusError(f"options.audio: {audio!r} cannot be read: a brace is alone; write e.g. samples/{{file_id}}")
-    for part in fields:
+    parts: list[tuple[bool, str]] = []
+    for part in _PART.finditer(audio):
         named = part["column"]
-        if _column(named, header) is None:
+        if named is None:
+            if part["brace"]:
+                raise CorpusError(
+                    f"options.audio: {audio!r} cannot be read: a brace is alone; write e.g. samples/{{file_id}}"
+                )
+            parts.append((False, part["text"] or part[0][0]))
+            continue
+        column = _column(named, header)
+        if column is None:
             bare = re.split("[:!]", named)[0]
             if _column(bare, header):
                 raise CorpusError(
                     f"options.audio: write {{{bare}}} in {audio!r}; cells are text and cannot be formatted"
                 )
             raise CorpusError(f"options.audio: {unknown_name(named, filter(None, header), f'column of {table}')}")
-    if not fields:
+        parts.append((True, column))
+    if not any(is_column for is_column, _ in parts):
         raise CorpusError(f"options.audio: {audio!r} names no column in braces, so all rows would share one file")
-    return _PART.sub(lambda part: f"{{{_column(part['column'], header)}}}" if part["column"] else part[0], audio)
+    return parts
 
 
 def _published_total(options: Mapping[str, Any]) -> int | None:

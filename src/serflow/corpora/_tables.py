@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from serflow.corpora.base import Rejected, Utterance
 from serflow.errors import StoreError
-from serflow.files import write_csv
+from serflow.files import check_digest, write_csv
 from serflow.stores.parquet import check, read_table, write_table
 
 LISTING_KIND = "listing"
@@ -109,6 +109,7 @@ def read_rejected(path: str | os.PathLike[str]) -> list[Rejected]:
     StoreError
         If the file is absent or is no such list.
     """
+    check_digest(path)
     try:
         with open(Path(path), encoding="utf-8", newline="") as handle:
             rows = list(csv.reader(handle))

@@ -1,12 +1,14 @@
 """What people write into the cells of a label table: numbers, times, words."""
 
+import functools
 import math
 import re
 import unicodedata
 
+from serflow.printable import shown
+
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _LARGEST = 1e9
-_SHOWN = 60
 
 # `0 days 00:00:01.5` and `P0DT0H0M1.5S` are what pandas writes, `00:00:01.5` and `0:01.5` what spreadsheets do
 _DAYS = re.compile(r"(?:(?P<days>\d+) days?)?(?:^| ?)(?P<clock>\+?[\d:.]+)?", re.ASCII)
@@ -24,25 +26,11 @@ class UnusableError(Exception):
     """A row that cannot be used; the message is the reason."""
 
 
-def shown(text: str) -> str:
-    """Return a value as messages quote it: in quotation marks, no longer than a line."""
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
-
-
+@functools.lru_cache(maxsize=4096)
 def key(word: str) -> str:
     """Return a word as it is compared: whatever its letter case, Unicode form and blanks."""
     folded = unicodedata.normalize("NFKC", word).casefold()
     return " ".join(unicodedata.normalize("NFKC", folded).split())
-
-
-def is_printable(text: str) -> bool:
-    """Say whether a text is Unicode without control characters, line ends and tabs among them."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
-
-
-def is_text(text: str) -> bool:
-    """Say whether a text is Unicode with no control characters but line ends and tabs."""
-    return is_printable(re.sub(r"[\t\n\r\x85]", " ", text))
 
 
 def number(text: str, decimal_comma: bool = False) -> float:

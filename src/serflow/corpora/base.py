@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from serflow.corpora._values import is_printable
 from serflow.errors import CorpusError
 from serflow.folders import is_folder, why_no_file
 from serflow.plugins import plugin_names
+from serflow.printable import is_printable, printable
 from serflow.state import EVERYTHING
 
 # by preference, where one recording is there in several formats: lossless ones first
@@ -31,7 +31,7 @@ AUDIO_SUFFIXES = (
 AUDIO_FILES = tuple(f"*{suffix}" for suffix in AUDIO_SUFFIXES)
 # with a suffix and what a temporary name adds, a name stays within the 255 bytes that file systems take
 _LONGEST_ID = 200
-_LONGEST_REASON = 1000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _EXAMPLES = 5
 
 
@@ -66,18 +66,12 @@ class Utterance:
     valence_ratings: tuple[float, ...] | None = None
 
 
+_FIELDS = tuple(column.name for column in fields(Utterance))
+
 EMOTIONS = (
     "anger", "anxiety", "boredom", "calm", "disgust", "excitement", "fear", "frustration", "happiness",
     "neutral", "sadness", "surprise", "other", "undecided",
 )  # fmt: skip
-
-
-def printable(text: str) -> str:
-    """Return a text that any table can hold: with what is no UTF-8 and control characters escaped."""
-    if not is_printable(text):
-        text = text.encode("utf-8", "backslashreplace").decode()
-        text = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", text)
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
 
 
 def some(names: Iterable[str]) -> str:
@@ -130,12 +124,12 @@ def _fault(utterance: Utterance) -> str | None:
         return "the name of the file or its folder is not UTF-8 or holds control characters; rename it"
     if not utterance.speaker or not is_printable(utterance.speaker):
         return "no speaker that can be printed"
-    for column in fields(utterance):
-        value = getattr(utterance, column.name)
-        if isinstance(value, str) and any(unicodedata.category(character) == "Cs" for character in value):
-            return f"{column.name} is not Unicode text"
+    for name in _FIELDS:
+        value = getattr(utterance, name)
+        if isinstance(value, str) and _SURROGATE.search(value):
+            return f"{name} is not Unicode text"
         if isinstance(value, float) and not math.isfinite(value):
-            return f"{column.name} is not a number"
+            return f"{name} is not a number"
     return None
 
 
@@ -220,6 +214,8 @@ class Corpus(ABC):
                 "correct root in config.yaml"
             )
         try:
+            with os.scandir(root):
+                pass
             listing = self.read(root, options)
         except OSError as error:
             name = root if error.filename is None else os.fsdecode(error.filename)

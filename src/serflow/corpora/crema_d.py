@@ -8,9 +8,9 @@ from typing import Any
 
 from serflow.corpora._audio_files import find_file
 from serflow.corpora._file_names import list_by_name
-from serflow.corpora._label_files import read_rows
 from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Count, Listing, Utterance, refuse_options, some
 from serflow.errors import CorpusError
+from serflow.label_files import read_rows
 
 _STEM = re.compile(
     r"(?P<speaker>10\d\d)_(?P<sentence>IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)"

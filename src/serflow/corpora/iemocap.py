@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from serflow.corpora._audio_files import AudioIndex, index_audio, text_files
-from serflow.corpora._label_files import read_lines
-from serflow.corpora._values import shown
 from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Count, Listing, Rejected, Utterance, refuse_options
 from serflow.errors import CorpusError
 from serflow.folders import is_folder, why_no_file
+from serflow.label_files import read_lines
+from serflow.printable import shown
 
 _SESSIONS = ("1", "2", "3", "4", "5")
 _UTTERANCE = r"Ses0[1-5][FM]_(?:impro|script)0[1-9][ab]?(?:_\d[ab]?)?_[FM][X\d]{2}\d"

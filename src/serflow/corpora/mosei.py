@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serflow.corpora._audio_files import index_audio, text_files
-from serflow.corpora._label_files import read_lines, read_rows
+from serflow.corpora._audio_files import closed_folders, index_audio, text_files
 from serflow.corpora._values import number
-from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Listing, Rejected, Utterance, refuse_options, some
+from serflow.corpora.base import AUDIO_FILES, Corpus, CorpusInfo, Listing, Rejected, Utterance, refuse_options
 from serflow.errors import CorpusError, MissingDependencyError
 from serflow.folders import is_folder, why_no_file
+from serflow.label_files import read_lines, read_rows
 
 _CSD = "CMU_MOSEI_Labels.csd"
 _DERIVED = "CMU_MOSEI_Labels.csv"
@@ -214,11 +214,10 @@ def _segments(
     answers = text_files(root, raw / "Labels", ".csv", rejected.append)
     if answers:
         return list(_read_raw(answers, root, transcripts, rejected))
-    shut = [entry.path for entry in rejected if "folder cannot be read" in entry.reason]
     raise CorpusError(
         f"CMU-MOSEI: no labels: looked for {_CSD} and {_DERIVED} in {root}, {raw} and {raw / 'Labels'}, "
         f"and for crowd answers in {raw / 'Labels'}/*.csv; put one of them there"
-        f"{f', and make {some(shut)} readable' if shut else ''}"
+        f"{closed_folders(rejected)}"
     )
 
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serflow.corpora._audio_files import find_file, index_audio
-from serflow.corpora._label_files import read_lines
-from serflow.corpora._values import shown
+from serflow.corpora._audio_files import closed_folders, find_file, index_audio
 from serflow.corpora.base import (
     AUDIO_FILES,
     Corpus,
@@ -19,9 +17,10 @@ from serflow.corpora.base import (
     Rejected,
     Utterance,
     refuse_options,
-    some,
 )
 from serflow.errors import CorpusError
+from serflow.label_files import read_lines
+from serflow.printable import shown
 
 _LABEL_FILES = ("Evalution.txt", "Evaluation.txt")
 _NUMBER = r"(-?\d{1,6}(?:\.\d{1,9})?|NaN)"
@@ -179,11 +178,11 @@ class MspImprov(Corpus):
         refuse_options(options)
         labels = find_file(root, _LABEL_FILES)
         if labels is None:
-            shut = [entry.path for entry in index_audio(root).rejected if "folder cannot be read" in entry.reason]
             raise CorpusError(
                 f"{self.info.title}: no {' or '.join(_LABEL_FILES)} in {root} or its folders"
-                f"{f' (of which cannot be read: {some(shut)})' if shut else ''}; "
+                f"; "
                 "point root at the folder that holds the label file and the audio"
+                f"{closed_folders(index_audio(root).rejected)}"
             )
         clips, broken = _read_labels(labels, root)
         audio = index_audio(root)

@@ -11,23 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from serflow.corpora._audio_files import audio_files
-from serflow.corpora._label_files import Row, Rows
 from serflow.corpora._named_files import NamedFiles, without_suffix
 from serflow.corpora._table_options import RATINGS, WORDS, TableLayout, read_table
-from serflow.corpora._values import (
-    NOTHING,
-    UnusableError,
-    is_printable,
-    is_text,
-    key,
-    number,
-    seconds,
-    shown,
-    whole_number,
-)
+from serflow.corpora._values import NOTHING, UnusableError, key, number, seconds, whole_number
 from serflow.corpora.base import AUDIO_FILES, EMOTIONS, Corpus, CorpusInfo, Listing, Rejected, Utterance, fault_of_id
 from serflow.errors import CorpusError
 from serflow.folders import is_folder
+from serflow.label_files import Row, Rows
+from serflow.printable import is_printable, is_text, shown
 
 _Value = TypeVar("_Value")
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
@@ -178,6 +169,8 @@ def _cut(cells: Mapping[str, str], decimal_comma: bool) -> tuple[float | None, f
 def _row(layout: TableLayout, rows: Rows, row: Row, reader: _Reader) -> dict[str, str]:
     """Return the cells of a row by column; what a short row lacks at its end is empty, if it is optional."""
     n_cells, n_columns = len(row.cells), len(rows.header)
+    if n_cells == n_columns:
+        return dict(zip(rows.header, row.cells, strict=True))
     if any(row.cells[n_columns:]):
         raise UnusableError(
             f"{n_cells} cells where the header has {n_columns}; put a cell that holds the delimiter in quotation marks"
@@ -186,7 +179,7 @@ def _row(layout: TableLayout, rows: Rows, row: Row, reader: _Reader) -> dict[str
     if lacking and rows.is_cut and row is rows.rows[-1]:
         raise UnusableError("the table ends within this row; it may have been cut off, fetch it again")
     needed = {column for name, column in layout.columns.items() if name not in (*WORDS, *RATINGS, "gender", "turn")}
-    needed |= {column for column in rows.header if f"{{{column}}}" in layout.audio}
+    needed |= {text for is_column, text in layout.audio if is_column}
     if lacking & needed:
         raise UnusableError(f"{n_cells} cells where the header has {n_columns}")
     reader.short += bool(lacking & set(layout.columns.values()))

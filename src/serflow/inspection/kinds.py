@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from serflow.errors import StoreError
 from serflow.inspection.description import some
 from serflow.stores.features import STORE_KINDS
 from serflow.stores.frames import PACKED_KIND
-from serflow.stores.parquet import METADATA_KEY, read_metadata
+from serflow.stores.parquet import METADATA_KEY, read_metadata, readable
 
 RUN, METRICS = "run", "metrics.json"
 FEATURE_KINDS = (*STORE_KINDS, PACKED_KIND)
@@ -60,8 +59,6 @@ def parquet_files(path: Path) -> list[Path]:
 
 def metadata_of(path: Path) -> dict[str, Any]:
     """Return the metadata of a Parquet file; none for one that serflow did not write."""
-    try:
+    with readable(path):
         foreign = METADATA_KEY not in (pq.read_metadata(path).metadata or {})
-    except (pa.ArrowException, OSError):
-        foreign = False
     return {} if foreign else read_metadata(path)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -25,7 +24,7 @@ from serflow.report.scatter import TITLES, Projection, add_legend, draw_points, 
 from serflow.report.style import COLOURS, FAINT, INK, figure_style, save_svg
 from serflow.stores.features import FeatureStore
 from serflow.stores.frames import FloatArray
-from serflow.stores.parquet import check, read_table
+from serflow.stores.parquet import check, count_rows, read_table
 from serflow.stores.vectors import VECTORS_KIND
 
 _N_PANELS = 9
@@ -70,7 +69,8 @@ def plot(path: Path, file: Path, *, utterance: str | None = None, projection: Pr
         else:
             figure = _DRAWERS[kind](path)
         if file.suffix == ".svg":
-            save_svg(figure, file)
+            with atomic_path(file) as temporary:
+                save_svg(figure, temporary)
         else:
             with atomic_path(file) as temporary:
                 figure.savefig(temporary, format="png", dpi=_DPI, facecolor="white", metadata={"Software": "serflow"})
@@ -360,7 +360,7 @@ def _only(path: Path) -> Path:
     if path.is_file():
         return path
     files = [file for file in sorted(path.glob("*.parquet")) if not file.name.startswith(".")]
-    wanted = [file for file in files if pq.read_metadata(file).num_rows and file.stem == "utterances"]
+    wanted = [file for file in files if count_rows(file) and file.stem == "utterances"]
     if len(files) != 1 and not wanted:
         raise StoreError(f"{path}: holds {len(files)} tables; give one of {', '.join(file.name for file in files)}")
     return wanted[0] if wanted else files[0]

@@ -4,7 +4,7 @@ The DLC paper (section III-B) uses three of the five super-categories: natural s
 sounds and interior sounds, 400 clips each.
 """
 
-import csv
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,9 @@ import numpy as np
 
 from serflow.audio.decode import SAMPLE_RATE, decode
 from serflow.audio.prepared import PcmArray, quantise
-from serflow.errors import AudioError, NoiseError
+from serflow.errors import AudioError, CorpusError, NoiseError
+from serflow.folders import is_file, is_folder, why_no_file
+from serflow.label_files import read_rows
 from serflow.noise.published import (
     ADDRESS,
     GROUPS,
@@ -26,6 +28,7 @@ from serflow.noise.published import (
     PUBLISHED_PER_CLASS,
     PUBLISHED_PER_GROUP,
 )
+from serflow.printable import printable
 
 _NAME = re.compile(r"([1-5])-(\d+)-([A-Z])-(\d|[1-4]\d)\.wav")
 _COLUMNS = {"filename", "fold", "target", "category"}
@@ -75,28 +78,30 @@ def _obtain() -> str:
 
 def _read_meta(root: Path) -> list[dict[str, str]]:
     meta = root / "meta" / "esc50.csv"
-    if not root.is_dir():
+    if not is_folder(root):
         raise NoiseError(f"{root}: no such folder ({_KEY}). {_obtain()}")
     for part in (meta, root / "audio"):
-        if not part.exists():
+        if why_no_file(part) == "there is no such file":
             inner = next((p.parents[1] for p in sorted(root.glob("*/meta/esc50.csv"))), None)
             hint = f"; did you mean {inner}?" if inner else ""
             raise NoiseError(f"{root}: not ESC-50, for {part} is not there ({_KEY}){hint}. {_obtain()}")
     try:
-        with open(meta, encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            missing = sorted(_COLUMNS - set(reader.fieldnames or ()))
-            rows = [{k: v or "" for k, v in row.items() if k is not None} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise NoiseError(f"{meta}: cannot be read ({error}). {_obtain()}") from error
+        rows = read_rows(meta, any_encoding=True)
+        with os.scandir(root / "audio"):
+            pass
+    except CorpusError as error:
+        raise NoiseError(f"{error}. {_obtain()}") from error
+    except OSError as error:
+        raise NoiseError(f"{root / 'audio'}: cannot be read: {error.strerror or error}; make it readable") from error
+    missing = sorted(_COLUMNS - set(rows.header))
     if missing:
         raise NoiseError(f"{meta}: no column {', '.join(missing)}; it is not the table of ESC-50. {_obtain()}")
-    return rows
+    return [{column: printable(cell) for column, cell in row.items()} for _, row in rows.by_name()]
 
 
 def _audio_file(root: Path, clip: str) -> Path | None:
     candidates = (root / "audio" / f"{clip}{suffix}" for suffix in (".wav", ".flac"))
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if is_file(path)), None)
 
 
 def list_clips(root: Path) -> tuple[list[ClipFile], list[RejectedClip], list[str]]:

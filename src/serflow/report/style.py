@@ -8,8 +8,6 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from serflow.files import atomic_path
-
 matplotlib.use("Agg")
 
 INK = "#222222"
@@ -88,6 +86,5 @@ def point_style(position: int) -> dict[str, Any]:
 
 
 def save_svg(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG, atomically and without a date; call it within `figure_style`."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None}, facecolor="white")
+    """Write a figure as SVG without a date; call it within `figure_style`."""
+    figure.savefig(path, format="svg", metadata={"Date": None}, facecolor="white")

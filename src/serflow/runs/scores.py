@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from serflow.errors import StoreError
 from serflow.files import read_sealed_json, two_digits
 from serflow.runs.provenance import Provenance
+from serflow.stores.parquet import iterate_batches, read_metadata
 from serflow.training.metrics import Measure, Tally, score
+from serflow.training.metrics import tally as count_hits
 
 _OWN_TASK: dict[Measure, str] = {"ua": "prediction", "wa": "prediction", "wer": "words"}
+_OF_THE_TRAINING = ("study", "cell", "name", "classes", "code", "provenance")
 _AGAIN = "{}: {}; delete it and run the same command again"
 SELECTORS = ("measure", "role")
 
@@ -114,6 +119,7 @@ def read_run(path: Path) -> Run:
         fits=[_fit(entry, content["classes"]) for entry in content["fits"]],
     )
     _check_whole(run)
+    _check_scores(run, content)
     return run
 
 
@@ -136,6 +142,63 @@ def _check_whole(run: Run) -> None:
     folds = {fit.fold for fit in run.fits}
     if len(names) != len(folds) * len(run.runs()):
         raise StoreError(_AGAIN.format(run.path, f"not every run has the folds {', '.join(sorted(folds))}"))
+
+
+def _check_scores(run: Run, content: Mapping[str, Any]) -> None:
+    """Refuse scores that the predictions beside them do not give, and predictions of another training."""
+    path = run.path.with_name("predictions.parquet")
+    metadata = read_metadata(path)
+    differing = [key for key in _OF_THE_TRAINING if metadata.get(key) != content.get(key)]
+    if differing:
+        raise StoreError(_AGAIN.format(run.path, f"{differing[0]} is another than that of {path.name}"))
+    given = predicted_tallies(path, run.classes)
+    for fit in run.fits:
+        for (role, what), tally in fit.tallies.items():
+            found = given.get((fit.run, fit.fold, role, what))
+            if found is not None and not _equal(found, tally):
+                said = f"run {fit.run}, fold {fit.fold}, {role}: the {what} scores are not what {path.name} gives"
+                raise StoreError(_AGAIN.format(run.path, said))
+
+
+def _equal(one: Tally, other: Tally) -> bool:
+    return np.array_equal(one.hits, other.hits) and np.array_equal(one.totals, other.totals)
+
+
+def predicted_tallies(path: Path, classes: Sequence[str]) -> dict[tuple[int, str, str, str], Tally]:
+    """Return what predictions amount to, by run, fold, role and what was predicted.
+
+    Parameters
+    ----------
+    path
+        A ``predictions.parquet``; one row group is in memory at a time.
+    classes
+        Its classes; ``prediction`` is the study's own task, a column ``oracle_prediction`` gives ``oracle``.
+
+    Raises
+    ------
+    StoreError
+        If the file is absent or damaged, or a target or prediction is none of the classes.
+    """
+    found: dict[tuple[int, str, str, str], Tally] = {}
+    for table in iterate_batches(path, kind="predictions"):
+        fits = list(zip(*(table.column(name).to_pylist() for name in ("run", "fold", "role")), strict=True))
+        targets = pc.list_flatten(table.column("target")).to_numpy()
+        if targets.size != len(fits) * len(classes):
+            raise StoreError(_AGAIN.format(path, f"targets are not of its {len(classes)} classes"))
+        targets = targets.reshape(len(fits), len(classes))
+        for column in table.column_names:
+            what, _, kind = column.rpartition("_")
+            if kind != "prediction" or table.column(column).null_count:
+                continue
+            chosen = pc.index_in(table.column(column), value_set=pa.array(classes, pa.string()))
+            if chosen.null_count:
+                raise StoreError(_AGAIN.format(path, f"a {column} is none of {', '.join(classes)}"))
+            for fit in dict.fromkeys(fits):
+                rows = np.array([place for place, other in enumerate(fits) if other == fit])
+                counted = count_hits(targets[rows], chosen.to_numpy()[rows])
+                key = (*fit, what or kind)
+                found[key] = found[key] + counted if key in found else counted
+    return found
 
 
 def read_runs(paths: Iterable[Path]) -> list[Run]:

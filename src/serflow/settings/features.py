@@ -112,7 +112,7 @@ class Features(Section):
         for name in self.features:
             extractor, backbone, known = self.extractor(name), self.backbone(name), plugin_names("serflow.features")
             if extractor not in known:
-                key = f"features.{name}.extractor" if "extractor" in self.features[name] else "features"
+                key = f"features.{name}.extractor" if "extractor" in self.features[name] else f"features.{name}"
                 raise SettingError(key, unknown(f"no feature {extractor!r}", extractor, known))
             if name.startswith(TEXT_FEATURE):
                 raise SettingError(f"features.{name}", f"names with {TEXT_FEATURE!r} are those of embedded transcripts")

@@ -5,7 +5,7 @@ import importlib
 from pathlib import Path
 
 from serflow.errors import ConfigError
-from serflow.files import in_two_digits, write_csv, write_text
+from serflow.files import digested_path, in_two_digits, write_csv
 from serflow.stage import files_of, json_option, named_path, run_stage, stage_parser
 
 
@@ -22,7 +22,8 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.options,
         arguments.settings,
     )
-    write_text(arguments.card, card.page)
+    with digested_path(arguments.card) as path:
+        path.write_text(card.page, encoding="utf-8")
     columns = list(dict.fromkeys(name for row in card.rows for name in row))
     write_csv(arguments.table, columns, (in_two_digits(map(row.get, columns)) for row in card.rows))
 

@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from serflow.backbones.base import load_text_encoder
 from serflow.backbones.weights import read_weights
 from serflow.progress import progress
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stages._noisy import grouped
 from serflow.stores.frames import FrameRow, write_frames
-from serflow.stores.parquet import check
+from serflow.stores.parquet import check, count_rows
 from serflow.transcripts.store import TRANSCRIPTS_KIND, iterate_transcripts
 
 log = logging.getLogger(__name__)
@@ -53,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
     metadata["stand_ins"] = list(dict.fromkeys(metadata["stand_ins"]))
 
     def rows() -> Iterator[FrameRow]:
-        n_utterances = pq.read_metadata(arguments.transcripts).num_rows
+        n_utterances = count_rows(arguments.transcripts)
         shown = progress(iterate_transcripts(arguments.transcripts), n_utterances, arguments.feature)
         for group in grouped(shown, _GROUP):
             for row, frames in zip(group, encoder.encode([row.text for row in group]), strict=True):

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from serflow.audio.prepared import iterate_prepared
 from serflow.backbones.base import load_backbone
 from serflow.backbones.weights import read_weights
@@ -22,7 +20,7 @@ from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stages._noisy import grouped, stand_ins, waveform_reader
 from serflow.stores.frames import FrameRow, write_frames
-from serflow.stores.parquet import read_metadata
+from serflow.stores.parquet import count_rows, read_metadata
 from serflow.stores.vectors import write_vectors
 
 log = logging.getLogger(__name__)
@@ -76,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     group_size = _GROUP if isinstance(feature, BatchFeature) else 1
 
     def rows() -> Iterator[FrameRow]:
-        n_utterances = pq.read_metadata(arguments.audio).num_rows
+        n_utterances = count_rows(arguments.audio)
         shard = iterate_prepared(arguments.audio, expect={"corpus": arguments.corpus})
         for group in grouped(progress(shard, n_utterances, arguments.feature), group_size):
             computed = _compute(feature, [waveform_of(item) for item in group])

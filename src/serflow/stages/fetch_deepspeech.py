@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 from serflow.errors import WeightsError
-from serflow.files import atomic_path, sha256_file
+from serflow.files import digested_path, sha256_file
 from serflow.stage import run_stage, stage_parser
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def _take_library(wheel: Path, engine: Path) -> None:
             size = archive.getinfo(MEMBER).file_size
             if size != _BYTES:
                 raise WeightsError(f"{wheel}: {MEMBER} in it has {size:,} bytes and not {_BYTES:,}; {wrong}")
-            with atomic_path(engine) as temporary:
+            with digested_path(engine) as temporary:
                 with archive.open(MEMBER) as source, temporary.open("wb") as target:
                     shutil.copyfileobj(source, target)
                 found = sha256_file(temporary)

@@ -12,7 +12,8 @@ from serflow.corpora._completeness import (
     require_utterances,
 )
 from serflow.corpora._tables import write_listing, write_rejected
-from serflow.corpora.base import Utterance, files_read, load_corpus, printable
+from serflow.corpora.base import Utterance, files_read, load_corpus
+from serflow.printable import printable
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.state import stamps, take_stock
 

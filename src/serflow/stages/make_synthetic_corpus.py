@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from serflow.errors import ConfigError
-from serflow.files import write_json
+from serflow.files import write_sealed_json
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.synthetic.corpus import Options
 from serflow.synthetic.tree import describe_tree, stand_in_tree, write_marker
@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
         n_utterances = writer.write(folder, options)
         write_marker(folder, f"the corpus {arguments.corpus}", HOW, asdict(options))
         manifest = describe_tree(folder, arguments.corpus, asdict(options), n_utterances)
-    write_json(arguments.manifest, manifest)
+    write_sealed_json(arguments.manifest, manifest)
 
 
 if __name__ == "__main__":

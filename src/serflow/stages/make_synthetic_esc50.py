@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from serflow.files import write_json
+from serflow.files import write_sealed_json
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.synthetic.esc50 import Options, write
 from serflow.synthetic.tree import describe_tree, stand_in_tree, write_marker
@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
         n_clips = write(folder, options)
         write_marker(folder, "the noise collection ESC-50", HOW, asdict(options))
         manifest = describe_tree(folder, "esc50", asdict(options), n_clips)
-    write_json(arguments.manifest, manifest)
+    write_sealed_json(arguments.manifest, manifest)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from serflow.files import digested_path
 from serflow.report.headings import Layout
 from serflow.report.style import figure_style, save_svg
 from serflow.report.training import draw_training
@@ -14,7 +15,8 @@ def main(arguments: argparse.Namespace) -> None:
     layout = Layout.from_json(arguments.layout)
     with figure_style():
         figure = draw_training(layout, arguments.histories, arguments.value, arguments.quantity, arguments.titles)
-        save_svg(figure, arguments.figure)
+        with digested_path(arguments.figure) as path:
+            save_svg(figure, path)
 
 
 if __name__ == "__main__":

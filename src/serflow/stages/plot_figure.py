@@ -8,7 +8,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from serflow.files import in_two_digits, write_csv
+from serflow.files import digested_path, in_two_digits, write_csv
 from serflow.report.style import figure_style, save_svg
 from serflow.stage import files_of, json_option, named_path, run_stage, stage_parser
 
@@ -18,7 +18,8 @@ def main(arguments: argparse.Namespace) -> None:
     module = importlib.import_module(f"serflow.studies.{arguments.study}.{arguments.figure}")
     with figure_style():
         figure, table = module.make_figure(files_of(module.Files, arguments.inputs), arguments.facts)
-        save_svg(figure, arguments.svg)
+        with digested_path(arguments.svg) as path:
+            save_svg(figure, path)
     write_csv(arguments.csv, list(table.columns), map(in_two_digits, table.itertuples(index=False, name=None)))
 
 

@@ -8,11 +8,11 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from serflow.backbones._fetch import fetch, replace_folder
+from serflow.backbones._fetch import fetch
 from serflow.backbones.base import Release, backbone_module, releases
 from serflow.backbones.weights import DOWNLOAD, STAND_IN, Weights, describe_files, known_release
 from serflow.errors import ConfigError, WeightsError
-from serflow.files import write_json
+from serflow.files import atomic_folder, write_sealed_json
 from serflow.stage import run_stage, stage_parser
 from serflow.state import stamps, take_stock
 
@@ -29,7 +29,7 @@ def _release(backbone: str, name: str | None) -> Release:
 
 
 def _stand_in(backbone: str, folder: Path) -> Path:
-    with replace_folder(folder / STAND_IN) as temporary:
+    with atomic_folder(folder / STAND_IN) as temporary:
         written: Path = backbone_module(backbone).write_stand_in(temporary, seed=0)
     return folder / STAND_IN / written.relative_to(temporary)
 
@@ -59,7 +59,7 @@ def _prepare(arguments: argparse.Namespace) -> Weights:
 def main(arguments: argparse.Namespace) -> None:
     """Get the weights of ``--backbone`` and write ``--record``."""
     weights = _prepare(arguments)
-    write_json(arguments.record, asdict(weights))
+    write_sealed_json(arguments.record, asdict(weights))
     log.info("%s: %s, release %s, licence %s", weights.backbone, weights.source, weights.release, weights.licence)
 
 

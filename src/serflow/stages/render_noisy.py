@@ -8,7 +8,7 @@ import soundfile
 
 from serflow.audio.decode import SAMPLE_RATE
 from serflow.audio.prepared import iterate_prepared
-from serflow.files import atomic_path, write_csv
+from serflow.files import digested_path, write_csv
 from serflow.noise.mixing import ClipBank, PlanRow, planned, read_plan
 from serflow.progress import progress
 from serflow.stage import run_stage, stage_parser
@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     for utterance in progress(audio, len(plan), "rendering"):
         row = planned(plan, utterance.utterance, arguments.plan)
         noisy = bank.mix(utterance.waveform, row)
-        with atomic_path(arguments.folder / f"{utterance.utterance}.flac") as path:
+        with digested_path(arguments.folder / f"{utterance.utterance}.flac") as path:
             soundfile.write(path, noisy, SAMPLE_RATE, format="FLAC", subtype="PCM_24")
     write_csv(arguments.folder / "plan.csv", PlanRow._fields, plan.values())
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from serflow.audio.decode import SAMPLE_RATE
 from serflow.audio.prepared import FloatArray, PreparedUtterance, iterate_prepared
 from serflow.backbones.base import Recogniser, Transcript, load_recogniser
@@ -23,7 +21,7 @@ from serflow.progress import progress
 from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stages._noisy import grouped, stand_ins, waveform_reader
-from serflow.stores.parquet import read_metadata
+from serflow.stores.parquet import count_rows, read_metadata
 from serflow.transcripts.references import REFERENCE, check_complete, check_language, read_references
 from serflow.transcripts.scoring import count_errors
 from serflow.transcripts.store import TranscriptRow, write_transcripts
@@ -161,7 +159,7 @@ def main(arguments: argparse.Namespace) -> None:
         }
 
     audio = iterate_prepared(arguments.audio, expect={"corpus": arguments.corpus})
-    shown = progress(audio, pq.read_metadata(arguments.audio).num_rows, f"transcribing with {arguments.recogniser}")
+    shown = progress(audio, count_rows(arguments.audio), f"transcribing with {arguments.recogniser}")
     groups = (list(shard.rows(group)) for group in grouped(shown, _GROUP))
     written = write_transcripts(arguments.transcripts, groups, metadata)
     log.info("%d utterances, %s; %d rejected", written, arguments.condition, len(shard.rejected))

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from serflow.errors import StoreError
 from serflow.stores.frames import (
@@ -20,7 +18,7 @@ from serflow.stores.frames import (
     frame_rows,
     shared_metadata,
 )
-from serflow.stores.parquet import check, read_metadata, read_table
+from serflow.stores.parquet import check, count_rows, read_groups, read_metadata, read_table
 from serflow.stores.vectors import VECTORS_KIND, vector_rows
 
 STORE_KINDS = (FRAMES_KIND, VECTORS_KIND)
@@ -60,7 +58,7 @@ class _Shards:
 
     @property
     def n_utterances(self) -> int:
-        return sum(pq.read_metadata(shard).num_rows for shard in self.shards)
+        return sum(map(count_rows, self.shards))
 
     def utterances(self) -> list[str]:
         self._index()
@@ -69,9 +67,8 @@ class _Shards:
     def iterate(self) -> Iterator[FrameRow]:
         for shard in self.shards:
             self._check(shard)
-            with pq.ParquetFile(shard) as source:
-                for group in range(source.num_row_groups):
-                    yield from self._rows(source.read_row_group(group, use_threads=False))
+            for table in read_groups(shard):
+                yield from self._rows(table)
 
     def read(self, utterance: str) -> FloatArray | None:
         self._index()
@@ -81,8 +78,8 @@ class _Shards:
         group = place._replace(row=0)
         if self._group[0] != group:
             self._check(place.shard)
-            with pq.ParquetFile(place.shard) as source:
-                self._group = (group, list(self._rows(source.read_row_group(place.group, use_threads=False))))
+            (table,) = read_groups(place.shard, place.group, place.group + 1)
+            self._group = (group, list(self._rows(table)))
         found: FloatArray = self._group[1][place.row].frames
         return found
 
@@ -104,19 +101,14 @@ class _Shards:
             return
         places: dict[str, _Place] = {}
         for shard in self.shards:
-            try:
-                with pq.ParquetFile(shard) as source:
-                    for group in range(source.num_row_groups):
-                        names = source.read_row_group(group, columns=["utterance"], use_threads=False)
-                        for row, name in enumerate(names.column("utterance").to_pylist()):
-                            if name in places:
-                                raise StoreError(
-                                    f"{shard}: utterance {name!r} is also in {places[name].shard.name}; "
-                                    "delete both shards and run the same command again"
-                                )
-                            places[name] = _Place(shard, group, row)
-            except (pa.ArrowException, OSError, KeyError) as error:
-                raise StoreError(f"{shard}: cannot be read ({error}); delete it and run again") from error
+            for group, names in enumerate(read_groups(shard, columns=["utterance"])):
+                for row, name in enumerate(names.column("utterance").to_pylist()):
+                    if name in places:
+                        raise StoreError(
+                            f"{shard}: utterance {name!r} is also in {places[name].shard.name}; "
+                            "delete both shards and run the same command again"
+                        )
+                    places[name] = _Place(shard, group, row)
         self._places = places
 
 
@@ -129,7 +121,7 @@ class _Packed:
 
     @property
     def n_utterances(self) -> int:
-        return int(pq.read_metadata(self.index).num_rows)
+        return count_rows(self.index)
 
     def utterances(self) -> list[str]:
         names: list[str] = read_table(self.index, kind=PACKED_KIND, columns=["utterance"]).column(0).to_pylist()

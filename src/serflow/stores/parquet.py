@@ -1,7 +1,9 @@
 """Parquet artefacts that check themselves.
 
-Every file carries one key-value entry, ``serflow``: JSON with the kind of artefact, the schema version, a
-SHA-256 of the data pages, and whatever its writer adds (parameters, code fingerprint, source digests).
+Every file carries one key-value entry, ``serflow``: JSON with the kind of artefact, the schema version, a SHA-256 of
+the data pages, and whatever its writer adds (parameters, code fingerprint, source digests). The footer, in which it
+stands with the schema and the places of the pages, has a SHA-256 of its own (`serflow.files.seal`), so that every bit
+of a file is under one of the two. Pages have the format's CRC-32 besides, for readers of single columns.
 Snakemake never looks inside a file again once it is written, so readers do.
 """
 
@@ -9,6 +11,7 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +19,45 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from serflow.errors import StoreError
-from serflow.files import atomic_path, sha256_file
+from serflow.files import FOOTER_SEAL, ZEROS, atomic_path, is_sealed, seal, sha256_file
 
 METADATA_KEY = b"serflow"
 SCHEMA_VERSION = 1
+_MAX_FOOTER = 256 << 20
 
 
-def _data_end(path: Path) -> int:
-    """Return the offset at which the footer of a Parquet file begins.
+def _footer(path: Path) -> tuple[int, bytes]:
+    """Return where the footer of a Parquet file begins, and the footer.
 
     Raises
     ------
     StoreError
-        If the file does not end as a Parquet file does.
+        If the file does not end as a Parquet file does, or cannot be read.
     """
-    size = path.stat().st_size
-    with open(path, "rb") as handle:
-        if size >= 12:
-            handle.seek(size - 8)
-            length: int
-            magic: bytes
-            length, magic = struct.unpack("<I4s", handle.read(8))
-            if magic == b"PAR1" and length <= size - 12:
-                return size - 8 - length
+    try:
+        with open(path, "rb") as handle:
+            size = handle.seek(0, os.SEEK_END)
+            if size >= 12:
+                handle.seek(size - 8)
+                length: int
+                magic: bytes
+                length, magic = struct.unpack("<I4s", handle.read(8))
+                start = size - 8 - length
+                if magic == b"PAR1" and start >= 4 and length <= _MAX_FOOTER:
+                    handle.seek(start)
+                    return start, handle.read()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
     raise StoreError(
         f"{path}: not a whole Parquet file (half-written or truncated); delete it and run the same command again"
     )
+
+
+def _seal_footer(path: Path) -> None:
+    start, footer = _footer(path)
+    with open(path, "rb+") as handle:
+        handle.seek(start)
+        handle.write(seal(footer))
 
 
 def write_batches(
@@ -77,15 +93,19 @@ def write_batches(
         Passed to :class:`pyarrow.parquet.ParquetWriter`.
     """
     rows = 0
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        with pq.ParquetWriter(
-            handle,
-            schema,
-            compression=compression,
-            use_dictionary=use_dictionary,
-            column_encoding=column_encoding,
-            write_statistics=write_statistics,
-        ) as writer:
+    with atomic_path(path) as temporary:
+        with (
+            open(temporary, "wb") as handle,
+            pq.ParquetWriter(
+                handle,
+                schema,
+                compression=compression,
+                use_dictionary=use_dictionary,
+                column_encoding=column_encoding,
+                write_page_checksum=True,
+                write_statistics=write_statistics,
+            ) as writer,
+        ):
             for batch in batches:
                 if batch.num_rows:
                     writer.write_table(batch, row_group_size=batch.num_rows)
@@ -96,8 +116,10 @@ def write_batches(
                 "kind": kind,
                 "schema_version": SCHEMA_VERSION,
                 "data_sha256": sha256_file(temporary),
+                FOOTER_SEAL: ZEROS.decode(),
             }
             writer.add_key_value_metadata({METADATA_KEY.decode(): json.dumps(entries, sort_keys=True)})
+        _seal_footer(temporary)
     return rows
 
 
@@ -112,26 +134,62 @@ def write_table(
     write_batches(path, table.schema, [table], kind=kind, metadata=metadata)
 
 
-def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what the writer of a Parquet artefact said of it.
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise what pyarrow and the operating system say of a file as one sentence."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreError(f"{path}: cannot be read ({said}); delete it and run the same command again") from error
+
+
+def _checked_footer(path: Path) -> pq.FileMetaData:
+    """Compare the footer of a file with its SHA-256 and return it parsed.
 
     Raises
     ------
     StoreError
-        If the file is absent, half-written or not written by serflow.
+        If the file is absent, half-written, not written by serflow, or its footer damaged.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise StoreError(f"{source}: no such file; build it with `snakemake --cores 2 {source}`")
-    _data_end(source)
-    try:
-        entries = pq.read_metadata(source).metadata or {}
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{source}: not a readable Parquet file ({error}); delete it and run again") from error
-    if METADATA_KEY not in entries:
-        raise StoreError(f"{source}: not written by serflow (no {METADATA_KEY.decode()!r} entry in its metadata)")
-    found: dict[str, Any] = json.loads(entries[METADATA_KEY])
+    if not path.is_file():
+        raise StoreError(f"{path}: no such file; build it with `snakemake --cores 2 {path}`")
+    _, footer = _footer(path)
+    sealed = is_sealed(footer)
+    with readable(path):
+        parsed = pq.read_metadata(path)
+    if METADATA_KEY not in (parsed.metadata or {}):
+        raise StoreError(f"{path}: not written by serflow (no {METADATA_KEY.decode()!r} entry in its metadata)")
+    if not sealed:
+        raise StoreError(
+            f"{path}: the metadata do not match their SHA-256 (damaged or changed by hand); "
+            "delete it and run the same command again"
+        )
+    return parsed
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what the writer of a Parquet artefact said of it; the data are not read.
+
+    Raises
+    ------
+    StoreError
+        If the file is absent, half-written, not written by serflow, or its metadata are damaged.
+    """
+    found: dict[str, Any] = json.loads(_checked_footer(Path(path)).metadata[METADATA_KEY])
+    del found[FOOTER_SEAL]
     return found
+
+
+def count_rows(path: str | os.PathLike[str]) -> int:
+    """Return how many rows a Parquet artefact has; the data are not read.
+
+    Raises
+    ------
+    StoreError
+        As `read_metadata`.
+    """
+    return int(_checked_footer(Path(path)).num_rows)
 
 
 def check(
@@ -157,7 +215,10 @@ def check(
                 f"{source}: {key} is {found.get(key)!r} where {value!r} was asked for; "
                 "delete it and run the same command again"
             )
-    if sha256_file(source, end=_data_end(source)) != found.get("data_sha256"):
+    start, _ = _footer(source)
+    with readable(source):
+        digest = sha256_file(source, end=start)
+    if digest != found["data_sha256"]:
         raise StoreError(
             f"{source}: the data do not match their SHA-256 (damaged or changed by hand); "
             "delete it and run the same command again"
@@ -180,12 +241,9 @@ def read_table(
         If the file is absent, damaged, or not what was asked for.
     """
     check(path, kind, expect)
-    try:
-        # pq.read_table would import pandas, half a second in each of hundreds of jobs
-        with pq.ParquetFile(path) as source:
-            table = source.read(columns=list(columns) if columns is not None else None, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); delete it and run again") from error
+    # pq.read_table would import pandas, half a second in each of hundreds of jobs
+    with readable(Path(path)), pq.ParquetFile(path) as source:
+        table = source.read(columns=list(columns) if columns is not None else None, use_threads=False)
     if columns is not None and (missing := sorted(set(columns) - set(table.column_names))):
         raise StoreError(f"{path}: has no column {missing[0]!r}; delete it and run again")
     return table
@@ -206,8 +264,26 @@ def iterate_batches(
         If the file is absent, damaged, or not what was asked for.
     """
     check(path, kind, expect)
-    with pq.ParquetFile(path) as source:
-        for group in range(source.num_row_groups):
-            yield source.read_row_group(
-                group, columns=list(columns) if columns is not None else None, use_threads=False
-            )
+    yield from read_groups(path, columns=columns)
+
+
+def read_groups(
+    path: str | os.PathLike[str], first: int = 0, last: int | None = None, *, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """Yield row groups from ``first`` to before ``last`` (the end if None), checking no more than the pages read.
+
+    Raises
+    ------
+    StoreError
+        If the file is absent, or a page does not match its CRC-32.
+    """
+    n_groups = _checked_footer(Path(path)).num_row_groups
+    with readable(Path(path)):
+        source = pq.ParquetFile(path, page_checksum_verification=True)
+    with source:
+        for group in range(first, n_groups if last is None else last):
+            with readable(Path(path)):
+                table = source.read_row_group(
+                    group, columns=list(columns) if columns is not None else None, use_threads=False
+                )
+            yield table

@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import serflow
-from serflow.errors import CorpusError
-from serflow.files import explain_os_error, sha256_file, write_text
+from serflow.errors import CorpusError, StoreError
+from serflow.files import atomic_folder, sha256_file, write_text
 
 MARKER = "STAND-IN.txt"
 
@@ -38,21 +36,8 @@ def stand_in_tree(root: Path) -> Iterator[Path]:
         If the disk is full or the folder cannot be written.
     """
     _check_replaceable(root)
-    temporary: Path | None = None
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.tmp-", dir=root.parent))
-        new, old = temporary / "new", temporary / "old"
-        new.mkdir()
+    with atomic_folder(root) as new:
         yield new
-        if root.exists():
-            root.rename(old)
-        new.rename(root)
-    except OSError as error:
-        raise explain_os_error(error, root) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_marker(root: Path, what: str, how: str, options: Mapping[str, Any]) -> None:
@@ -67,17 +52,39 @@ def write_marker(root: Path, what: str, how: str, options: Mapping[str, Any]) ->
     )
 
 
-def describe_tree(root: Path, corpus: str, options: Mapping[str, Any], n_utterances: int) -> dict[str, Any]:
-    """Return the manifest of a stand-in: what it is, how many files it holds and the digest of them all."""
+def _digest(root: Path) -> tuple[int, str]:
+    """Return how many files a folder holds, and the SHA-256 of their names and digests."""
     digest = hashlib.sha256()
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
     for name in names:
         digest.update(f"{name}\0{sha256_file(root / name)}\n".encode())
+    return len(names), digest.hexdigest()
+
+
+def describe_tree(root: Path, corpus: str, options: Mapping[str, Any], n_utterances: int) -> dict[str, Any]:
+    """Return the manifest of a stand-in: what it is, how many files it holds and the digest of them all."""
+    n_files, sha256 = _digest(root)
     return {
         "corpus": corpus,
         "stand_in": True,
         "options": dict(options),
-        "n_files": len(names),
+        "n_files": n_files,
         "n_utterances": n_utterances,
-        "sha256": digest.hexdigest(),
+        "sha256": sha256,
     }
+
+
+def check_tree(root: Path, manifest: Mapping[str, Any]) -> None:
+    """Compare a stand-in with its manifest.
+
+    Raises
+    ------
+    StoreError
+        If a file is missing, new or changed.
+    """
+    n_files, sha256 = _digest(root)
+    if sha256 != manifest["sha256"]:
+        counted = (
+            f"{n_files} files and not {manifest['n_files']}" if n_files != manifest["n_files"] else "other content"
+        )
+        raise StoreError(f"{root}: has {counted}; delete it and its manifest, and run the same command again")

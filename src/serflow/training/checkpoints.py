@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from serflow.errors import StoreError
-from serflow.files import atomic_path
+from serflow.files import atomic_path, digested_path
 
 log = logging.getLogger(__name__)
 _MAGIC = b"serflow fit "
@@ -93,18 +93,10 @@ class Checkpoint:
         """
         if not self.path.is_file():
             return None
-        try:
-            with open(self.path, "rb") as file:
-                head = file.read(_HEAD_BYTES)
-                if head != _head(hashlib.file_digest(file, "sha256").hexdigest()):
-                    raise StoreError(
-                        f"{self.path}: the state of a fit does not match its SHA-256 (damaged or changed by hand); "
-                        "delete it and run the same command again: the fit starts over"
-                    )
-                file.seek(len(head))
-                loaded: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+        check_checkpoint(self.path)
+        with open(self.path, "rb") as file:
+            file.seek(_HEAD_BYTES)
+            loaded: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         if loaded["key"] != self.key:
             log.info("%s: of other code, options or inputs; the fit starts over", self.path)
             return None
@@ -112,12 +104,32 @@ class Checkpoint:
         return state
 
 
+def check_checkpoint(path: Path) -> None:
+    """Compare the state of a fit with its SHA-256.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged.
+    """
+    try:
+        with open(path, "rb") as file:
+            whole = file.read(_HEAD_BYTES) == _head(hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not whole:
+        raise StoreError(
+            f"{path}: the state of a fit does not match its SHA-256 (damaged or changed by hand); "
+            "delete it and run the same command again: the fit starts over"
+        )
+
+
 def save_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write named tensors as safetensors, atomically, with ``metadata`` as JSON under ``serflow``.
+    """Write named tensors as safetensors, with ``metadata`` as JSON under ``serflow``, atomically and with a digest.
 
     The same weights and metadata give the same bytes: safetensors writes several entries in no fixed order,
     so there is one.
     """
     entry = {"serflow": json.dumps(dict(metadata), sort_keys=True)}
-    with atomic_path(path) as temporary:
+    with digested_path(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary, entry)

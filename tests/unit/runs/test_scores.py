@@ -1,4 +1,5 @@
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from made_up_runs import CLASSES, fit, predicted, share, words, write_cell, writ
 from serflow.errors import SerflowError, StoreError
 from serflow.files import read_sealed_json, write_sealed_json
 from serflow.runs.scores import fold_scores, parse_measure, read_run, read_runs, score_rows, select
+from serflow.training.metrics import Tally
 
 WHERE = {"system": ("a",), "corpus": ("x",), "measure": ("ua",)}
 
@@ -227,6 +229,44 @@ def test_an_edited_score_is_refused(tmp_path):
     path = write_scores(tmp_path, cell(), {0: 0.5}, n_test=3)
     path.write_text(path.read_text().replace("0.5", "1.0"))
     with pytest.raises(SerflowError, match=r"metrics\.json: does not match its SHA-256"):
+        read_run(path)
+
+
+def write_predicted(folder):
+    """Write a cell with predictions; every second is right, and the oracle's always."""
+    rows = [(f"u{i}", np.eye(3)[i % 3], (i + i % 2) % 3) for i in range(12)]
+    oracle = {"oracle_prediction": [CLASSES[i % 3] for i in range(12)], "gate": ["natural"] * 12}
+    found = predicted(rows, more=oracle)
+    own = found.tallies["test", "prediction"]
+    tallies = {**found.tallies, ("test", "oracle"): Tally(own.totals, own.totals), ("train", "prediction"): own}
+    return write_cell(folder, cell(), [found._replace(tallies=tallies)]).metrics
+
+
+def test_scores_are_those_that_the_predictions_give(tmp_path):
+    (found,) = read_run(write_predicted(tmp_path)).fits
+    assert found.tallies["test", "prediction"].hits.tolist() == [2, 2, 2]
+    assert found.tallies["test", "oracle"].hits.tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("what", ["prediction", "oracle"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_score_that_its_predictions_do_not_give_is_refused_though_it_is_sealed(tmp_path, what, place):
+    path = write_predicted(tmp_path)
+    content = read_sealed_json(path)
+    content["fits"][0]["tallies"]["test"][what]["mid"][place] += 1
+    write_sealed_json(path, content)
+    with pytest.raises(StoreError, match=f"run 0, fold none, test: the {what} scores are not what predictions.parquet"):
+        read_run(path)
+
+
+def test_metrics_beside_the_predictions_of_another_training_are_refused(tmp_path):
+    path = write_predicted(tmp_path / "one")
+    other = write_cell(tmp_path / "two", cell("b"), [predicted([("u", [1, 0, 0], 0)])]).predictions
+    shutil.copy(other, path.with_name("predictions.parquet"))
+    with pytest.raises(StoreError, match=r"metrics\.json: cell is another than that of predictions\.parquet"):
+        read_run(path)
+    path.with_name("predictions.parquet").unlink()
+    with pytest.raises(StoreError, match=r"predictions\.parquet: no such file"):
         read_run(path)
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from serflow.inspection.description import Description, show_bytes, show_seconds
 from serflow.report.marks import PARTIAL, STAND_INS
 from serflow.runs.provenance import Provenance
+from serflow.stores.parquet import readable
 
 SHOWN_ROWS = 40
 LESS = "not all that the publisher counts is there"
@@ -41,7 +42,11 @@ def start(files: list[Path], metadata: Mapping[str, Any], heading: str) -> Descr
     """Begin the description of one or more Parquet files."""
     path = files[0] if len(files) == 1 else files[0].parent
     about = Description(path, str(metadata.get("kind") or "Parquet"), heading)
-    about.add("rows", sum(pq.read_metadata(file).num_rows for file in files))
+    rows = 0
+    for file in files:
+        with readable(file):
+            rows += pq.read_metadata(file).num_rows
+    about.add("rows", rows)
     size = sum(file.stat().st_size for file in files)
     about.add("size on disk", size, show_bytes(size))
     return about

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 
 from serflow.corpora._tables import REJECTED_COLUMNS
 from serflow.errors import StoreError
-from serflow.files import read_json
+from serflow.files import check_digest, digest_path, read_sealed_json
 from serflow.inspection.describers._common import SHOWN_ROWS, Values, add_provenance, counts, stand_in_warning, start
 from serflow.inspection.description import Description
 from serflow.inspection.kinds import metadata_of, parquet_files
 from serflow.runs.provenance import Provenance
-from serflow.stores.parquet import METADATA_KEY
+from serflow.stores.parquet import METADATA_KEY, check, readable
 
 _SHOWN_VALUES = 12
 _MAX_DISTINCT = 10_000
@@ -27,6 +27,8 @@ def describe_csv(path: Path) -> Description:
     """Describe a table."""
     import pandas as pd
 
+    if digest_path(path).is_file():
+        check_digest(path)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
@@ -44,11 +46,8 @@ def describe_csv(path: Path) -> Description:
 
 def describe_json(path: Path) -> Description:
     """Describe a JSON file, entry by entry."""
-    content = read_json(path)
+    content = read_sealed_json(path)
     about = Description(path, "json", path.name)
-    if not isinstance(content, dict):
-        about.add("content", content)
-        return about
     if "backbone" in content and content.get("synthetic"):
         about.warnings.append(stand_in_warning("weights"))
     for key, value in content.items():
@@ -60,6 +59,8 @@ def describe_weights(path: Path) -> Description:
     """Describe the tensors of a safetensors file, and what serflow says of them."""
     import safetensors
 
+    if digest_path(path).is_file():
+        check_digest(path)
     about = Description(path, "safetensors", path.name)
     try:
         with safetensors.safe_open(path, framework="numpy") as weights:
@@ -81,7 +82,7 @@ def describe_weights(path: Path) -> Description:
 
 def _row_groups(files: Sequence[Path], column: str) -> Iterator[pa.ChunkedArray]:
     for file in files:
-        with pq.ParquetFile(file) as source:
+        with readable(file), pq.ParquetFile(file) as source:
             for group in range(source.num_row_groups):
                 yield source.read_row_group(group, columns=[column], use_threads=False).column(0)
 
@@ -90,6 +91,9 @@ def describe_generic(path: Path) -> Description:
     """Describe the columns of any Parquet file."""
     files = parquet_files(path)
     metadata = metadata_of(files[0])
+    if metadata:
+        for file in files:
+            check(file)
     about = start(files, metadata, f"{metadata['kind']} (Parquet)" if metadata else "a Parquet file")
     if not metadata:
         about.warnings.append("not written by serflow: nothing is known of how it was made")
@@ -103,7 +107,9 @@ def describe_generic(path: Path) -> Description:
 def add_columns(about: Description, files: Sequence[Path]) -> None:
     """Say what each column of Parquet files holds."""
     rows = []
-    for field in pq.read_schema(files[0]):
+    with readable(files[0]):
+        schema = pq.read_schema(files[0])
+    for field in schema:
         try:
             rows.append([field.name, str(field.type), *_column(files, field)])
         except (pa.ArrowException, OSError, KeyError) as error:

@@ -1,5 +1,7 @@
 """What a training counts and what it predicts: tables are made of the first, intervals of the second."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -41,8 +43,8 @@ def inputs(tmp_path_factory):
 
 def trained(folder, inputs, method, experiment="exp2"):
     """The outputs of the stage, by name."""
-    names = ("predictions", "history", "metrics", "model")
-    outputs = {name: folder / method / f"{name}.out" for name in names}
+    names = ("predictions.parquet", "history.parquet", "metrics.json", "model.safetensors")
+    outputs = {Path(name).stem: folder / method / name for name in names}
     arguments = [
         "--study", "dlc", "--cell", f"experiment={experiment}", f"method={method}", "corpus=toy", "profile=h1",
         "--inputs", *(f"{name}={path}" for name, path in inputs.items()), "--runs", "0", "--options", OPTIONS,

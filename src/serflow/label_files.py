@@ -14,6 +14,12 @@ from serflow.folders import why_no_file
 
 _DELIMITERS = ",;\t|"
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_NO_TEXT = {
+    b"PK\x03\x04": "a workbook or an archive, not text; save it as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet, not text; save it as CSV",
+    b"\x1f\x8b": "compressed, not text; unpack it",
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself; run `git lfs pull` in the corpus folder",
+}
 _SEPARATOR = re.compile(r'"?sep=(?P<delimiter>.)"?[,;\t|]*', re.IGNORECASE)
 _INVISIBLE = "\ufeff\u200b\u200e\u200f"
 # the limit of csv is there for files that are not trusted to fit into memory; a label file is in memory as a whole
@@ -57,11 +63,15 @@ def read_bytes(path: Path) -> bytes:
     if why := why_no_file(path):
         raise CorpusError(f"{path}: {why}; put the label file there, or make it readable")
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read: {error.strerror or error}; make the file readable") from error
     except MemoryError as error:
         raise CorpusError(f"{path}: does not fit into memory; it is no label file") from error
+    for start, what in _NO_TEXT.items():
+        if content.startswith(start):
+            raise CorpusError(f"{path}: {what}")
+    return content
 
 
 def _of_spreadsheet(content: bytes, path: Path) -> str | None:
@@ -202,7 +212,8 @@ def _delimiter(path: Path, first: str) -> str:
 def read_rows(path: Path, any_encoding: bool = False) -> Rows:
     """Read a table of labels with a header, delimited by commas, semicolons, tabs or bars.
 
-    Empty rows are passed over, and so is the line ``sep=;`` with which spreadsheets begin.
+    Empty rows are passed over, and so is the line ``sep=;`` with which spreadsheets begin. Where all rows have one cell
+    more than the header, the first one is a name of the row, as R writes it.
 
     Parameters
     ----------
@@ -233,6 +244,8 @@ def read_rows(path: Path, any_encoding: bool = False) -> Rows:
     if len(rows) < 2:
         raise CorpusError(f"{path}: no rows below a header; the first line must name the columns")
     header = [unicodedata.normalize("NFC", cell) for cell in rows[0].cells]
+    if all(len(row.cells) == width + 1 for row in rows[1:]) and any(row.cells[-1] for row in rows[1:]):
+        header.insert(0, "")
     named = [name for name in header if name]
     if len(set(named)) != len(named):
         raise CorpusError(f"{path}: a column name stands twice in the header: {', '.join(named)}; rename one")
