@@ -20,7 +20,7 @@ def shard(folder, name, utterances, rejected=(), corpus="mini", samples_of=None,
     for utterance in utterances:
         place = NAMES.index((samples_of or {}).get(utterance, utterance)) + 1
         pcm16 = np.full(8000 * place, place, dtype=np.int16)
-        rows.append(PreparedUtterance(utterance, pcm16, 16000, 1, "PCM_16", 0, float(utterance in clipped)))
+        rows.append(PreparedUtterance(utterance, pcm16, 16000, 1, "PCM_16", 0, 0.5 if utterance in clipped else 0.0))
     audio = folder / f"{name}.parquet"
     write_prepared(audio, rows, {"corpus": corpus, "shard": name})
     write_rejected(folder / f"{name}_rejected.csv", [Rejected(u, f"{u}.wav", "silent") for u in rejected])
@@ -52,6 +52,11 @@ def prepared(tmp_path):
         return given
 
     return run
+
+
+def test_clipped_files_are_said(prepared, tmp_path, caplog):
+    prepared(shard(tmp_path, "0000", NAMES, clipped=["a"]))
+    assert "mini: 1 of 4 utterances are clipped, with more than 0.1 % of their samples at full scale (a;" in caplog.text
 
 
 def test_accepted_utterances_keep_listing_order_and_gain_duration_and_shard(prepared, tmp_path):

@@ -17,7 +17,10 @@ SAMPLE_RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An utterance's prepared audio: its length, its shard, a digest of its samples, and what its file was like."""
+    """An utterance's prepared audio: its length, its shard, a digest of its samples, and what its file was like.
+
+    ``source_subtype`` and ``clipped_share`` are those of `serflow.audio.prepared.PreparedUtterance`.
+    """
 
     n_samples: int
     shard: str
@@ -38,10 +41,8 @@ def read_prepared(shards: Sequence[Path], corpus: str) -> list[tuple[str, Prepar
     prepared = []
     for path in shards:
         table = read_table(path, kind="audio", expect={"corpus": corpus}, columns=columns)
-        for name, n_samples, sha256, subtype, share in zip(
-            *(table.column(column).to_pylist() for column in columns), strict=True
-        ):
-            prepared.append((name, Prepared(n_samples, path.stem, sha256, subtype, share)))
+        for name, n_samples, *about in zip(*(table.column(column).to_pylist() for column in columns), strict=True):
+            prepared.append((name, Prepared(n_samples, path.stem, *about)))
     return prepared
 
 

@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     notes = [note for note in (lost, left_out_note(rejected)) if note]
     if notes:
         log.warning("%s: %s; see %s", corpus, "; ".join(notes), arguments.rejected)
-    for note in source_notes([(name, entry.source_subtype, entry.clipped_share) for name, entry in prepared]):
+    for note in source_notes([(name, audio.source_subtype, audio.clipped_share) for name, audio in prepared]):
         log.warning("%s: %s", corpus, note)
     duplicates = find_duplicates(utterances)
     write_duplicates(arguments.duplicates, duplicates)
