@@ -122,7 +122,8 @@ def _add_dialogue(listing: Listing, labels: Path, audio: AudioIndex, root: Path,
         path = audio.paths.get(turn.id)
         if path is None:
             expected = (session / "sentences" / "wav" / dialogue / f"{turn.id}.wav").relative_to(root).as_posix()
-            listing.rejected.append(Rejected(turn.id, expected, "labelled, but there is no such audio file"))
+            reason = "labelled, but there is no such audio file"
+            listing.rejected.append(Rejected(turn.id, expected, reason, absent=True))
         else:
             listing.utterances.append(_utterance(turn, order, dialogue, texts.get(turn.id), path.as_posix()))
 

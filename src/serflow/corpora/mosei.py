@@ -277,7 +277,8 @@ class Mosei(Corpus):
             fault = segment.fault or (None if path else "labelled, but there is no audio file of this video")
             if path is None or fault:
                 expected = path or f"{(raw / _AUDIO).relative_to(root).as_posix()}/{segment.video}.wav"
-                listing.rejected.append(Rejected(segment.id, str(expected), str(fault)))
+                absent = segment.fault is None
+                listing.rejected.append(Rejected(segment.id, str(expected), str(fault), absent=absent))
                 continue
             listing.utterances.append(
                 Utterance(

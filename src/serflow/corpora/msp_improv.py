@@ -192,7 +192,7 @@ class MspImprov(Corpus):
             path = audio.paths.get(clip.id)
             if path is None:
                 reason = "labelled, but there is no audio file of this name"
-                listing.rejected.append(Rejected(clip.id, f"{clip.id}.wav", reason))
+                listing.rejected.append(Rejected(clip.id, f"{clip.id}.wav", reason, absent=True))
             else:
                 listing.utterances.append(_utterance(clip, turns[clip.id], path.as_posix()))
         listing.rejected += audio.unused({clip.id for clip in clips}, f"audio without a label in {labels.name}")
