@@ -129,7 +129,7 @@ def prepare(
 
 
 def _table(group: list[PreparedUtterance]) -> pa.Table:
-    samples = [item.pcm16.astype("<i2", copy=False).tobytes() for item in group]
+    samples = [memoryview(item.pcm16.astype("<i2", copy=False)).cast("B") for item in group]
     columns = [
         [item.utterance for item in group],
         [SAMPLE_RATE] * len(group),
