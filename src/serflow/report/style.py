@@ -42,8 +42,9 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.4)), (0, (6, 1.5, 1.4
 _OTHER_SCRIPTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR",
     "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans",
-    "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "SimHei", "Noto Sans Devanagari", "Noto Sans Bengali",
-    "Noto Sans Thai", "Noto Sans Arabic", "Noto Sans Ethiopic", "Arial Unicode MS", "Last Resort High-Efficiency",
+    "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "SimHei", "Noto Sans Devanagari",
+    "Noto Sans Bengali", "Noto Sans Thai", "Noto Sans Arabic", "Noto Sans Ethiopic", "Arial Unicode MS",
+    "Last Resort High-Efficiency",
 )  # fmt: skip
 
 _SETTINGS: dict[Any, Any] = {
