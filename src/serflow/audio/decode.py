@@ -248,8 +248,14 @@ def _check_content(descriptor: int) -> None:
 def _unreadable(error: soundfile.SoundFileError, descriptor: int) -> AudioError:
     if getattr(error, "code", None) == _UNRECOGNISED:
         head = os.pread(descriptor, 8, 0)
-        return AudioError(f"not an audio file that can be read (no format of libsndfile begins with {head!r})")
-    return AudioError(f"truncated or damaged: {getattr(error, 'error_string', error)}".strip())
+        return AudioError(
+            f"not an audio file that can be read (no format of libsndfile begins with {head!r}); if it is audio, "
+            "convert it to WAV or FLAC"
+        )
+    told = str(getattr(error, "error_string", error)).strip()
+    if "nimplemented" in told or "nsupported" in told:
+        return AudioError(f"an encoding that libsndfile does not read ({told}); convert it to WAV or FLAC")
+    return AudioError(f"truncated or damaged: {told}")
 
 
 @contextmanager
