@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,62 @@ def test_choices_of_the_multimodal_methods_are_checked(tmp_path: Path, changed: 
     config, files = overlay(tmp_path, changed)
     with pytest.raises(ConfigError, match=message):
         check_config(config, files)
+
+
+@pytest.mark.parametrize("name", ["emodb", "mine", "no", "01", "1_0", "on", "true", "null-", "a-b", "2026-01-01"])
+def test_what_advice_says_to_write_is_read_as_it_says(tmp_path: Path, name: str) -> None:
+    config = Config().model_dump()
+    options = {"table": "t.csv", "audio": "{f}", "columns": {"speaker": "s", "emotion": "e"}}
+    own = {"layout": "table", "options": options} if name != "emodb" else {}
+    config["corpora"][name] = {**own, "root": str(tmp_path / "nowhere")}
+    config["noise"]["esc50"]["root"] = str(tmp_path / "nowhere")
+    typed = check_config(config)
+    advice = re.findall("`([^`]*: {[^`]*)`", f"{typed.absent_corpus(name)} {typed.absent_esc50()}")
+    assert len(advice) == 2
+    documents = [Written("", config), *(overlay(tmp_path, line)[1][0] for line in advice)]
+    changed = check_config(merged(documents))
+    assert changed.corpora[name].root == "/path/to/it"
+    assert changed.noise.esc50.root == "/path/to/ESC-50-master"
+
+
+def test_every_path_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = Config().model_dump()
+    config["data_root"] = "~/data"
+    config["corpora"]["emodb"]["root"] = "emodb"
+    config["corpora"]["cafe"]["root"] = "~/cafe"
+    config["noise"]["esc50"]["root"] = "~/esc50"
+    config["backbones"]["byol"]["weights"] = "~/byol.pth"
+    config["backbones"]["bert"]["weights"] = "bert"
+    config["transcripts"]["deepspeech"]["engine"] = "~/lib.so"
+    typed = check_config(config)
+    assert typed.root("emodb") == tmp_path / "data/emodb"
+    assert typed.root("cafe") == tmp_path / "cafe"
+    assert typed.esc50_root() == tmp_path / "esc50"
+    assert typed.weights_path("byol") == tmp_path / "byol.pth"
+    assert typed.weights_path("bert") == tmp_path / "data/bert"
+    (tmp_path / "lib.so").touch()
+    assert typed.absent_engine() is None
+
+
+def test_a_folder_may_be_called_like_a_home_that_is_nobodys() -> None:
+    config = Config().model_dump()
+    config["corpora"]["emodb"]["root"] = "~nobody of that name/x"
+    assert check_config(config).root("emodb") == Path("~nobody of that name/x")
+
+
+def test_a_corpus_without_a_root_is_no_fault_until_it_is_needed() -> None:
+    config = Config().model_dump()
+    config["corpora"]["emodb"]["root"] = None
+    config["corpora"]["mine"] = {"layout": "table", "root": None}
+    typed = check_config(config)
+    assert not {"emodb", "mine"} & {corpus for _, corpus, _ in [*typed.feature_stores(), *typed.transcript_stores()]}
+    for corpus in ("emodb", "mine"):
+        assert "ask for the targets of other corpora" in str(typed.absent_corpus(corpus))
+
+
+@pytest.mark.parametrize("section", ["corpora", "noise", "dlc", "features", "audio"])
+def test_a_section_with_nothing_below_it_is_told(tmp_path: Path, section: str) -> None:
+    config, documents = overlay(tmp_path, f"data_root: x\n{section}:\n# seed: 3\n")
+    with pytest.raises(ConfigError, match=rf"mine\.yaml:2: {section}: nothing stands below it; write its keys"):
+        check_config(config, documents)

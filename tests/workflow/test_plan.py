@@ -1,16 +1,21 @@
 """Dry runs: what would run, with no data at all."""
 
+import os
 import re
+import shutil
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from harness import SMALL, Workflow, copy_checkout
+from harness import SMALL, Workflow, copy_checkout, environment
 
 pytestmark = pytest.mark.workflow
 
+# root may write everywhere, but for this
+AS_USER = ("setpriv", "--bounding-set", "-dac_override", "--inh-caps", "-dac_override") if os.geteuid() == 0 else ()
 BOMB = "a: &a {x: 1}\n" + "".join(f"{b}: &{b} {{x: *{a}, y: *{a}, z: *{a}}}\n" for a, b in pairwise("abcdefghijklmnop"))
 
 
@@ -222,3 +227,30 @@ def test_a_slip_in_config_yaml_is_told_with_its_line(repository: Path, tmp_path:
     assert re.search(
         r"config\.yaml:\d+: noise stands twice in one section, in lines 1 and", workflow.run("-n", ok=False)
     )
+
+
+@pytest.mark.parametrize("folder", [".snakemake", "results", "."])
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(repository: Path, tmp_path: Path, folder: str) -> None:
+    if AS_USER and shutil.which("setpriv") is None:
+        pytest.skip("root may write everywhere, and setpriv is not there")
+    workflow = Workflow(repository, tmp_path / "work", SMALL)
+    closed = workflow.folder / folder
+    closed.mkdir(exist_ok=True)
+    closed.chmod(0o555)
+    command = [*AS_USER, *workflow.command("resources/synthetic/emodb.json", "--cores", "1")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=600)
+    closed.chmod(0o755)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "`snakemake --directory DIR` works in another folder" in said
+    assert "PermissionError" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["results", "resources", ".snakemake"])
+def test_a_file_in_the_place_of_a_folder_is_told(repository: Path, tmp_path: Path, name: str) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    (tmp_path / name).write_text("")
+    said = workflow.run("results/corpora/emodb/listing.parquet", "--cores", "1", ok=False)
+    assert f"{name}: a file stands where a folder is needed" in said
+    assert "Traceback" not in said

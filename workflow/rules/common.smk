@@ -20,7 +20,7 @@ from serflow.backbones.base import backbone_names
 from serflow.config import check_config
 from serflow.corpora.base import files_read, load_corpus
 from serflow.errors import ConfigError, SerflowError
-from serflow.files import require_writable, sha256_file, sweep
+from serflow.files import require_folder, require_writable, sha256_file, sweep
 from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
@@ -46,6 +46,15 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+if workflow.is_main_process:
+    try:
+        # what Snakemake stumbles over with a traceback, before it does
+        for folder in ("results", "resources"):
+            require_folder(folder)
+        require_writable(".snakemake")
+    except SerflowError as error:
+        raise WorkflowError(str(error)) from None
+
 STUDIES = CONFIG.plans()
 
 # What the jobs of this plan need and is not there: the input functions of those that would read it note it here.
@@ -61,15 +70,24 @@ def note_missing(said):
         logger.warning(f"Not there yet:\n{said}\nA run would stop here.")
 
 
+FOLDERS = ("results", "resources")
+
+
+def check_writable(folder):
+    try:
+        require_writable(folder)
+    except SerflowError as error:
+        raise WorkflowError(
+            f"{error}\n`snakemake --directory DIR` works in another folder."
+        ) from None
+
+
 onstart:
     # a dry run never comes here
     if MISSING:
         raise WorkflowError("Not there yet:\n" + "\n".join(MISSING))
-    for folder in ("results", "resources"):
-        try:
-            require_writable(folder)
-        except SerflowError as error:
-            raise WorkflowError(str(error)) from None
+    for folder in FOLDERS:
+        check_writable(folder)
         for left in sweep(folder, before=BEGAN):
             logger.info(f"Removed {left}, which a killed job left.")
 
@@ -110,6 +128,11 @@ def find_targets(prepare_dag):
             makers = (rule for rule in workflow.rules if rule.is_producer(target))
             if not workflow.is_rule(target) and next(makers, None) is None:
                 raise WorkflowError(no_target(target))
+        # Snakemake keeps its records there, those of dry runs too
+        check_writable(".snakemake")
+        for folder in FOLDERS:
+            if os.path.lexists(folder) and not os.path.isdir(folder):
+                check_writable(folder)
         prepare_dag(*args, **kwargs)
 
     return prepared

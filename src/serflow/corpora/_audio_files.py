@@ -88,7 +88,7 @@ class AudioIndex:
         """Return the rejection of an utterance that has no audio: for what is there instead, else for ``reason``."""
         there = next((entry for entry in self.rejected if entry.lost and Path(entry.path).stem == stem), None)
         if there is None:
-            return Rejected(utterance, expected, reason)
+            return Rejected(utterance, expected, reason, absent=True)
         self._told.add(there.path)
         return Rejected(utterance, there.path, there.reason)
 

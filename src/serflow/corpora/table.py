@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from serflow.corpora._audio_files import audio_files
 from serflow.corpora._named_files import NamedFiles, without_suffix
 from serflow.corpora._table_options import RATINGS, WORDS, TableLayout, read_table
-from serflow.corpora._values import NOTHING, UnusableError, key, number, seconds, whole_number
+from serflow.corpora._values import NOTHING, AbsentError, UnusableError, key, number, seconds, whole_number
 from serflow.corpora.base import AUDIO_FILES, EMOTIONS, Corpus, CorpusInfo, Listing, Rejected, Utterance, fault_of_id
 from serflow.errors import CorpusError
 from serflow.folders import is_folder
@@ -297,7 +297,9 @@ class Table(Corpus):
                 used.add(path)
                 found.append(reader.utterance(cells, path))
             except UnusableError as unusable:
-                listing.rejected.append(Rejected(name, named, f"{layout.name}:{row.line}: {unusable}"))
+                absent = isinstance(unusable, AbsentError)
+                reason = f"{layout.name}:{row.line}: {unusable}"
+                listing.rejected.append(Rejected(name, named, reason, absent=absent))
         if not used:
             first = listing.rejected[0]
             raise CorpusError(
