@@ -81,10 +81,14 @@ class Dlc(Options):
             *((f"profiles.{position}", name, "noise.profiles") for position, name in enumerate(self.profiles)),
             ("feature", self.feature, "features"),
         ]
-        known = {"corpora": data.corpora, "noise.profiles": data.noise.profiles, "features": data.features}
+        known = {
+            "corpora": list(data.corpora),
+            "noise.profiles": list(data.noise.profiles),
+            "features": list(data.features),
+        }
         for key, name, of in named:
             if name not in known[of]:
-                raise SettingError(f"dlc.{key}", unknown(f"{name!r} is not in {of}", name, list(known[of])))
+                raise SettingError(f"dlc.{key}", unknown(f"{name!r} is not in {of}", name, known[of]))
         if self.asr == "reference":
             return
         for corpus in self.multimodal_corpora(data):
