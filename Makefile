@@ -24,7 +24,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 features free test test-portable mutants lint report benchmarks rulegraph lock schema clean
+.PHONY: help env table1 features free test test-portable mutants lint report benchmarks rulegraph lock schema unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -105,6 +105,9 @@ lock: ## write the lock files in envs anew from pyproject.toml: every package, p
 
 schema: env  ## write workflow/schemas/config.schema.json anew from the typed config
 	$(BIN)/python -m serflow.config > workflow/schemas/config.schema.json
+
+unlock: env  ## after a run was killed: let the next one start (`snakemake --unlock`)
+	$(BIN)/snakemake --unlock --cores 1
 
 clean:  ## remove results and generated inputs (not the environment)
 	find results resources -mindepth 1 ! -name README.md -delete

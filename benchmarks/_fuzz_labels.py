@@ -297,7 +297,11 @@ def _read(root: Path, out: Path, parser: Parser) -> None:
         rejected=out / "rejected.csv",
     )  # fmt: skip
     list_utterances.main(given)
-    read_listing(given.listing)
+    listed = read_listing(given.listing, columns=["utterance", "path"]).to_pylist()
+    for row in listed:
+        name, path = Path(row["utterance"]), root / row["path"]
+        if name.name != row["utterance"] or not path.is_file() or root not in path.resolve().parents:
+            raise AssertionError(f"listed, but no utterance of this corpus: {row}")
     read_rejected(given.rejected)
 
 

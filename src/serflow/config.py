@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
+from serflow.backbones.weights import unfit_path
 from serflow.corpora.base import load_corpus
 from serflow.errors import ConfigError, CorpusError
 from serflow.folders import is_file, is_folder
@@ -77,13 +78,14 @@ class Config(Data):
         )
 
     def absent_weights(self, backbone: str, documents: Sequence[Written] = ()) -> str | None:
-        """Say that weights are not at their path; None where they are, or the workflow gets them."""
+        """Say that weights are not at their path, or are a folder for a file; None if all is well."""
         path = self.weights_path(backbone)
-        if path is None or is_file(path) or is_folder(path):
+        unfit = None if path is None else unfit_path(backbone, path)
+        if unfit is None:
             return None
         return (
-            f"{place(documents, ['backbones', backbone, 'weights'])}backbones.{backbone}.weights: no file or folder "
-            f"{path}\n  Give a path, or `download`, or `stand-in` for a small random network of its format."
+            f"{place(documents, ['backbones', backbone, 'weights'])}backbones.{backbone}.weights: {unfit}"
+            "\n  Give a path, or `download`, or `stand-in` for a small random network of its format."
         )
 
 

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import math
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any, TextIO
 
 from serflow.errors import SerflowError, StoreError
 
+log = logging.getLogger(__name__)
 ZEROS = b"0" * 64
 JSON_SEAL, FOOTER_SEAL = "content_sha256", "footer_sha256"
 """Keys under which JSON, and the footer of a Parquet file, hold their own SHA-256."""
@@ -161,6 +163,33 @@ def _make_folder(final: Path) -> tuple[Path, int]:
         raise explain_os_error(error, final) from error
 
 
+@contextmanager
+def exclusive(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Work in ``folder`` alone: wait for another process that does, and let go however this one ends.
+
+    Raises
+    ------
+    SerflowError
+        If the folder cannot be made.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        handle = os.open(Path(folder) / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise explain_os_error(error, Path(folder)) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("%s: another process is at work there; waiting for it to end", folder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            log.info("%s: this file system has no locks (%s)", folder, error)
+        yield
+    finally:
+        os.close(handle)
+
+
 def sweep(folder: str | os.PathLike[str], before: float) -> list[Path]:
     """Remove what killed writers left below ``folder``, and return it: temporaries, and digests without their file.
 
@@ -262,6 +291,18 @@ def check_digest(path: str | os.PathLike[str]) -> None:
         raise StoreError(f"{path}: it or its digest {beside.name} cannot be read ({error}); {_AGAIN}") from error
     if said != found:
         raise StoreError(f"{path}: does not match the SHA-256 in {beside.name} ({_CHANGED}); {_AGAIN}")
+
+
+def require_folder(folder: str | os.PathLike[str]) -> None:
+    """See that a folder may be there: nothing else stands in its place.
+
+    Raises
+    ------
+    SerflowError
+        If a file does, or a link that leads nowhere.
+    """
+    if os.path.lexists(folder) and not Path(folder).is_dir():
+        raise explain_os_error(FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)), Path(folder))
 
 
 def require_writable(folder: str | os.PathLike[str]) -> None:

@@ -17,12 +17,12 @@ def is_text(text: str) -> bool:
     return is_printable(re.sub(r"[\t\n\r\x85]", " ", text))
 
 
-def printable(text: str) -> str:
-    """Return a text with what is no UTF-8 and control characters escaped, no longer than a thousand characters."""
+def printable(text: str, longest: int = _LONGEST) -> str:
+    """Return a text with what is no UTF-8 and control characters escaped, and cut where it is too long."""
     if not is_printable(text):
         text = text.encode("utf-8", "backslashreplace").decode()
         text = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", text)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def shown(text: str) -> str:

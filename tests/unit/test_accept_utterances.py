@@ -36,7 +36,7 @@ def prepared(tmp_path):
     write_listing(tmp_path / "listing.parquet", utterances, metadata)
     write_rejected(tmp_path / "listing_rejected.csv", [Rejected("", "x.wav", "odd name", lost=False)])
 
-    def run(*shards, max_rejected=0.5, same_audio="keep"):
+    def run(*shards, max_rejected=0.5, same_audio="keep", allow_partial=False):
         given = argparse.Namespace(
             listing=tmp_path / "listing.parquet",
             listing_rejected=tmp_path / "listing_rejected.csv",
@@ -44,6 +44,7 @@ def prepared(tmp_path):
             audio_rejected=[path.with_name(f"{path.stem}_rejected.csv") for path in shards],
             max_rejected=max_rejected,
             same_audio=same_audio,
+            allow_partial=allow_partial,
             duplicates=tmp_path / "duplicates.csv",
             utterances=tmp_path / "utterances.parquet",
             rejected=tmp_path / "rejected.csv",
@@ -142,6 +143,25 @@ def test_audio_of_another_corpus_is_refused(prepared, tmp_path):
         prepared(shard(tmp_path, "0000", NAMES, corpus="other"))
 
 
+def test_audio_that_is_not_there_may_be_of_a_partial_corpus(prepared, tmp_path):
+    absent = [Rejected(f"e{i}", f"e{i}.wav", f"t.csv:{i}: there is no such audio file", absent=True) for i in range(9)]
+    write_rejected(tmp_path / "listing_rejected.csv", absent)
+    part = shard(tmp_path, "0000", ["a", "b", "c"], ["d"])
+    with pytest.raises(CorpusError) as stopped:
+        prepared(part)
+    message = str(stopped.value)
+    assert message.startswith("mini: 10 of 13 utterances rejected (9 there is no such audio file, 1 silent), 76.9 % of")
+    assert message.endswith(
+        ": 0.77 to go on without them, or corpora.mini.allow_partial: true for the 9 whose audio is not there"
+    )
+    given = prepared(part, max_rejected=0.25, allow_partial=True)
+    described = read_metadata(given.utterances)
+    assert (described["partial"], described["counts"]["rejected"]) == (True, 10)
+    assert described["warnings"] == ["10 of 13 utterances rejected (9 there is no such audio file, 1 silent)"]
+    with pytest.raises(CorpusError, match=r"mini: 1 of 4 utterances rejected \(1 silent\), 25.0 % .*allows 24 %"):
+        prepared(part, max_rejected=0.24, allow_partial=True)
+
+
 def test_the_same_audio_under_other_names_is_listed_with_what_differs(prepared, tmp_path, caplog):
     write_rejected(tmp_path / "listing_rejected.csv", [])
     samples_of = {"c": "a", "d": "a"}
@@ -185,6 +205,7 @@ def test_the_recording_that_ravdess_holds_twice_is_found(real_data, tmp_path):
         audio=[audio],
         audio_rejected=[shards["rejected"]],
         max_rejected=0.0,
+        allow_partial=True,
         same_audio="keep",
         utterances=tmp_path / "utterances.parquet",
         rejected=tmp_path / "all_rejected.csv",

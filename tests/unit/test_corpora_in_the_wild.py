@@ -315,7 +315,7 @@ def test_spreadsheets_drop_empty_cells_at_the_end_of_rows(tmp_path):
     listing = read(table(tmp_path, "a1,anger,s1", "a2,anger,s1,f,hello", header=header))
     assert ids(listing) == ["a1", "a2"]
     assert listing.notes == [
-        f"{tmp_path / 't.csv'}: 1 rows have fewer cells than the header; those at their end are absent"
+        f"{tmp_path / 't.csv'}: 1 row with fewer cells than the header; those at the end are absent"
     ]
     (tmp_path / "t.csv").write_text(f"{header}\na1,anger,s1,f,hi\na2,anger,s")
     listing = read(tmp_path)
@@ -327,12 +327,12 @@ def test_spreadsheets_drop_empty_cells_at_the_end_of_rows(tmp_path):
 
 
 def test_words_without_a_mapping_are_said_with_their_counts_and_the_line_to_paste(tmp_path):
-    words = ["wut", "wut", "no", "01", "angre", "\u5feb\u4e50", "a: b", "null", "anger"]
+    words = ["wut", "Wut", "no", "01", "angre", "\u5feb\u4e50", "a: b", "null", "anger"]
     touch(tmp_path, *(f"w/a{i}.wav" for i in range(len(words))))
     rows = [f"a{i},{word},s1" for i, word in enumerate(words)]
     listing = read(table(tmp_path, *rows))
     (note,) = listing.notes
-    assert "7 rows are left out for 6 emotion words" in note
+    assert "7 rows left out for emotion words that are none of ours" in note
     assert "'wut' (2)" in note
     pasted = yaml.safe_load(note.split("`")[1])
     assert pasted == {

@@ -114,7 +114,7 @@ def test_words_are_mapped_by_the_options_before_synonyms(tmp_path):
             {"columns": {"emotoin": "emotion"}},
             "options.columns: unknown field of an utterance 'emotoin': did you mean 'emotion'",
         ),
-        ({"columns": {"id": "file_id", "utterance": "file_id"}}, "has both utterance and id"),
+        ({"columns": {"id": "file_id", "utterance": "file_id"}}, "there are both utterance and id"),
         ({"columns": {"speaker": "speakerid"}}, "options.columns.speaker: unknown column .*did you mean 'speaker_id'"),
         ({"columns": {"emotion": "emotion"}}, "which column holds the speaker"),
         ({"columns": {"speaker": "speaker_id"}}, "names no label"),

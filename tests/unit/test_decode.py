@@ -185,6 +185,30 @@ def test_not_audio(tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("bad", [b"ftypM4A ", b"PK\3\4", b"#!AMR\n"])
+def test_formats_that_nobody_here_reads_are_told_what_to_do(tmp_path: Path, bad: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(b"\0\0\0 " + bad + bytes(2000))
+    assert reason(tmp_path / "a.wav").endswith("if it is audio, convert it to WAV or FLAC")
+
+
+def test_an_encoding_that_is_not_read_is_no_damage(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tone(0.5), format="NIST")
+    path.write_bytes(
+        path.read_bytes().replace(b"-s3 pcm", b"-s26 pcm,embedded-shorten-v2.00").replace(bytes(24), b"", 1)
+    )
+    assert reason(path).startswith("an encoding that libsndfile does not read")
+
+
+@pytest.mark.parametrize(
+    ("at", "layout", "value"), [(22, "<H", 0), (22, "<H", 65535), (24, "<I", 0), (24, "<I", 2**31)]
+)
+def test_absurd_numbers_of_channels_and_rates(tmp_path: Path, at: int, layout: str, value: int) -> None:
+    content = bytearray(write(tmp_path / "a.wav", tone(0.5), subtype="PCM_16").read_bytes())
+    struct.pack_into(layout, content, at, value)
+    (tmp_path / "a.wav").write_bytes(content)
+    assert reason(tmp_path / "a.wav").startswith("truncated or damaged: ")
+
+
 def test_git_lfs_pointer_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
     assert "git lfs pull" in reason(tmp_path / "a.wav")

@@ -4,16 +4,17 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
-from serflow.errors import AudioError, NoiseError
+from serflow.errors import AudioError, NoiseError, StoreError
 from serflow.noise.esc50 import ClipFile, check_complete, list_clips, read_clip
 from serflow.noise.mixing import ClipBank
 from serflow.noise.published import READS
 from serflow.stages import prepare_clips
 from serflow.state import stamps
-from serflow.stores.parquet import read_metadata, read_table
+from serflow.stores.parquet import read_metadata, read_table, write_table
 
 HEADER = "filename,fold,target,category,esc10,src_file,take"
 
@@ -92,6 +93,9 @@ def test_clips_can_be_read_back_into_a_bank(tmp_path: Path) -> None:
     assert bank["1-1000-A-10"].dtype == np.int16
     with pytest.raises(NoiseError, match="clip 'x' of the noise plan is not among the 6 noise clips"):
         bank["x"]
+    write_table(tmp_path / "other.parquet", pa.table({"clip": ["a"]}), kind="frames", metadata={})
+    with pytest.raises(StoreError, match="kind is 'frames' where 'clips' was asked for"):
+        ClipBank.read(tmp_path / "other.parquet")
 
 
 def test_whole_esc50_needs_no_permission(tmp_path: Path) -> None:
@@ -133,6 +137,7 @@ def test_unusable_clips_are_rejected_with_their_reasons(tmp_path: Path, caplog: 
     lines += ["rain.wav,1,10,rain,False,1,A", "1-7-A-10.wav,1,11,sea_waves,False,7,A", lines[-1]]
     write_meta(root, lines)
     path = run(root, tmp_path, allow_partial=True)
+    assert all(row["path"] == f"audio/{row['clip']}.wav" for row in rejected(tmp_path))
     reasons = {row["path"]: row["reason"] for row in rejected(tmp_path)}
     assert reasons == {
         "audio/rain.wav": "the name is not ESC-50's fold-id-take-target.wav",

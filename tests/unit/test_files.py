@@ -3,6 +3,7 @@ import errno
 import math
 import os
 import resource
+import select
 import subprocess
 import sys
 import time
@@ -16,8 +17,10 @@ from serflow.files import (
     atomic_path,
     check_digest,
     digest_path,
+    exclusive,
     read_json,
     read_sealed_json,
+    require_folder,
     require_writable,
     sha256_file,
     sweep,
@@ -111,6 +114,16 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
         write_text(tmp_path / "results" / "table.csv", "x")
 
 
+def test_what_stands_where_a_folder_should_be_is_told_beforehand(tmp_path: Path) -> None:
+    require_folder(tmp_path / "absent")
+    require_folder(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "absent")
+    for name in ("file", "link"):
+        with pytest.raises(SerflowError, match=rf"{name}: a file stands where a folder is needed; move it away"):
+            require_folder(tmp_path / name)
+
+
 def test_unwritable_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -198,6 +211,33 @@ def test_what_a_killed_writer_leaves_is_swept_and_what_is_written_stays(tmp_path
     assert sweep(tmp_path, min(path.stat().st_mtime for path in left)) == []
     assert sweep(tmp_path, later) == left
     assert list(tmp_path.iterdir()) == []
+
+
+HOLDS = """
+import sys
+from serflow.files import exclusive
+with exclusive({!r}):
+    print("there", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_is_worked_in_by_one_process_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    command = [sys.executable, "-c", HOLDS.format(str(tmp_path / "fits"))]
+    first, second = (subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2))
+    assert first.stdout is not None
+    assert second.stdout is not None
+    ready, _, _ = select.select([first.stdout, second.stdout], [], [])
+    holder, waiter = (first, second) if ready == [first.stdout] else (second, first)
+    assert len(ready) == 1
+    holder.kill()
+    holder.communicate()
+    assert waiter.communicate(b"")[0] == b"there\n"
+    with exclusive(tmp_path / "fits"):
+        assert caplog.text == ""
+    with (tmp_path / "a").open("w"), pytest.raises(SerflowError, match="a file stands where a folder is needed"):
+        with exclusive(tmp_path / "a"):
+            pass
 
 
 def test_only_temporaries_and_digests_of_nothing_are_swept(tmp_path: Path) -> None:

@@ -70,6 +70,21 @@ def test_what_is_no_file_in_the_place_of_labels_is_said(fuzzing, parser, kind, t
     assert_said(given, tmp_path, kind)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("parser", PARSERS[:-1])
+def test_audio_that_is_no_file_is_rejected_once_with_its_reason(fuzzing, parser, kind, tmp_path):
+    given = fuzzing.PARSERS[parser]
+    fuzzing._write(tmp_path, given)
+    audio = tmp_path / given.audio[0]
+    audio.unlink()
+    fuzzing._NO_FILES[KINDS.index(kind)](audio)
+    listing = load_corpus(given.layout).list(tmp_path, dict(given.options))
+    entries = [entry for entry in listing.rejected if kind in entry.reason]
+    assert {entry.path for entry in entries} == {given.audio[0]}
+    assert len(entries) == (3 if given.layout == "mosei" else 1)
+    assert len(listing.utterances) + len([entry for entry in listing.rejected if entry.lost]) == 3
+
+
 def assert_said(given, root, what):
     try:
         if given.layout == "esc50":

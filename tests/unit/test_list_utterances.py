@@ -113,7 +113,7 @@ def test_rejections_are_kept_with_their_reason(root, tmp_path):
     (entry,) = read_rejected(given.rejected)
     assert (entry.utterance, entry.path) == ("", "wav/odd, name.wav")
     assert "not a file name of EmoDB" in entry.reason
-    assert given.rejected.read_text().splitlines()[0] == "utterance,path,reason,lost"
+    assert given.rejected.read_text().splitlines()[0] == "utterance,path,reason,lost,absent"
 
 
 def test_corpus_without_a_usable_utterance_is_an_error_even_if_partial(tmp_path):
@@ -163,7 +163,7 @@ def test_every_field_survives_a_listing(tmp_path):
 def test_damaged_list_of_rejections_is_refused(tmp_path):
     path = tmp_path / "r.csv"
     write_csv(path, ["utterance", "reason"], [])
-    with pytest.raises(StoreError, match="not a list of utterance,path,reason,lost"):
+    with pytest.raises(StoreError, match="not a list of utterance,path,reason,lost,absent"):
         read_rejected(path)
     write_rejected(path, [Rejected("a", "a\rb.wav", "not read")])
     assert read_rejected(path) == [Rejected("a", "a\rb.wav", "not read")]

@@ -83,12 +83,12 @@ def test_a_copy_and_a_file_of_another_corpus_are_listed_but_not_lost(tree):
 
 
 @pytest.mark.parametrize("tree", LABELLED, indirect=True)
-def test_a_label_without_audio_is_a_lost_utterance(tree):
+def test_a_label_without_audio_is_a_lost_utterance_whose_audio_is_absent(tree):
     audio, listed = tree
     audio.unlink()
     listing = listed()
     assert len(listing.utterances) == 1
-    assert [entry.lost for entry in listing.rejected] == [True]
+    assert [(entry.lost, entry.absent) for entry in listing.rejected] == [(True, True)]
 
 
 def test_of_one_id_what_is_the_same_again_is_not_lost_and_what_differs_is():
@@ -101,5 +101,6 @@ def test_of_one_id_what_is_the_same_again_is_not_lost_and_what_differs_is():
 
 def test_a_list_of_rejections_is_read_as_it_was_written(tmp_path):
     entries = [Rejected("a", "a.wav", "too short"), Rejected("", 'b, "c".wav', "of another corpus", lost=False)]
+    entries.append(Rejected("d", "d.wav", "no such file", absent=True))
     write_rejected(tmp_path / "r.csv", entries)
     assert read_rejected(tmp_path / "r.csv") == entries

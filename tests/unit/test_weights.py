@@ -28,8 +28,17 @@ from serflow.backbones.base import (
     load_recogniser,
     load_text_encoder,
     releases,
+    weights_form,
 )
-from serflow.backbones.weights import LEDGER_COLUMNS, git_digest, ledger_markdown, read_weights
+from serflow.backbones.weights import (
+    LEDGER_COLUMNS,
+    Weights,
+    git_digest,
+    ledger_markdown,
+    read_weights,
+    unfit_path,
+)
+from serflow.config import Config, check_config
 from serflow.errors import ConfigError, SerflowError, WeightsError
 from serflow.files import write_sealed_json
 from serflow.stages.list_weights import main as list_weights
@@ -202,22 +211,52 @@ def test_a_path_to_a_folder_is_recorded_file_by_file(tmp_path, repository):
     (folder / "inner").mkdir(parents=True)
     for name in ("b.json", "inner/a.bin", ".hidden"):
         (folder / name).write_bytes(name.encode())
-    record = prepare(tmp_path, folder)
+    record = prepare(tmp_path, folder, "bert")
     assert list(read_weights(record).files) == ["b.json", "inner/a.bin"]
-    assert list(Page(repository / "resources/README.md", []).faults_of(record, "weights/byol.json")) == []
+    assert list(Page(repository / "resources/README.md", []).faults_of(record, "weights/bert.json")) == []
 
 
 def test_a_wrong_path_or_a_folder_that_is_no_model_names_the_key(tmp_path):
     with pytest.raises(WeightsError, match=r"backbones\.byol\.weights: no file or folder .*nowhere"):
         prepare(tmp_path, tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(WeightsError, match=r"no file there; set backbones\.byol\.weights"):
-        prepare(tmp_path, tmp_path / "empty")
+    with pytest.raises(WeightsError, match=r"no file there; set backbones\.bert\.weights"):
+        prepare(tmp_path, tmp_path / "empty", "bert")
     (tmp_path / "home").mkdir()
     for index in range(1001):
         (tmp_path / "home" / str(index)).touch()
     with pytest.raises(WeightsError, match="1001 files, so hardly a model"):
-        prepare(tmp_path, tmp_path / "home")
+        prepare(tmp_path, tmp_path / "home", "bert")
+
+
+@pytest.mark.parametrize("backbone", backbone_names())
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused_before_the_first_job(tmp_path, backbone):
+    path = backbone_module(backbone).write_stand_in(tmp_path, seed=0)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    form = weights_form(backbone)
+    assert unfit_path(backbone, path) is None
+    assert (unfit_path(backbone, tmp_path / "folder") is None) is ("folder" in form)
+    assert (unfit_path(backbone, tmp_path / "file") is None) is ("file" in form)
+    other = tmp_path / ("folder" if form == "file" else "file")
+    if form != "file or folder":
+        config = Config().model_dump()
+        config["backbones"][backbone]["weights"] = str(other)
+        wanted = f"backbones.{backbone}.weights: {other} is a {other.name}; {backbone} needs the {form} of a release"
+        assert str(check_config(config).absent_weights(backbone)).startswith(wanted)
+        with pytest.raises(WeightsError, match="of a release; give a path, download or stand-in"):
+            prepare(tmp_path, other, backbone)
+
+
+def test_the_digest_of_a_known_release_is_the_ledgers(tmp_path):
+    for backbone in backbone_names():
+        for release in releases(backbone).values():
+            files = {"weights.pt": "0" * 64}
+            rest = {"source": "download", "path": "", "bytes": 0, "licence": "", "trained_on": "", "address": ""}
+            weights = Weights(backbone, release=release.name, files=files, synthetic=False, **rest)
+            assert weights.describe()["digest"] == release.digest or release.digest is None
+    unknown = Weights("byol", release="unknown", files=files, synthetic=False, **rest)
+    assert unknown.digest == "sha256:" + "0" * 64
 
 
 def test_an_unknown_release_is_refused_with_the_known_ones(tmp_path):

@@ -20,7 +20,7 @@ from serflow.backbones.base import backbone_names
 from serflow.config import check_config
 from serflow.corpora.base import files_read, load_corpus
 from serflow.errors import ConfigError, SerflowError
-from serflow.files import require_writable, sha256_file, sweep
+from serflow.files import require_folder, require_writable, sha256_file, sweep
 from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
@@ -45,6 +45,15 @@ try:
     CONFIG = check_config(merged(WRITTEN), WRITTEN)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+if workflow.is_main_process:
+    try:
+        # what Snakemake stumbles over with a traceback, before it does
+        for folder in ("results", "resources"):
+            require_folder(folder)
+        require_writable(".snakemake")
+    except SerflowError as error:
+        raise WorkflowError(str(error)) from None
 
 STUDIES = CONFIG.plans()
 

@@ -124,6 +124,9 @@ rule accept_utterances:
         runtime=minutes(15),
     params:
         max_rejected=lambda wildcards: CONFIG.corpora[wildcards.corpus].max_rejected,
+        partial=lambda wildcards: flag(
+            "allow-partial", CONFIG.corpora[wildcards.corpus].allow_partial
+        ),
         same_audio=lambda wildcards: CONFIG.corpora[wildcards.corpus].duplicates,
         code=code("stages.accept_utterances"),
     message:
@@ -131,7 +134,7 @@ rule accept_utterances:
     shell:
         "python -m serflow.stages.accept_utterances --listing {input.listing}"
         " --listing-rejected {input.listing_rejected} --audio {input.audio}"
-        " --audio-rejected {input.audio_rejected} --max-rejected {params.max_rejected}"
+        " --audio-rejected {input.audio_rejected} --max-rejected {params.max_rejected} {params.partial}"
         " --same-audio {params.same_audio} --utterances {output.utterances}"
         " --rejected {output.rejected} --duplicates {output.duplicates} --log {log}"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +63,7 @@ class Decoded:
     source_subtype: str
 
 
-class _Sequential(soundfile.SoundFile):
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A file read from one end to the other: soundfile would seek after each block, which some formats cannot."""
 
     def seekable(self) -> bool:
@@ -125,8 +126,9 @@ class Recording:
                 f"too long: {duration:.1f} s, at most {self._max_duration_s:g} s are allowed (audio.max_duration_s)"
             )
 
-    def _read(self, n_frames: int, is_pcm16: bool) -> npt.NDArray[np.generic]:
-        return self._source.read(n_frames, dtype="int16" if is_pcm16 else "float32", always_2d=True)
+    def _read(self, n_frames: int, is_pcm16: bool) -> npt.NDArray[Any]:
+        block: npt.NDArray[Any] = self._source.read(n_frames, dtype="int16" if is_pcm16 else "float32", always_2d=True)
+        return block
 
     def _go_to_first(self, block_frames: int, is_pcm16: bool) -> None:
         if not self._first:
@@ -202,15 +204,17 @@ class Recording:
             yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
 
 
+def _cannot_be_read(error: OSError) -> AudioError:
+    return AudioError(f"cannot be read: {error.strerror or error}")
+
+
 def _open(path: Path) -> int:
     """Open a regular file and return its descriptor; nothing else is waited for.
 
     Raises
     ------
     AudioError
-        If it is not there, or is something else.
-    OSError
-        If it cannot be read.
+        If it is not there, is something else, or cannot be read.
     """
     try:
         mode = path.stat().st_mode
@@ -218,12 +222,17 @@ def _open(path: Path) -> int:
         if path.is_symlink():
             raise AudioError(f"a link to {path.readlink()}, which is not there") from error
         raise AudioError("no such file") from error
+    except OSError as error:
+        raise _cannot_be_read(error) from error
     except ValueError as error:
         raise AudioError(f"no name of a file: {error}") from error
     for is_kind, name in _KINDS:
         if is_kind(mode):
             raise AudioError(f"not a regular file but {name}")
-    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _cannot_be_read(error) from error
 
 
 def _check_content(descriptor: int) -> None:
@@ -239,8 +248,14 @@ def _check_content(descriptor: int) -> None:
 def _unreadable(error: soundfile.SoundFileError, descriptor: int) -> AudioError:
     if getattr(error, "code", None) == _UNRECOGNISED:
         head = os.pread(descriptor, 8, 0)
-        return AudioError(f"not an audio file that can be read (no format of libsndfile begins with {head!r})")
-    return AudioError(f"truncated or damaged: {getattr(error, 'error_string', error)}".strip())
+        return AudioError(
+            f"not an audio file that can be read (no format of libsndfile begins with {head!r}); if it is audio, "
+            "convert it to WAV or FLAC"
+        )
+    told = str(getattr(error, "error_string", error)).strip()
+    if "nimplemented" in told or "nsupported" in told:
+        return AudioError(f"an encoding that libsndfile does not read ({told}); convert it to WAV or FLAC")
+    return AudioError(f"truncated or damaged: {told}")
 
 
 @contextmanager
@@ -253,9 +268,8 @@ def open_recording(
     max_duration_s: float = MAX_DURATION_S,
 ) -> Iterator[Recording]:
     """Open an audio file, or the part of it between ``start`` and ``end``; parameters and errors are `decode`'s."""
-    descriptor = None
+    descriptor = _open(Path(path))
     try:
-        descriptor = _open(Path(path))
         _check_content(descriptor)
         content = whole_file(descriptor)
         with _Sequential(content.source, closefd=False) as source:
@@ -263,12 +277,11 @@ def open_recording(
                 raise AudioError(f"truncated: {content.lacks} bytes of the last block of {source.subtype} are missing")
             yield Recording(source, start, end, min_duration_s, max_duration_s)
     except OSError as error:
-        raise AudioError(f"cannot be read: {error.strerror or error}") from error
+        raise _cannot_be_read(error) from error
     except soundfile.SoundFileError as error:
         raise _unreadable(error, descriptor) from error
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        os.close(descriptor)
 
 
 def decode(

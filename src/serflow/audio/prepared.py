@@ -113,7 +113,7 @@ def prepare(
     with open_recording(path, start, end, min_duration_s=min_duration_s, max_duration_s=max_duration_s) as recording:
         for block in recording.blocks():
             levels, n_clipped = _round(block)
-            samples += memoryview(levels).cast("B")
+            samples += levels.data.cast("B")
             clipped += n_clipped
     pcm16 = np.frombuffer(samples, np.int16)
     _check_sound(pcm16)
@@ -129,7 +129,7 @@ def prepare(
 
 
 def _table(group: list[PreparedUtterance]) -> pa.Table:
-    samples = [item.pcm16.astype("<i2", copy=False).tobytes() for item in group]
+    samples = [item.pcm16.astype("<i2", copy=False).data.cast("B") for item in group]
     columns = [
         [item.utterance for item in group],
         [SAMPLE_RATE] * len(group),

@@ -1,5 +1,6 @@
 """BERT through transformers, from the folder of a model: the last layer, a row a token."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _MAX_TOKENS = 128
 
 
 def read_model(folder: Path) -> tuple[Any, Any]:
-    """Read a model's folder (config.json, vocab.txt, model.safetensors or pytorch_model.bin): network and tokenizer.
+    """Read a model's folder (config.json, its tensors, vocab.txt or tokenizer.json): network and tokenizer.
 
     Raises
     ------
@@ -30,12 +31,12 @@ def read_model(folder: Path) -> tuple[Any, Any]:
     """
     from transformers import BertModel, BertTokenizer
 
-    require_files(folder, _NAME, "config.json", "vocab.txt")
+    _, vocabulary = require_files(folder, _NAME, ("config.json",), ("vocab.txt", "tokenizer.json"))
     model = read_pretrained(folder, _NAME, BertModel, add_pooling_layer=False)
-    vocabulary = folder / "vocab.txt"
     try:
-        pieces = vocabulary.read_text(encoding="utf-8").split("\n")
         tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
+        text = vocabulary.read_text(encoding="utf-8")
+        pieces = text.split("\n") if vocabulary.suffix == ".txt" else json.loads(text)["model"]["vocab"]
     except Exception as error:  # tokenizers raises plain exceptions
         raise weights_error(vocabulary, _NAME, f"cannot be read ({first_line(error)})") from error
     if missing := [piece for piece in _SPECIAL if piece not in pieces]:

@@ -1,10 +1,12 @@
 """Reading a checkpoint that torch wrote: tensors and plain values only, every fault named with file and key."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,8 +58,35 @@ class Checkpoint:
         network.load_state_dict(state)
 
 
+class _Dtype:
+    """What a pickled NumPy dtype is read as: NumPy's own would trust flags that decide what is a pointer."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code = code
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _number(dtype: object, content: object = b"") -> bool | int | float:
+    """Return a pickled number of NumPy as one of Python's."""
+    if not isinstance(dtype, _Dtype) or not isinstance(content, bytes) or dtype.code[:1] not in _NUMBERS:
+        raise TypeError("a NumPy number of an unknown kind")
+    value: bool | int | float = np.frombuffer(content, np.dtype(f"<{dtype.code}"), 1)[0].item()
+    return value
+
+
+_NUMBERS = ("b", "i", "u", "f")
+_NUMPY: tuple[Any, ...] = (
+    (_Dtype, "numpy.dtype"),
+    (_number, "numpy.core.multiarray.scalar"),
+    (_number, "numpy._core.multiarray.scalar"),
+)
+_REFUSED = re.compile(r"GLOBAL ([\w.]+)")
+
+
 def read_content(path: Path, backbone: str, allowed: Sequence[type] = ()) -> Any:
-    """Return all that a file of ``torch.save`` holds; nothing in it is run.
+    """Return all that a file of ``torch.save`` holds, numbers of NumPy as Python's; nothing in it is run.
 
     Parameters
     ----------
@@ -77,13 +106,18 @@ def read_content(path: Path, backbone: str, allowed: Sequence[type] = ()) -> Any
         file = path.open("rb")
     except OSError as error:
         raise weights_error(path, backbone, f"cannot be read: {error.strerror or error}") from error
-    with file, torch.serialization.safe_globals(list(allowed)):
+    with file, torch.serialization.safe_globals([*allowed, *_NUMPY]):
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for a file that it cannot read
-            raise weights_error(
-                path, backbone, f"is no checkpoint of tensors alone ({type(error).__name__})"
-            ) from error
+            named = _REFUSED.search(str(error))
+            told = (
+                f"it holds {named[1]}, which is not loaded, as code could hide in it: read the file where it was made, "
+                "and write it again with torch.save without that"
+                if named
+                else type(error).__name__
+            )
+            raise weights_error(path, backbone, f"is no checkpoint of tensors alone ({told})") from error
 
 
 def read_checkpoint(path: Path, backbone: str, member: str | None = None) -> Checkpoint:

@@ -1,7 +1,7 @@
 """Models in the folders of the Hugging Face hub, through transformers; nothing is downloaded here."""
 
 import importlib
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,34 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
-def require_files(folder: Path, backbone: str, *names: str) -> None:
-    """Refuse what is not a folder with these files.
+def require_files(folder: Path, backbone: str, *names: Sequence[str]) -> list[Path]:
+    """Refuse what is not a folder with these files, and return them.
+
+    Parameters
+    ----------
+    folder
+        Folder of a model.
+    backbone
+        Name of the network, for errors.
+    names
+        Of each file the names that it can have, as older and newer versions of transformers write it; the first that
+        is there counts.
 
     Raises
     ------
     WeightsError
         Naming the first file that is missing.
     """
+    told = [" or ".join(each) for each in names]
     if not folder.is_dir():
-        raise weights_error(folder, backbone, f"is no folder with {', '.join(names)} and model.safetensors")
-    for name in names:
-        if not (folder / name).is_file():
+        raise weights_error(folder, backbone, f"is no folder with {', '.join(told)} and model.safetensors")
+    found = []
+    for each, name in zip(names, told, strict=True):
+        there = [folder / one for one in each if (folder / one).is_file()]
+        if not there:
             raise weights_error(folder, backbone, f"has no {name}")
+        found.append(there[0])
+    return found
 
 
 def read_entries(file: Path, backbone: str) -> dict[str, Any]:
@@ -62,7 +77,7 @@ def read_pretrained(folder: Path, backbone: str, model_class: Any, spared: Conta
     Parameters
     ----------
     folder
-        With config.json, and model.safetensors or pytorch_model.bin.
+        With config.json, and model.safetensors or pytorch_model.bin, whole or in shards with their index.
     backbone
         Name of the network, for errors.
     model_class
@@ -84,8 +99,9 @@ def read_pretrained(folder: Path, backbone: str, model_class: Any, spared: Conta
         raise weights_error(folder / "config.json", backbone, f"is for {kind}, not {config_class.model_type}")
     try:
         config = config_class.from_pretrained(folder, local_files_only=True)
+        # a file of half precision would otherwise be computed with as it is, whatever `precision` says
         model, loading = model_class.from_pretrained(
-            folder, config=config, local_files_only=True, output_loading_info=True, **options
+            folder, config=config, local_files_only=True, output_loading_info=True, dtype=torch.float32, **options
         )
     except Exception as error:  # transformers and safetensors raise many kinds for files that they cannot read
         raise weights_error(folder, backbone, f"cannot be loaded ({first_line(error)})") from error

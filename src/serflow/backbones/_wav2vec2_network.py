@@ -14,6 +14,7 @@ from transformers import Wav2Vec2Model
 
 from serflow.audio.waveform import FloatArray, check_waveform, is_constant
 from serflow.backbones._batches import run_by_length
+from serflow.backbones._checkpoint import weights_error
 from serflow.backbones._hub import read_entries, read_pretrained, require_files
 from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones.base import Output
@@ -27,8 +28,26 @@ _EPSILON = 1e-7
 """Added to the variance of a waveform, as transformers' feature extractor does."""
 
 
+def read_preprocessor(folder: Path, backbone: str) -> dict[str, Any]:
+    """Read how waveforms are prepared: preprocessor_config.json, or that part of processor_config.json.
+
+    Raises
+    ------
+    WeightsError
+        If the folder has no config.json or neither of these files, or the file cannot be read.
+    """
+    _, file = require_files(folder, backbone, ("config.json",), ("preprocessor_config.json", "processor_config.json"))
+    entries = read_entries(file, backbone)
+    if file.name == "preprocessor_config.json":
+        return entries
+    preprocessor = entries.get("feature_extractor")
+    if not isinstance(preprocessor, dict):
+        raise weights_error(file, backbone, "has no entry feature_extractor")
+    return preprocessor
+
+
 def read_model(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Read a model's folder (config.json, model.safetensors or pytorch_model.bin, preprocessor_config.json).
+    """Read a model's folder (config.json, its tensors, and what `read_preprocessor` reads).
 
     Nothing is downloaded.
 
@@ -37,8 +56,7 @@ def read_model(folder: Path) -> tuple[Any, dict[str, Any]]:
     WeightsError
         If a file is missing or damaged, or the model is not wav2vec 2.0.
     """
-    require_files(folder, "wav2vec2", "config.json", "preprocessor_config.json")
-    preprocessor = read_entries(folder / "preprocessor_config.json", "wav2vec2")
+    preprocessor = read_preprocessor(folder, "wav2vec2")
     # the embedding of masked frames is used in training alone
     return read_pretrained(folder, "wav2vec2", Wav2Vec2Model, {"masked_spec_embed"}), preprocessor
 

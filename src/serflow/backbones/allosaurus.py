@@ -13,6 +13,7 @@ from serflow.backbones.base import Release
 if TYPE_CHECKING:
     from serflow.backbones._allosaurus_network import Allosaurus, AllosaurusBackbone
 
+WEIGHTS = "folder"
 RELEASES = (
     Release(
         name="uni2005",

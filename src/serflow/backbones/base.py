@@ -15,6 +15,8 @@ its file name is its name in ``config.yaml``. It has
 ``network(path)``
     reads the same, by the same reader, as a module of torch in evaluation mode; its ``forward`` takes tensors and
     gives tensors, so that a study can train it further;
+``WEIGHTS``
+    ``folder`` or ``file or folder``, in modules whose weights are not one ``file``;
 ``NO_NETWORK``
     in modules without ``network``: why there is none;
 ``KIND``
@@ -191,6 +193,11 @@ def backbone_module(name: str) -> ModuleType:
     if name not in backbone_names():
         raise ConfigError(f"no backbone {name!r}; known: {', '.join(backbone_names())}")
     return importlib.import_module(f"serflow.backbones.{name}")
+
+
+def weights_form(name: str) -> str:
+    """Return what the weights of a backbone are: ``file``, ``folder`` or ``file or folder``."""
+    return str(getattr(backbone_module(name), "WEIGHTS", "file"))
 
 
 def releases(name: str) -> dict[str, Release]:

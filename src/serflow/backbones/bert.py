@@ -26,6 +26,7 @@ def _release(layers: int) -> Release:
     )
 
 
+WEIGHTS = "folder"
 RELEASES = (_release(4), _release(8))
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

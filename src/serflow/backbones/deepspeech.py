@@ -17,6 +17,7 @@ from serflow.errors import AudioError, ConfigError, WeightsError
 
 KIND = "recogniser"
 NO_NETWORK = "its own library runs it and gives no gradients"
+WEIGHTS = "file or folder"
 RELEASES = (
     Release(
         name="0.9.3",

@@ -10,6 +10,7 @@ from serflow.backbones.base import Release
 if TYPE_CHECKING:
     from serflow.backbones._wav2vec2_network import Wav2Vec2, Wav2Vec2Backbone
 
+WEIGHTS = "folder"
 RELEASES = (
     Release(
         name="wav2vec2-base",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 KIND = "recogniser"
 
+WEIGHTS = "folder"
 RELEASES = (
     Release(
         name="wav2vec2-base-960h",

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from serflow.backbones.base import Release, backbone_module, backbone_names, releases
+from serflow.backbones.base import Release, backbone_module, backbone_names, releases, weights_form
 from serflow.errors import WeightsError
 from serflow.files import read_sealed_json, sha256_file
+from serflow.folders import is_file, is_folder
 from serflow.state import paths, stamps
 
 DOWNLOAD = "download"
@@ -44,8 +45,13 @@ class Weights:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and digests of the files."""
-        return hashlib.sha256(repr(sorted(self.files.items())).encode()).hexdigest()
+        """That of the ledger for a known release; else SHA-256 of the file, or over names and digests of several."""
+        known = releases(self.backbone).get(self.release)
+        if known is not None and known.digest is not None:
+            return known.digest
+        if len(self.files) == 1:
+            return f"sha256:{next(iter(self.files.values()))}"
+        return f"sha256:{hashlib.sha256(repr(sorted(self.files.items())).encode()).hexdigest()}"
 
     def describe(self) -> dict[str, Any]:
         """Return what a store's metadata say of the weights; no path of this machine."""
@@ -58,6 +64,15 @@ class Weights:
 def weight_files(path: Path) -> dict[str, Path]:
     """Return the files of a file or folder of weights by relative name, sorted; hidden ones are left out."""
     return paths(path, sorted(name for name, stamp in stamps(path).items() if stamp.size is not None))
+
+
+def unfit_path(backbone: str, path: Path) -> str | None:
+    """Return what is wrong with a path that weights are to be read from; None where a loader can try."""
+    wanted = weights_form(backbone)
+    if not (is_file(path) or is_folder(path)):
+        return f"no file or folder {path}"
+    found = "folder" if is_folder(path) else "file"
+    return None if found in wanted else f"{path} is a {found}; {backbone} needs the {wanted} of a release"
 
 
 def git_digest(path: Path) -> str:

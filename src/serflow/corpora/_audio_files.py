@@ -82,10 +82,19 @@ class AudioIndex:
 
     paths: dict[str, Path] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    _told: set[str] = field(default_factory=set)
+
+    def missing(self, stem: str, utterance: str, expected: str, reason: str) -> Rejected:
+        """Return the rejection of an utterance that has no audio: for what is there instead, else for ``reason``."""
+        there = next((entry for entry in self.rejected if entry.lost and Path(entry.path).stem == stem), None)
+        if there is None:
+            return Rejected(utterance, expected, reason, absent=True)
+        self._told.add(there.path)
+        return Rejected(utterance, there.path, there.reason)
 
     def unused(self, used: set[str], reason: str) -> list[Rejected]:
-        """Return a rejection for each file whose stem is not in ``used``."""
-        return [
+        """Return what was passed over and is not `missing`, and each file whose stem is not in ``used``."""
+        return [entry for entry in self.rejected if entry.path not in self._told] + [
             Rejected("", path.as_posix(), reason, lost=False) for stem, path in self.paths.items() if stem not in used
         ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from serflow.corpora._audio_files import files_of
-from serflow.corpora._values import UnusableError
+from serflow.corpora._values import AbsentError, UnusableError
 from serflow.corpora.base import AUDIO_SUFFIXES
 from serflow.folders import is_folder, why_no_file
 from serflow.printable import shown
@@ -77,8 +77,10 @@ class NamedFiles:
 
         Raises
         ------
+        AbsentError
+            If there is none.
         UnusableError
-            If there is none, or more than one that fits, or if it lies outside root or cannot be read.
+            If more than one fits, or if it lies outside root or cannot be read.
         """
         if named not in self._found:
             self._found[named] = self._find(named)
@@ -126,7 +128,7 @@ class NamedFiles:
         if not found and (key := _number(without_suffix(name))):
             found = self._by_number.get(key)
         if not found:
-            raise UnusableError(f"there is no such {self._what}")
+            raise AbsentError(f"there is no such {self._what}")
         if len(found) > 1:
             several = " and ".join(path.as_posix() for path in found[:2])
             raise UnusableError(

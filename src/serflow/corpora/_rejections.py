@@ -23,7 +23,13 @@ def left_out_note(rejected: Sequence[Rejected]) -> str | None:
 
 
 def require_few_rejected(
-    rejected: Sequence[Rejected], n_accepted: int, max_rejected: float, corpus: str, files: Sequence[Path]
+    rejected: Sequence[Rejected],
+    n_accepted: int,
+    max_rejected: float,
+    corpus: str,
+    files: Sequence[Path],
+    *,
+    allow_partial: bool,
 ) -> None:
     """Refuse a corpus of which too many utterances were lost.
 
@@ -39,21 +45,26 @@ def require_few_rejected(
         Name of the corpus, for the message.
     files
         Where the rejections are listed, for the message.
+    allow_partial
+        Audio that is not there does not count, neither as lost nor among all.
 
     Raises
     ------
     CorpusError
-        If more were lost; names reasons, examples, files and the key of config.yaml that allows more.
+        If more were lost; names reasons, examples, files and the keys of config.yaml that allow more.
     """
-    lost = [entry for entry in rejected if entry.lost]
+    lost = [entry for entry in rejected if entry.lost and not (allow_partial and entry.absent)]
     total = n_accepted + len(lost)
     if len(lost) <= max_rejected * total:
         return
-    share = len(lost) / total
     key = f"corpora.{corpus}.max_rejected"
     examples = "".join(f"\n  {line}" for line in rejected_examples(lost))
+    n_absent = sum(entry.absent for entry in lost)
+    part = (
+        f", or corpora.{corpus}.allow_partial: true for the {n_absent:,} whose audio is not there" if n_absent else ""
+    )
     raise CorpusError(
-        f"{corpus}: {lost_note(rejected, n_accepted)}, {100 * share:.1f} % of them where {key} in config.yaml allows "
-        f"{100 * max_rejected:g} %; all are listed in {some(map(str, files))}.{examples}"
-        f"\nMend the files or labels, or set {key}: {-(-100 * len(lost) // total) / 100:g} to go on without them"
+        f"{corpus}: {lost_note(lost, n_accepted)}, {100 * len(lost) / total:.1f} % of them where {key} in config.yaml "
+        f"allows {100 * max_rejected:g} %; all are listed in {some(map(str, files))}.{examples}"
+        f"\nMend the files or labels, or set {key}: {-(-100 * len(lost) // total) / 100:g} to go on without them{part}"
     )

@@ -77,8 +77,8 @@ def _columns(options: Mapping[str, Any], header: Sequence[str], table: Path) -> 
         given = {name: column for name in (*_FIELDS, "id") if (column := _column(name, header))}
     if set(_NAMES) <= given.keys():
         raise CorpusError(
-            f"{table}: options.columns has both utterance and id, which are the same: the name of an utterance; "
-            "say in options.columns which of the two holds it"
+            f"{table}: there are both utterance and id, and either holds the names of utterances; "
+            "say which in options.columns, e.g. `columns: {utterance: id, ...}`"
         )
     columns = {}
     for name, column in given.items():

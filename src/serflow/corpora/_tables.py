@@ -117,4 +117,7 @@ def read_rejected(path: str | os.PathLike[str]) -> list[Rejected]:
         raise StoreError(f"{path}: cannot be read ({error}); delete it and run again") from error
     if not rows or rows[0] != REJECTED_COLUMNS or any(len(row) != len(REJECTED_COLUMNS) for row in rows):
         raise StoreError(f"{path}: not a list of {','.join(REJECTED_COLUMNS)}; delete it and run again")
-    return [Rejected(utterance, file, reason, lost == "True") for utterance, file, reason, lost in rows[1:]]
+    return [
+        Rejected(utterance, file, reason, lost == "True", absent == "True")
+        for utterance, file, reason, lost, absent in rows[1:]
+    ]

@@ -26,6 +26,10 @@ class UnusableError(Exception):
     """A row that cannot be used; the message is the reason."""
 
 
+class AbsentError(UnusableError):
+    """A row whose audio is not there."""
+
+
 @functools.lru_cache(maxsize=4096)
 def key(word: str) -> str:
     """Return a word as it is compared: whatever its letter case, Unicode form and blanks."""

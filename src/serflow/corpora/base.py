@@ -26,7 +26,8 @@ from serflow.state import EVERYTHING
 
 # by preference, where one recording is there in several formats: lossless ones first
 AUDIO_SUFFIXES = (
-    ".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph", ".nist", ".rf64", ".ogg", ".oga", ".opus", ".mp3",
+    ".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph", ".nist", ".rf64", ".w64", ".caf",
+    ".ogg", ".oga", ".opus", ".mp3",
 )  # fmt: skip
 AUDIO_FILES = tuple(f"*{suffix}" for suffix in AUDIO_SUFFIXES)
 # with a suffix and what a temporary name adds, a name stays within the 255 bytes that file systems take
@@ -86,13 +87,15 @@ class Rejected:
     """A file or label that was left out, printably. ``utterance`` is empty where the label could not be read.
 
     ``lost`` says whether the corpus has an utterance less for it, so far as one can tell: not for a copy of what is
-    kept, nor for audio without a label, a file of another corpus, or a line that only adds to an utterance.
+    kept, nor for audio without a label, a file of another corpus, or a line that only adds to an utterance. ``absent``
+    are labels of audio that is not there, as in a part of a corpus.
     """
 
     utterance: str
     path: str
     reason: str
     lost: bool = True
+    absent: bool = False
 
     def __post_init__(self) -> None:
         for name in ("utterance", "path", "reason"):

@@ -122,7 +122,9 @@ def _add_dialogue(listing: Listing, labels: Path, audio: AudioIndex, root: Path,
         path = audio.paths.get(turn.id)
         if path is None:
             expected = (session / "sentences" / "wav" / dialogue / f"{turn.id}.wav").relative_to(root).as_posix()
-            listing.rejected.append(Rejected(turn.id, expected, "labelled, but there is no such audio file"))
+            listing.rejected.append(
+                audio.missing(turn.id, turn.id, expected, "labelled, but there is no such audio file")
+            )
         else:
             listing.utterances.append(_utterance(turn, order, dialogue, texts.get(turn.id), path.as_posix()))
 
@@ -189,7 +191,7 @@ class Iemocap(Corpus):
             labelled: set[str] = set()
             for labels in files:
                 _add_dialogue(listing, labels, audio, root, labelled)
-            listing.rejected += audio.rejected + audio.unused(labelled, "audio without a label in EmoEvaluation")
+            listing.rejected += audio.unused(labelled, "audio without a label in EmoEvaluation")
         return listing
 
 

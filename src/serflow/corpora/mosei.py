@@ -263,7 +263,7 @@ class Mosei(Corpus):
                 "point root at the folder that holds Raw"
             )
         audio = index_audio(root, (raw / _AUDIO).relative_to(root))
-        listing = Listing(rejected=audio.rejected)
+        listing = Listing()
         transcripts = _read_transcripts(raw / _TRANSCRIPTS, root, listing.rejected)
         segments = _segments(root, raw, transcripts, listing.rejected)
         texts = {
@@ -274,10 +274,13 @@ class Mosei(Corpus):
         turns = _turns([segment for segment in segments if segment.fault is None])
         for segment in segments:
             path = audio.paths.get(segment.video)
-            fault = segment.fault or (None if path else "labelled, but there is no audio file of this video")
-            if path is None or fault:
-                expected = path or f"{(raw / _AUDIO).relative_to(root).as_posix()}/{segment.video}.wav"
-                listing.rejected.append(Rejected(segment.id, str(expected), str(fault)))
+            expected = str(path or f"{(raw / _AUDIO).relative_to(root).as_posix()}/{segment.video}.wav")
+            if segment.fault:
+                listing.rejected.append(Rejected(segment.id, expected, segment.fault))
+                continue
+            if path is None:
+                reason = "labelled, but there is no audio file of this video"
+                listing.rejected.append(audio.missing(segment.video, segment.id, expected, reason))
                 continue
             listing.utterances.append(
                 Utterance(

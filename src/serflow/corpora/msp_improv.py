@@ -186,13 +186,13 @@ class MspImprov(Corpus):
             )
         clips, broken = _read_labels(labels, root)
         audio = index_audio(root)
-        listing = Listing(rejected=broken + audio.rejected)
+        listing = Listing(rejected=broken)
         turns = _turns(clips)
         for clip in clips:
             path = audio.paths.get(clip.id)
             if path is None:
                 reason = "labelled, but there is no audio file of this name"
-                listing.rejected.append(Rejected(clip.id, f"{clip.id}.wav", reason))
+                listing.rejected.append(audio.missing(clip.id, clip.id, f"{clip.id}.wav", reason))
             else:
                 listing.utterances.append(_utterance(clip, turns[clip.id], path.as_posix()))
         listing.rejected += audio.unused({clip.id for clip in clips}, f"audio without a label in {labels.name}")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from serflow.corpora._audio_files import audio_files
 from serflow.corpora._named_files import NamedFiles, without_suffix
 from serflow.corpora._table_options import RATINGS, WORDS, TableLayout, read_table
-from serflow.corpora._values import NOTHING, UnusableError, key, number, seconds, whole_number
+from serflow.corpora._values import NOTHING, AbsentError, UnusableError, key, number, seconds, whole_number
 from serflow.corpora.base import AUDIO_FILES, EMOTIONS, Corpus, CorpusInfo, Listing, Rejected, Utterance, fault_of_id
 from serflow.errors import CorpusError
 from serflow.folders import is_folder
@@ -24,6 +24,7 @@ _Value = TypeVar("_Value")
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
 _NO_WORDS_OF_YAML = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _EXAMPLES = 5
+_PASTED = 100
 
 
 def _gender(word: str) -> str:
@@ -41,8 +42,8 @@ def _word(field: str) -> Callable[[str], str]:
     return read
 
 
-def _counted(values: Counter[str]) -> str:
-    most = values.most_common(_EXAMPLES)
+def _counted(values: Counter[str], most_shown: int = _EXAMPLES) -> str:
+    most = values.most_common(most_shown)
     left = len(values) - len(most)
     return ", ".join(f"{value} ({count})" for value, count in most) + (f" and {left} more" if left else "")
 
@@ -55,6 +56,7 @@ class _Reader:
     decimal_comma: bool
     odd: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     unmapped: Counter[str] = field(default_factory=Counter)
+    spelt: dict[str, str] = field(default_factory=dict)
     short: int = 0
 
     def utterance(self, row: Mapping[str, str], path: Path) -> Utterance:
@@ -99,7 +101,7 @@ class _Reader:
     def _emotion(self, word: str) -> str | None:
         known = self.layout.emotions.get(key(word))
         if known is None and key(word) not in NOTHING - {"none"}:
-            self.unmapped[word] += 1
+            self.unmapped[self.spelt.setdefault(key(word), word)] += 1
             raise UnusableError(
                 f"emotion {shown(word)} is none of ours; map it in options, e.g. `emotions: "
                 f"{{{_yaml(word)}: happiness}}` (ours: {', '.join(EMOTIONS)})"
@@ -111,26 +113,30 @@ class _Reader:
         table = self.layout.table
         notes = []
         if self.unmapped:
-            mapping = ", ".join(f"{_yaml(word)}: {_nearest(word)}" for word in self.unmapped)
+            mapping = ", ".join(f"{_yaml(word)}: {_nearest(word)}" for word in [*self.unmapped][:_PASTED])
             notes.append(
-                f"{table}: {self.unmapped.total()} rows are left out for {len(self.unmapped)} emotion words that are "
-                f"none of ours: {_counted(Counter({shown(word): n for word, n in self.unmapped.items()}))}. "
+                f"{table}: {_rows(self.unmapped.total())} left out for emotion words that are none of ours: "
+                f"{_counted(Counter({shown(word): n for word, n in self.unmapped.items()}), _PASTED)}. "
                 f"Paste `emotions: {{{mapping}}}` into options and put the right one of ours for each: "
                 f"{', '.join(EMOTIONS)}"
             )
         notes += [
-            f"{table}: {name} is absent in {values.total()} rows where it is {_counted(values)}"
+            f"{table}: {name} is absent in {_rows(values.total())} where it is {_counted(values)}"
             for name, values in self.odd.items()
         ]
         if self.short:
-            notes.append(f"{table}: {self.short} rows have fewer cells than the header; those at their end are absent")
+            notes.append(f"{table}: {_rows(self.short)} with fewer cells than the header; those at the end are absent")
         return notes
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _yaml(word: str) -> str:
     """Return a word as a key that YAML reads as this word; it takes `no` and `01` for others."""
     is_plain = re.fullmatch(r"[^\W\d_][\w-]*", word) and word.lower() not in _NO_WORDS_OF_YAML
-    return word if is_plain else json.dumps(word, ensure_ascii=False)
+    return word if is_plain else json.dumps(word, ensure_ascii=not word.isprintable())
 
 
 def _nearest(word: str) -> str:
@@ -236,9 +242,8 @@ def _unlisted_audio(root: Path, layout: TableLayout, used: set[Path], named: set
     rejected: list[Rejected] = []
     for path in audio_files(root, rejected.append, folder):
         if without_suffix(path.as_posix()) not in used_names:
-            reason = f"audio without a row in {layout.name}"
-            rejected.append(Rejected("", path.as_posix(), reason, lost=False))
-    return [entry for entry in rejected if entry.path not in named]
+            rejected.append(Rejected("", path.as_posix(), f"audio without a row in {layout.name}"))
+    return [replace(entry, lost=False) for entry in rejected if entry.path not in named]
 
 
 class Table(Corpus):
@@ -292,7 +297,9 @@ class Table(Corpus):
                 used.add(path)
                 found.append(reader.utterance(cells, path))
             except UnusableError as unusable:
-                listing.rejected.append(Rejected(name, named, f"{layout.name}:{row.line}: {unusable}"))
+                absent = isinstance(unusable, AbsentError)
+                reason = f"{layout.name}:{row.line}: {unusable}"
+                listing.rejected.append(Rejected(name, named, reason, absent=absent))
         if not used:
             first = listing.rejected[0]
             raise CorpusError(

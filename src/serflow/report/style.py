@@ -1,14 +1,20 @@
 """The common look of figures, and SVG files whose bytes depend on nothing but their content."""
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 matplotlib.use("Agg")
+# a warning for each font that has no bold face
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 INK = "#222222"
 FAINT = "#6b6b6b"
@@ -32,8 +38,16 @@ EMOTION_STYLES: dict[str, dict[str, Any]] = {
 UNLABELLED: dict[str, Any] = {"color": "#b5b5b5", "marker": "o"}
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.4)), (0, (6, 1.5, 1.4, 1.5)))
 
+# fonts of other scripts that systems come with; the last, of matplotlib itself, draws a box that names the script
+_OTHER_SCRIPTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR",
+    "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans",
+    "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "SimHei", "Noto Sans Devanagari",
+    "Noto Sans Bengali", "Noto Sans Thai", "Noto Sans Arabic", "Noto Sans Ethiopic", "Arial Unicode MS",
+    "Last Resort High-Efficiency",
+)  # fmt: skip
+
 _SETTINGS: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": INK,
     "axes.titlesize": 10,
@@ -64,12 +78,23 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+@cache
+def _families() -> list[str]:
+    """Return DejaVu Sans, which matplotlib brings along, and what is installed for the letters that it lacks."""
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
+
+
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw and save figures of this block in the common look, whatever the user's own matplotlibrc says."""
-    with matplotlib.rc_context():
+    """Draw and save figures of this block in the common look, whatever the user's own matplotlibrc says.
+
+    Letters that no installed font has become boxes, without a warning for each.
+    """
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS)
+        matplotlib.rcParams.update(_SETTINGS | {"font.family": _families()})
         yield
 
 

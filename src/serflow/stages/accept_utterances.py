@@ -36,7 +36,14 @@ def main(arguments: argparse.Namespace) -> None:
     prepared = read_prepared(arguments.audio, corpus)
     utterances = accept(listing, prepared, without_audio, corpus)
     listed_in = [path for path, entries in rejected_by.items() if any(entry.lost for entry in entries)]
-    require_few_rejected(rejected, utterances.num_rows, arguments.max_rejected, corpus, listed_in)
+    require_few_rejected(
+        rejected,
+        utterances.num_rows,
+        arguments.max_rejected,
+        corpus,
+        listed_in,
+        allow_partial=arguments.allow_partial,
+    )
     n_lost = sum(entry.lost for entry in rejected)
     lost = lost_note(rejected, utterances.num_rows)
     notes = [note for note in (lost, left_out_note(rejected)) if note]
@@ -79,6 +86,7 @@ if __name__ == "__main__":
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="Parquet shards of prepared audio")
     parser.add_argument("--audio-rejected", type=Path, nargs="+", required=True, help="CSV a shard of rejected audio")
     parser.add_argument("--max-rejected", type=float, required=True, help="share of utterances that may be rejected")
+    parser.add_argument("--allow-partial", action="store_true", help="audio that is not there is not rejected audio")
     parser.add_argument(
         "--same-audio",
         choices=("keep", "drop"),

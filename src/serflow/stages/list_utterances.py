@@ -18,6 +18,7 @@ from serflow.stage import json_option, run_stage, stage_parser
 from serflow.state import stamps, take_stock
 
 log = logging.getLogger(__name__)
+_LONGEST_NOTE = 10_000
 
 
 def _in_language(utterances: list[Utterance], stated: str, language: str | None) -> list[Utterance]:
@@ -40,7 +41,7 @@ def main(arguments: argparse.Namespace) -> None:
     for line in rejected_examples(listing.rejected):
         log.info("left out: %s", line)
     for note in listing.notes:
-        log.warning("%s: %s", arguments.corpus, printable(note))
+        log.warning("%s: %s", arguments.corpus, printable(note, _LONGEST_NOTE))
     write_rejected(arguments.rejected, listing.rejected)
     require_utterances(listing, arguments.corpus, arguments.root)
     warnings: list[str] = []

@@ -16,7 +16,7 @@ from serflow.stage import json_option, run_stage, stage_parser
 from serflow.stores.parquet import read_metadata, read_table
 
 log = logging.getLogger(__name__)
-REJECTED_COLUMNS = ("utterance", "path", "reason", "lost")
+REJECTED_COLUMNS = ("utterance", "path", "reason", "lost", "absent")
 
 
 def _shard_rows(listing: Path, shard: int, n_shards: int) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
             f"{arguments.root}: no such folder; set corpora.{corpus}.root in config.yaml to where the corpus lies"
         )
     rows = _shard_rows(arguments.listing, int(arguments.shard), arguments.n_shards)
-    rejected: list[tuple[str, str, str, bool]] = []
+    rejected: list[tuple[str, str, str, bool, bool]] = []
 
     def accepted() -> Iterator[PreparedUtterance]:
         for row in progress(rows, len(rows), "decoding"):
@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
             try:
                 prepared = prepare(row["utterance"], path, row["start"], row["end"], **arguments.options)
             except AudioError as error:
-                rejected.append((row["utterance"], row["path"], str(error), True))
+                rejected.append((row["utterance"], row["path"], str(error), True, False))
                 continue
             if prepared.clipped_share > LOUD_SHARE:
                 log.info("%s: %.1f %% of its samples at full scale", row["path"], 100 * prepared.clipped_share)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from serflow.backbones._fetch import fetch
 from serflow.backbones.base import Release, backbone_module, releases
-from serflow.backbones.weights import DOWNLOAD, STAND_IN, Weights, describe_files, known_release
+from serflow.backbones.weights import DOWNLOAD, STAND_IN, Weights, describe_files, known_release, unfit_path
 from serflow.errors import ConfigError, WeightsError
 from serflow.files import atomic_folder, write_sealed_json
 from serflow.stage import run_stage, stage_parser
@@ -47,8 +47,8 @@ def _prepare(arguments: argparse.Namespace) -> Weights:
         source, path = fetch(backbone, release, arguments.folder)
         return describe_files(backbone, source, release, path)
     path = Path(wanted)
-    if not path.exists():
-        raise WeightsError(f"backbones.{backbone}.weights: no file or folder {path}; give a path, download or stand-in")
+    if (unfit := unfit_path(backbone, path)) is not None:
+        raise WeightsError(f"backbones.{backbone}.weights: {unfit}; give a path, download or stand-in")
     found = stamps(path)
     weights = describe_files(backbone, "path", known_release(backbone, path), path)
     if arguments.files is not None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serflow.errors import TrainingError
+from serflow.files import exclusive
 from serflow.progress import progress
 from serflow.protocols.folds import FoldRows
 from serflow.runs.artefacts import FitResult, RunFacts, RunFiles, write_run
@@ -59,29 +60,30 @@ def main(arguments: argparse.Namespace) -> None:
     provenance = gather(given)
     depends_on = [arguments.code, arguments.options, dict(provenance.sources)]
     states = arguments.predictions.parent / "fits"
-    results = []
-    with reproducible():
-        fits = list(study.folds(cell, data))
-        for rows in progress(fits, len(fits), " ".join(cell), unit="fit"):
-            key = key_of(arguments.study, *cell, *rows.fit, *depends_on)
-            checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
-            result = study.train_fit(cell, data, options, rows, checkpoint)
-            require_all_tested(data.utterances, rows, result)
-            results.append(result)
-    facts = RunFacts(
-        study=arguments.study,
-        cell=cell._asdict(),
-        classes=data.classes,
-        options=arguments.options,
-        runs=arguments.runs,
-        excluded=data.excluded,
-        provenance=joined([provenance, same_audio(given, data.utterances, fits)]),
-        code=arguments.code,
-    )
-    names = ("predictions", "history", "metrics", "model", "embeddings")
-    write_run(RunFiles(**{name: getattr(arguments, name) for name in names}), facts, results)
-    if states.is_dir():
-        shutil.rmtree(states)
+    # a trainer that outlived the run that started it may be at work here
+    with exclusive(states):
+        results = []
+        with reproducible():
+            fits = list(study.folds(cell, data))
+            for rows in progress(fits, len(fits), " ".join(cell), unit="fit"):
+                key = key_of(arguments.study, *cell, *rows.fit, *depends_on)
+                checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
+                result = study.train_fit(cell, data, options, rows, checkpoint)
+                require_all_tested(data.utterances, rows, result)
+                results.append(result)
+        facts = RunFacts(
+            study=arguments.study,
+            cell=cell._asdict(),
+            classes=data.classes,
+            options=arguments.options,
+            runs=arguments.runs,
+            excluded=data.excluded,
+            provenance=joined([provenance, same_audio(given, data.utterances, fits)]),
+            code=arguments.code,
+        )
+        names = ("predictions", "history", "metrics", "model", "embeddings")
+        write_run(RunFiles(**{name: getattr(arguments, name) for name in names}), facts, results)
+        shutil.rmtree(states, ignore_errors=True)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,7 +6,15 @@ import pytest
 
 from made_up_runs import UTTERANCE, write_packed, write_split, write_utterances
 from serflow.errors import StoreError, TrainingError
-from serflow.protocols.examples import NO_LABEL, SAME_AUDIO, look_up, read_examples, read_roles, without_rejected
+from serflow.protocols.examples import (
+    NO_LABEL,
+    SAME_AUDIO,
+    look_up,
+    read_draw,
+    read_examples,
+    read_roles,
+    without_rejected,
+)
 from serflow.protocols.labels import iemocap_four, own_words
 from serflow.stores.frames import PackedFrames
 from serflow.stores.parquet import write_table
@@ -63,8 +71,10 @@ def test_labels_are_those_of_the_layout(tmp_path):
 
 
 def test_one_class_and_other_files_are_refused(tmp_path):
-    with pytest.raises(TrainingError, match="toy: a classifier needs utterances of two classes"):
-        read_examples(corpus(tmp_path, ["anger", "anger"]), own)
+    with pytest.raises(TrainingError, match=r"toy: a classifier needs utterances of two classes.*; of 3 utterances 2 "):
+        read_examples(corpus(tmp_path, ["anger", None, "anger"]), own)
+    with pytest.raises(StoreError, match="kind is 'split' where 'utterances' was asked for"):
+        read_examples(write_split(tmp_path, {"dialogue-0": {"u0": "train"}}), own)
     path = corpus(tmp_path / "whole")
     with pytest.raises(StoreError, match="corpus is 'toy' where 'other' was asked for"):
         read_examples(path, own, {"corpus": "other"})
@@ -119,3 +129,20 @@ def test_an_utterance_without_a_role_in_any_fold_and_another_corpus_are_refused(
         read_roles(path, "toy", ["a", "b"])
     with pytest.raises(StoreError, match="corpus is 'toy' where 'other'"):
         read_roles(path, "other", ["a"])
+
+
+def test_what_is_left_out_for_one_reason_twice_adds_up(tmp_path):
+    found = read_examples(corpus(tmp_path), own)
+    one = found.take(np.array([True, False, True]), "silent")
+    assert one.take(np.array([False, True]), "silent").excluded == {NO_LABEL: 2, "silent": 2}
+    assert one.take(np.array([True, True]), "other").excluded == {NO_LABEL: 2, "silent": 1}
+
+
+def test_a_draw_is_a_split_of_one_fold(tmp_path):
+    path = write_split(tmp_path, {"dialogue-0": {"a": "train", "b": "test"}})
+    assert read_draw(path, "toy", ["b", "a"]).tolist() == ["test", "train"]
+    with pytest.raises(StoreError, match="corpus is 'toy' where 'other'"):
+        read_draw(path, "other", ["a"])
+    several = write_split(tmp_path / "several", {"one": {"a": "train"}, "two": {"a": "test"}})
+    with pytest.raises(StoreError, match=r"dialogue-0\.parquet: 2 folds where one draw was asked for; delete it"):
+        read_draw(several, "toy", ["a"])
