@@ -13,8 +13,8 @@ def is_printable(text: str) -> bool:
 
 
 def is_text(text: str) -> bool:
-    """Say whether a text is Unicode with no control characters but line ends and tabs."""
-    return is_printable(re.sub(r"[\t\n\r\x85]", " ", text))
+    """Say whether a text is Unicode with no control characters but line ends, page ends and tabs."""
+    return is_printable(re.sub(r"[\t-\r\x85]", " ", text))
 
 
 def printable(text: str, longest: int = _LONGEST) -> str:

@@ -74,6 +74,24 @@ def test_difference_does_not_depend_on_what_all_utterances_of_a_condition_share(
     )
 
 
+@pytest.mark.parametrize(("n_ulps", "varies"), [(0, False), (6, False), (24, True)])
+def test_difference_takes_a_code_as_constant_within_the_rounding_of_its_mean(n_ulps, varies):
+    """Of eight codes of norm 1.41: within nine eps of that."""
+    torch.manual_seed(0)
+    private, conditions = torch.ones(8, 2), torch.zeros(8, dtype=torch.int64)
+    private[3, 0] += n_ulps * torch.finfo(torch.float32).eps
+    assert (difference(private, torch.randn(8, 2), conditions).item() > 0.0) == varies
+
+
+def test_difference_knows_the_precision_of_the_codes():
+    torch.manual_seed(0)
+    private, conditions = torch.ones(4, 2, dtype=torch.bfloat16), torch.zeros(4, dtype=torch.int64)
+    private[3, 0] += torch.finfo(torch.bfloat16).eps
+    shared = torch.randn(4, 2, dtype=torch.bfloat16)
+    assert difference(private, shared, conditions).item() == 0.0
+    assert difference(private.float(), shared.float(), conditions).item() > 0.0
+
+
 def test_a_condition_with_one_utterance_gives_a_finite_gradient():
     private = torch.randn(3, 4, requires_grad=True)
     difference(private, torch.randn(3, 4), torch.tensor([0, 1, 1])).backward()

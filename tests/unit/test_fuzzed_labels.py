@@ -85,14 +85,49 @@ def test_audio_that_is_no_file_is_rejected_once_with_its_reason(fuzzing, parser,
     assert len(listing.utterances) + len([entry for entry in listing.rejected if entry.lost]) == 3
 
 
+SAVED = {
+    "with a byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "with CRLF": lambda text: text.replace("\n", "\r\n").encode(),
+    "with CR": lambda text: text.replace("\n", "\r").encode(),
+    "with a mark and CRLF": lambda text: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(),
+    "as UTF-16": lambda text: text.encode("utf-16"),
+    "with empty lines at its end": lambda text: text.encode() + b"\n\n",
+    "without a last line end": lambda text: text.rstrip("\n").encode(),
+}
+
+
+def listed(given, root):
+    return list_clips(root) if given.layout == "esc50" else load_corpus(given.layout).list(root, dict(given.options))
+
+
+@pytest.mark.parametrize("saved", SAVED)
+@pytest.mark.parametrize("parser", [name for name in PARSERS if name != "mosei_csd"])
+def test_labels_say_the_same_however_they_were_saved(fuzzing, parser, saved, tmp_path):
+    given = fuzzing.PARSERS[parser]
+    labels = fuzzing._write(tmp_path, given)
+    plain = listed(given, tmp_path)
+    labels.write_bytes(SAVED[saved](given.content.decode()))
+    assert listed(given, tmp_path) == plain
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029", "\x0b", "\x0c"])
+@pytest.mark.parametrize("parser", ["iemocap_text", "mosei_text", "table_csv", "table_semicolon", "table_tsv"])
+def test_a_transcript_is_whole_whatever_it_holds(fuzzing, parser, character, tmp_path):
+    given = fuzzing.PARSERS[parser]
+    labels = fuzzing._write(tmp_path, given)
+    texts = [utterance.text for utterance in listed(given, tmp_path).utterances]
+    assert [text for text in texts if "ords" not in text] == []
+    labels.write_bytes(given.content.replace(b"ords", f"or{character}ds".encode()))
+    found = [utterance.text for utterance in listed(given, tmp_path).utterances]
+    assert found == [text.replace("ords", f"or{character}ds") for text in texts]
+
+
 def assert_said(given, root, what):
     try:
-        if given.layout == "esc50":
-            list_clips(root)
-            said = []
-        else:
-            listing = load_corpus(given.layout).list(root, dict(given.options))
-            said = [*listing.notes, *(f"{entry.path}: {entry.reason}" for entry in listing.rejected)]
+        found = listed(given, root)
+        said = []
+        if given.layout != "esc50":
+            said = [*found.notes, *(f"{entry.path}: {entry.reason}" for entry in found.rejected)]
     except SerflowError as error:
         said = [str(error)]
     assert [line for line in said if what in line], said

@@ -1,6 +1,7 @@
 """Folders of the hub's models in all the forms that transformers writes and reads, for every loader of them."""
 
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -164,6 +165,14 @@ def test_tensors_of_half_precision_are_computed_with_in_fp32(backbone, folder, c
     found = values(backbone, copy)
     assert found.dtype == expected.dtype
     np.testing.assert_allclose(found, expected, atol=0.02 * float(np.abs(expected).max()))
+
+
+def test_a_pickle_with_more_than_tensors_names_the_class(backbone, folder, copy):
+    state = load_file(copy / TENSORS)
+    (copy / TENSORS).unlink()
+    torch.save({**state, "made": pathlib.PurePosixPath("a")}, copy / "pytorch_model.bin")
+    with pytest.raises(WeightsError, match=rf"it holds pathlib\.PurePosixPath.*backbones\.{backbone}\.weights"):
+        values(backbone, copy)
 
 
 def test_a_shard_that_is_missing_is_refused(backbone, folder, copy):

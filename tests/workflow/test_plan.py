@@ -193,10 +193,11 @@ def test_a_slip_in_a_target_is_told_with_what_was_meant(repository: Path, tmp_pa
         ("results/runs/dlc/exp1/sngle/iemocap/h1/metrics.json", "results/runs/dlc/exp1/single/iemocap/h1/metrics.json"),
         ("feature", "features"),
     ):
-        assert f"No rule makes {target}: did you mean {meant}?" in workflow.run(target, "-n", ok=False)
+        assert f"Nothing makes {target}: did you mean {meant}?" in workflow.run(target, "-n", ok=False)
+    assert "did you mean plan_noise?" in workflow.run("features", "--until", "plan_nois", "-n", ok=False)
     # a folder that is there is no target for that
     (tmp_path / "results/features").mkdir(parents=True)
-    assert "No rule makes results/features: did you mean" in workflow.run("results/features", "-n", ok=False)
+    assert "Nothing makes results/features: did you mean" in workflow.run("results/features", "-n", ok=False)
 
 
 @pytest.mark.parametrize(

@@ -122,12 +122,12 @@ def find_targets(prepare_dag):
     def prepared(*args, **kwargs):
         settings = workflow.dag_settings
         for option in ("targets", "forcerun", "until", "omit_from"):
-            given = getattr(settings, option) or ()
-            setattr(settings, option, [as_in_rules(target) for target in given])
-        for target in settings.targets:
-            makers = (rule for rule in workflow.rules if rule.is_producer(target))
-            if not workflow.is_rule(target) and next(makers, None) is None:
-                raise WorkflowError(no_target(target))
+            wanted = [as_in_rules(name) for name in getattr(settings, option) or ()]
+            setattr(settings, option, wanted)
+            for name in wanted:
+                makers = (rule for rule in workflow.rules if rule.is_producer(name))
+                if not workflow.is_rule(name) and next(makers, None) is None:
+                    raise WorkflowError(no_target(name, option))
         # Snakemake keeps its records there, those of dry runs too
         check_writable(".snakemake")
         for folder in FOLDERS:
@@ -138,16 +138,20 @@ def find_targets(prepare_dag):
     return prepared
 
 
-def no_target(target):
+def no_target(target, option):
     made = [
         strip_wildcard_constraints(str(file))
         for rule in workflow.rules
         for file in rule.output
     ]
-    names = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+    names = [
+        maker.name
+        for maker in workflow.rules
+        if option != "targets" or not maker.has_wildcards()
+    ]
     near = nearest(target, [*made, *names], wildcard_values())
     meant = f"did you mean {near}?" if near else "README.md says what there is."
-    return f"No rule makes {target}: {meant}"
+    return f"Nothing makes {target}: {meant}"
 
 
 def wildcard_values():

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,23 @@ _NUMPY: tuple[Any, ...] = (
 _REFUSED = re.compile(r"GLOBAL ([\w.]+)")
 
 
+def safe_content(*allowed: type) -> AbstractContextManager[None]:
+    """Let pickles of this block hold numbers of NumPy, read as Python's, and plain classes beside tensors."""
+    context: AbstractContextManager[None] = torch.serialization.safe_globals([*allowed, *_NUMPY])
+    return context
+
+
+def refused_class(error: Exception) -> str | None:
+    """Return which class of a pickle torch refused to load, and what to do; None if it is another error."""
+    named = _REFUSED.search(str(error))
+    if named is None:
+        return None
+    return (
+        f"it holds {named[1]}, which is not loaded, as code could hide in it: read the file where it was made, "
+        "and write it again with torch.save without that"
+    )
+
+
 def read_content(path: Path, backbone: str, allowed: Sequence[type] = ()) -> Any:
     """Return all that a file of ``torch.save`` holds, numbers of NumPy as Python's; nothing in it is run.
 
@@ -106,17 +124,11 @@ def read_content(path: Path, backbone: str, allowed: Sequence[type] = ()) -> Any
         file = path.open("rb")
     except OSError as error:
         raise weights_error(path, backbone, f"cannot be read: {error.strerror or error}") from error
-    with file, torch.serialization.safe_globals([*allowed, *_NUMPY]):
+    with file, safe_content(*allowed):
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for a file that it cannot read
-            named = _REFUSED.search(str(error))
-            told = (
-                f"it holds {named[1]}, which is not loaded, as code could hide in it: read the file where it was made, "
-                "and write it again with torch.save without that"
-                if named
-                else type(error).__name__
-            )
+            told = refused_class(error) or type(error).__name__
             raise weights_error(path, backbone, f"is no checkpoint of tensors alone ({told})") from error
 
 

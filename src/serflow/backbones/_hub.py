@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from serflow.backbones._checkpoint import weights_error
+from serflow.backbones._checkpoint import refused_class, safe_content, weights_error
 from serflow.errors import SerflowError
 from serflow.files import read_json
 
@@ -100,11 +100,13 @@ def read_pretrained(folder: Path, backbone: str, model_class: Any, spared: Conta
     try:
         config = config_class.from_pretrained(folder, local_files_only=True)
         # a file of half precision would otherwise be computed with as it is, whatever `precision` says
-        model, loading = model_class.from_pretrained(
-            folder, config=config, local_files_only=True, output_loading_info=True, dtype=torch.float32, **options
-        )
+        with safe_content():
+            model, loading = model_class.from_pretrained(
+                folder, config=config, local_files_only=True, output_loading_info=True, dtype=torch.float32, **options
+            )
     except Exception as error:  # transformers and safetensors raise many kinds for files that they cannot read
-        raise weights_error(folder, backbone, f"cannot be loaded ({first_line(error)})") from error
+        told = refused_class(error) or first_line(error)
+        raise weights_error(folder, backbone, f"cannot be loaded ({told})") from error
     if missing := sorted(name for name in loading["missing_keys"] if name not in spared):
         raise weights_error(folder, backbone, f"lacks {missing[0]} and {len(missing) - 1} more tensors")
     for name, tensor in model.named_parameters():

@@ -140,8 +140,8 @@ def _fault(utterance: Utterance) -> str | None:
 class Listing:
     """What a corpus on disk holds: usable utterances in a fixed order, and what was left out and why.
 
-    ``published_total`` is set where the options say how many utterances there should be. ``notes`` say, a sentence
-    each, what is not as it should be though nothing was left out for it.
+    ``published_total`` is set where the options say how many utterances there should be. ``notes`` say of many labels
+    at once what is wrong with them, a sentence each.
     """
 
     utterances: list[Utterance] = field(default_factory=list)

@@ -71,7 +71,7 @@ def test_labels_are_those_of_the_layout(tmp_path):
 
 
 def test_one_class_and_other_files_are_refused(tmp_path):
-    with pytest.raises(TrainingError, match="toy: a classifier needs utterances of two classes.*; of 3 utterances 2 "):
+    with pytest.raises(TrainingError, match=r"toy: a classifier needs utterances of two classes.*; of 3 utterances 2 "):
         read_examples(corpus(tmp_path, ["anger", None, "anger"]), own)
     with pytest.raises(StoreError, match="kind is 'split' where 'utterances' was asked for"):
         read_examples(write_split(tmp_path, {"dialogue-0": {"u0": "train"}}), own)
