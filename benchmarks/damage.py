@@ -10,6 +10,7 @@ one for all: ``clear`` was refused in a sentence, ``harmless`` read as before, `
 import argparse
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -23,7 +24,6 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from serflow.backbones.weights import read_weights
-from serflow.corpora._tables import read_rejected
 from serflow.errors import SerflowError, StoreError
 from serflow.files import check_digest, read_sealed_json
 from serflow.inspection.damage import check_all, find
@@ -80,7 +80,7 @@ def _json(path: Path) -> str:
 
 
 def _csv(path: Path) -> str:
-    return repr(read_rejected(path)) if "rejected" in path.name else repr(describe(path).as_json())
+    return repr(describe(path).as_json())
 
 
 def _safetensors(path: Path) -> str:
@@ -184,6 +184,7 @@ def run(folder: Path, trials: int, seed: int) -> None:
     for path in files:
         if path.stat().st_size:
             sorts[sort_of(path, folder)].append(path)
+    os.chdir(folder)
     faults = [entry.fault for entry in check_all(files) if entry.fault is not None]
     assert not faults, faults[0]
     chance = random.Random(seed)

@@ -151,6 +151,16 @@ def test_an_mp3_without_xing_header_ends_with_a_frame(tmp_path: Path, rate: int)
     assert str(door(tmp_path, plain[:-30])).startswith("truncated: 30 bytes of the last frame")
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_number_in_a_header_may_be_the_largest_or_none(tmp_path: Path, name: str) -> None:
+    content = written(tmp_path, name)
+    assert content is not None
+    for at in range(4, 160, 4):
+        for piece in (b"\xff" * 8, b"\xff" * 4, b"\x7f" + b"\xff" * 7, b"\0" * 8):
+            found = door(tmp_path, content[:at] + piece + content[at + len(piece) :])
+            assert isinstance(found, int) or found
+
+
 def test_a_part_is_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"0123456789")
     with open(tmp_path / "a", "rb") as file:

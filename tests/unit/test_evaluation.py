@@ -25,6 +25,7 @@ def test_predictions_are_in_the_order_of_the_utterances():
     np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-6)
     assert grads == [False] * 3
     assert not network.training
+    np.testing.assert_allclose(predict(network, classify, [np.arange(11)]), found, rtol=1e-6)
 
 
 def test_cross_entropy_of_soft_targets_with_weights():

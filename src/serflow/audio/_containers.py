@@ -112,11 +112,11 @@ def _unpack(file: BinaryIO, position: int, layout: str) -> tuple[int, ...]:
     AudioError
         If the file ends before.
     """
-    file.seek(position)
-    content = file.read(struct.calcsize(layout))
-    if len(content) < struct.calcsize(layout):
+    n_bytes = struct.calcsize(layout)
+    if position + n_bytes > _size(file):
         raise AudioError("truncated: the file ends within its header")
-    return struct.unpack(layout, content)
+    file.seek(position)
+    return struct.unpack(layout, file.read(n_bytes))
 
 
 def _size(file: BinaryIO) -> int:
@@ -128,15 +128,14 @@ def _chunks(
 ) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, position of the content and announced size of each chunk; of W64, sizes are ``inclusive``."""
     head = struct.Struct(layout)
-    at = first
-    file.seek(at)
-    while len(content := file.read(head.size)) == head.size:
-        name, size = head.unpack(content)
+    at, end = first, _size(file)
+    while at + head.size <= end:
+        file.seek(at)
+        name, size = head.unpack(file.read(head.size))
         at += head.size
         content_size = size - head.size if inclusive else size
         yield name[:4], at, content_size
         at += max(0, content_size + -content_size % align)
-        file.seek(at)
 
 
 def _ends_before_samples() -> AudioError:

@@ -150,6 +150,9 @@ def read_weights(record: str | os.PathLike[str]) -> Weights:
     except TypeError as error:
         raise WeightsError(f"{record}: not a record of weights ({error}); delete it and run again") from error
     path = Path(weights.path)
+    if not path.exists() and not path.is_absolute():
+        # the record tells of its own working folder, from wherever it is looked at
+        path = Path(record).absolute().parent.parent.parent / path
     found = weight_files(path)
     if missing := sorted(weights.files.keys() - found.keys()):
         raise WeightsError(
