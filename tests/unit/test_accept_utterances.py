@@ -158,8 +158,15 @@ def test_audio_that_is_not_there_may_be_of_a_partial_corpus(prepared, tmp_path):
     described = read_metadata(given.utterances)
     assert (described["partial"], described["counts"]["rejected"]) == (True, 10)
     assert described["warnings"] == ["10 of 13 utterances rejected (9 there is no such audio file, 1 silent)"]
-    with pytest.raises(CorpusError, match=r"mini: 1 of 4 utterances rejected \(1 silent\), 25.0 % .*allows 24 %"):
-        prepared(part, max_rejected=0.24, allow_partial=True)
+    with pytest.raises(CorpusError, match=r"mini: 1 of 4 utterances rejected \(1 silent\), 25.0 % .*allows 0 %"):
+        prepared(part, max_rejected=0.0, allow_partial=True)
+
+
+def test_one_utterance_alone_stops_no_corpus_unless_none_may_be_lost(prepared, tmp_path):
+    part = shard(tmp_path, "0000", ["a", "b", "c"], ["d"])
+    assert read_metadata(prepared(part, max_rejected=0.01).utterances)["partial"] is True
+    with pytest.raises(CorpusError, match="1 of 4 utterances rejected"):
+        prepared(part, max_rejected=0.0)
 
 
 def test_the_same_audio_under_other_names_is_listed_with_what_differs(prepared, tmp_path, caplog):

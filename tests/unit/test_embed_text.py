@@ -10,6 +10,7 @@ from serflow.backbones.base import load_text_encoder
 from serflow.backbones.weights import read_weights
 from serflow.cli import app
 from serflow.errors import StoreError, WeightsError
+from serflow.files import write_sealed_json
 from serflow.stages.embed_text import main
 from serflow.stages.pack_features import main as pack_features
 from serflow.stages.prepare_weights import main as prepare_weights
@@ -192,6 +193,6 @@ def test_what_is_no_transcript_or_was_damaged_is_refused(arguments, tmp_path):
 def test_weights_that_are_not_there_are_named(arguments, tmp_path):
     lost = json.loads(arguments.weights.read_text()) | {"path": str(tmp_path / "nowhere")}
     arguments.weights = tmp_path / "lost.json"
-    arguments.weights.write_text(json.dumps(lost))
+    write_sealed_json(arguments.weights, {key: value for key, value in lost.items() if key != "content_sha256"})
     with pytest.raises(WeightsError, match=r"config\.json is missing"):
         main(arguments)

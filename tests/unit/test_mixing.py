@@ -89,7 +89,7 @@ def render(folder: Path, plan: list[PlanRow]) -> Path:
 def test_rendered_files_hold_the_mixture_beside_the_plan(tmp_path: Path) -> None:
     pcm, clip = write_inputs(tmp_path, ["u", "v"])
     folder = render(tmp_path, [ROW, ROW._replace(utterance="v", scale=0.01)])
-    assert sorted(path.name for path in folder.iterdir()) == ["plan.csv", "u.flac", "v.flac"]
+    assert sorted(path.name for path in folder.glob("[!.]*")) == ["plan.csv", "u.flac", "v.flac"]
     assert (folder / "plan.csv").read_text().splitlines()[1] == "u,natural,c,3,-5.0,-6.0,-5.0,0.5"
     for name, scale in (("u", 0.5), ("v", 0.01)):
         samples, rate = soundfile.read(folder / f"{name}.flac")

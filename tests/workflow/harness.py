@@ -40,7 +40,7 @@ class Workflow:
     def run(self, *arguments: str, ok: bool = True) -> str:
         """Run Snakemake and return what it printed; ``ok`` says whether it must succeed."""
         done = subprocess.run(
-            self.command(*arguments), check=False, capture_output=True, text=True, env=environment(), timeout=600
+            self.command(*arguments), check=False, capture_output=True, text=True, env=environment(), timeout=1800
         )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, output[-6000:]

@@ -50,7 +50,7 @@ def tell(workflow: Workflow, *arguments: str) -> dict[str, Any]:
     _, *command = workflow.command(*arguments, "-n", "-q")
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("tell_params.py")), str(told), *command],
-        check=False, capture_output=True, text=True, env=environment(), timeout=600,
+        check=False, capture_output=True, text=True, env=environment(), timeout=1800,
     )  # fmt: skip
     assert told.is_file(), done.stdout + done.stderr
     return json.loads(told.read_text())

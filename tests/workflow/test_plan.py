@@ -239,11 +239,12 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(repository: Path,
     closed.mkdir(exist_ok=True)
     closed.chmod(0o555)
     command = [*AS_USER, *workflow.command("resources/synthetic/emodb.json", "--cores", "1")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=600)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=1800)
     closed.chmod(0o755)
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "`snakemake --directory DIR` works in another folder" in said
+    assert "`snakemake --directory DIR`" in said
+    assert "another folder" in said
     assert "PermissionError" not in said
     assert "Traceback" not in said
 

@@ -67,7 +67,7 @@ def read(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow
     write_esc50(folder / "data/esc50")
     (folder / "data/weights").mkdir()
     (folder / "data/weights/byol.pth").write_bytes(b"weights" * 100)
-    workflow = Workflow(repository, folder, CONFIG.format(weights="data/weights"))
+    workflow = Workflow(repository, folder, CONFIG.format(weights="data/weights/byol.pth"))
     workflow.run(PLAN, WEIGHTS, "--cores", "2")
     return workflow
 
@@ -197,7 +197,8 @@ def test_changed_weights_are_read_again(copy: Workflow) -> None:
     assert copy.plan(WEIGHTS) == {"prepare_weights": 1}
     file.write_bytes(content)
     assert copy.plan(WEIGHTS) == {}
-    copy.config.write_text(CONFIG.format(weights="data/weights/byol.pth"))
+    (copy.folder / "data/other.pth").write_bytes(content[::-1])
+    copy.config.write_text(CONFIG.format(weights="data/other.pth"))
     assert copy.plan(WEIGHTS) == {"prepare_weights": 1}
 
 
@@ -208,6 +209,6 @@ def test_what_is_missing_stops_only_what_needs_it(copy: Workflow) -> None:
     assert "A run would stop here" in said
     said = copy.run("results/features/mfb/emodb/clean", "--cores", "1", ok=False)
     assert "test.yaml:8: corpora.emodb.root: no folder no/such/folder" in said
-    assert "or `root: null` to go on without it" in said
+    assert "ask for the targets of other corpora to go on without it" in said
     assert "esc50" not in said
     copy.run("results/features/mfb/mine/clean", "--cores", "1")

@@ -40,7 +40,7 @@ def require_few_rejected(
     n_accepted
         Utterances that were not.
     max_rejected
-        Share of all utterances that may be lost, 0 to 1.
+        Share of all utterances that may be lost, 0 to 1; one utterance always may, unless it is 0.
     corpus
         Name of the corpus, for the message.
     files
@@ -55,7 +55,7 @@ def require_few_rejected(
     """
     lost = [entry for entry in rejected if entry.lost and not (allow_partial and entry.absent)]
     total = n_accepted + len(lost)
-    if len(lost) <= max_rejected * total:
+    if len(lost) <= max(max_rejected * total, max_rejected > 0):
         return
     key = f"corpora.{corpus}.max_rejected"
     examples = "".join(f"\n  {line}" for line in rejected_examples(lost))
