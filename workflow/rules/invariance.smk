@@ -83,7 +83,7 @@ rule describe_invariance_networks:
         runtime=minutes(15),
     params:
         inputs=named_inputs,
-        facts=as_json({"titles": titles(INVARIANCE)}),
+        facts=as_is(as_json({"titles": titles(INVARIANCE)})),
         published=published(INVARIANCE),
         code=code("stages.describe_networks", "studies.invariance.networks"),
     message:
@@ -122,8 +122,10 @@ rule plot_invariance_figure2:
         runtime=minutes(15),
     params:
         inputs=named_inputs,
-        facts=as_json(
-            {"titles": titles(INVARIANCE), "system": INVARIANCE.pictured_title()}
+        facts=as_is(
+            as_json(
+                {"titles": titles(INVARIANCE), "system": INVARIANCE.pictured_title()}
+            )
         ),
         code=code("stages.plot_figure", "studies.invariance.figure2"),
     message:
@@ -156,11 +158,13 @@ rule plot_invariance_speakers:
         runtime=minutes(15),
     params:
         inputs=named_inputs,
-        facts=as_json(
-            {
-                "layout": INVARIANCE.layout("speakers").to_json(),
-                "title": CONFIG.title(INVARIANCE.many.corpus),
-            }
+        facts=as_is(
+            as_json(
+                {
+                    "layout": INVARIANCE.layout("speakers").to_json(),
+                    "title": CONFIG.title(INVARIANCE.many.corpus),
+                }
+            )
         ),
         code=code("stages.plot_figure", "studies.invariance.speakers"),
     message:
