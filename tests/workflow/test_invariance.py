@@ -1,0 +1,86 @@
+"""The speaker-invariance paper from stand-ins: every target, once, with as little as it takes."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness import Workflow
+
+pytestmark = pytest.mark.workflow
+
+CONFIG = """
+synthetic: {utterances: 96}
+invariance:
+  systems: [ser_only, dat]
+  controls: [svc, chance]
+  many_speakers: {corpus: crema_d, model: {tdnn: [[8, 3, 1]], lstm: 4, fc: 8, head: 8}}
+  model: {tdnn: [[8, 5, 2], [8, 3, 4]], lstm: 4, fc: 8, head: 8}
+  search: {dat_strength: [0.1, 1.0]}
+  stand_in: {epochs: 2, speaker_counts: [4]}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    workflow = Workflow(repository, tmp_path_factory.mktemp("invariance"), CONFIG)
+    workflow.run("--cores", "2", "invariance", "results/invariance/search.csv")
+    return workflow
+
+
+def test_the_tables_have_the_papers_rows_and_say_what_the_data_are(finished: Workflow) -> None:
+    results = finished.folder / "results/invariance"
+    for table, corpus in (("table2", "IEMOCAP"), ("table3", "CREMA-D")):
+        found = pd.read_csv(results / f"{table}.csv")
+        assert found["System"].tolist() == ["SER_only", "SER_SR_DAT", "SVC on mean and deviation", "Chance"]
+        title = f"{corpus} (synthetic)"
+        assert list(found)[1:] == [f"{title} {said}" for said in ("Val", "Test", "Val UAR", "Test UAR")]
+        compared = pd.read_csv(results / f"{table}_vs_paper.csv")
+        assert compared["paper"].isna().all()
+        assert compared["note"].str.contains("synthetic stand-in").all()
+    chance = pd.read_csv(results / "table2.csv").iloc[3, 1:].astype(float)
+    assert (chance == 25).all()
+
+
+def test_departures_from_the_paper_stand_in_the_notes(finished: Workflow) -> None:
+    notes = pd.read_csv(finished.folder / "results/invariance/table2_vs_paper.csv")["note"]
+    for said in ("TDNN 8-5-2 8-3-4, the paper's 128-5-2 64-3-4", "epochs 2, the paper's 100"):
+        assert notes.str.contains(said, regex=False).all()
+
+
+def test_the_networks_are_described_as_they_were_trained(finished: Workflow) -> None:
+    table = pd.read_csv(finished.folder / "results/invariance/table1.csv", keep_default_na=False).set_index("Layer")
+    assert table["IEMOCAP (synthetic)"]["TDNN 2"] == "8-3-4"
+    assert table["CREMA-D (synthetic)"]["TDNN 2"] == "n/a"
+    assert table["IEMOCAP (synthetic)"]["Speaker classification"] == "16-8-8-8"
+    compared = pd.read_csv(finished.folder / "results/invariance/table1_vs_paper.csv")
+    row = compared[(compared["layer"] == "TDNN 1") & compared["column"].str.startswith("IEMOCAP")].iloc[0]
+    assert (row["ours"], row["paper"], row["same"]) == ("8-5-2", "128-5-2", False)
+
+
+def test_probe_search_and_figures_are_there(finished: Workflow) -> None:
+    results = finished.folder / "results/invariance"
+    probe = pd.read_csv(results / "probe.csv")
+    assert probe["System"].tolist() == ["SER_only", "SER_SR_DAT"]
+    assert (probe.iloc[:, 1:].astype(float) <= 100).all(axis=None)
+    search = pd.read_csv(results / "search.csv")
+    assert search["Setting"].tolist() == ["strength 0.1", "strength 1"]
+    intervals = pd.read_csv(results / "table2_intervals.csv")
+    assert (intervals["n_clusters"] == 5).all()
+    for figure, word in (("figure2", "by speaker"), ("speakers", "speakers of training"), ("curves", "Training")):
+        assert (results / f"{figure}.svg").stat().st_size > 1000, word
+    assert set(pd.read_csv(results / "speakers_figure.csv")["speakers"]) == {4}
+    assert "validates (F)" in (results / "protocol.md").read_text()
+
+
+def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
+    assert finished.faults() == []
+
+
+def test_a_weight_of_one_system_leaves_the_others_alone(finished: Workflow) -> None:
+    targets = ("results/invariance/table2.csv", "results/invariance/table3.csv")
+    assert finished.plan(*targets) == {}
+    config = finished.config.read_text()
+    finished.config.write_text(config.replace("invariance:\n", "invariance:\n  dat: {strength: 0.7}\n"))
+    assert finished.plan(*targets)["train_invariance"] == 2
+    finished.config.write_text(config)
