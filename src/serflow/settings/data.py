@@ -15,7 +15,9 @@ class Data(Corpora, Noise, Features):
 
     @model_validator(mode="after")
     def _check_features_of_corpora(self) -> "Data":
-        for corpus, settings in self.corpora.items():
+        # what nobody wrote need not fit the features that somebody did
+        given = self.corpora if "corpora" in self.model_fields_set else {}
+        for corpus, settings in given.items():
             for feature in settings.features or ():
                 if feature not in self.features:
                     said = unknown(f"{feature!r} is not in features", feature, self.features)
