@@ -6,12 +6,12 @@ and imported by no other module: a change of one leaves the others' fingerprints
 """
 
 import functools
-import importlib
 from types import ModuleType
 from typing import NamedTuple
 
-from serflow.errors import ConfigError
-from serflow.plugins import plugin_names
+from serflow.plugins import load_plugin, plugin_names
+
+_METHODS = "serflow.studies.dlc.methods"
 
 # the options that methods read, as `MethodInfo.options` names them
 _TRAINING = (
@@ -72,7 +72,7 @@ class MethodInfo(NamedTuple):
 
 def method_names() -> list[str]:
     """Return the names of the methods, sorted."""
-    return plugin_names("serflow.studies.dlc.methods")
+    return plugin_names(_METHODS)
 
 
 def load_method(name: str) -> ModuleType:
@@ -83,9 +83,7 @@ def load_method(name: str) -> ModuleType:
     ConfigError
         If there is no such method.
     """
-    if name not in method_names():
-        raise ConfigError(f"no method {name!r} in the dlc study; known: {', '.join(method_names())}")
-    return importlib.import_module(f"serflow.studies.dlc.methods.{name}")
+    return load_plugin(_METHODS, name, "method", "the dlc study")
 
 
 @functools.cache

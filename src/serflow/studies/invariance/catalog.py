@@ -6,12 +6,12 @@ imported by no other module: a change of one leaves the others' fingerprints alo
 """
 
 import functools
-import importlib
 from types import ModuleType
 from typing import NamedTuple
 
-from serflow.errors import ConfigError
-from serflow.plugins import plugin_names
+from serflow.plugins import load_plugin, plugin_names
+
+_METHODS = "serflow.studies.invariance.methods"
 
 _DATA = ("cmvn", "style", "emotions", "speakers", "folds_used")
 
@@ -52,7 +52,7 @@ class SystemInfo(NamedTuple):
 
 def system_names() -> list[str]:
     """Return the names of the systems, sorted."""
-    return plugin_names("serflow.studies.invariance.methods")
+    return plugin_names(_METHODS)
 
 
 def load_system(name: str) -> ModuleType:
@@ -63,9 +63,7 @@ def load_system(name: str) -> ModuleType:
     ConfigError
         If there is no such system.
     """
-    if name not in system_names():
-        raise ConfigError(f"no system {name!r} in the invariance study; known: {', '.join(system_names())}")
-    return importlib.import_module(f"serflow.studies.invariance.methods.{name}")
+    return load_plugin(_METHODS, name, "system", "the invariance study")
 
 
 @functools.cache
