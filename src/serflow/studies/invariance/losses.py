@@ -22,12 +22,16 @@ class Batch(NamedTuple):
 
 def emotion_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Return the cross-entropy of each utterance's emotion, ``(batch,)``."""
-    return F.cross_entropy(logits.float(), batch.targets, reduction="none")
+    return F.cross_entropy(_at_least_float32(logits), batch.targets, reduction="none")
 
 
 def speaker_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Return the cross-entropy of each utterance's speaker, ``(batch,)``."""
-    return F.cross_entropy(logits.float(), batch.speakers, reduction="none")
+    return F.cross_entropy(_at_least_float32(logits), batch.speakers, reduction="none")
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def input_gradient(losses: Tensor, frames: Tensor, clip: float | None) -> Tensor:

@@ -24,7 +24,7 @@ from serflow.studies.invariance.settings import ManySpeakers
 SMALL = ModelOptions(tdnn=((6, 3, 2), (5, 2, 1)), lstm=4, fc=7, head=6, dropout=0.5)
 LENGTHS = torch.tensor([12, 7, 9])
 
-pytestmark = pytest.mark.numeric
+pytestmark = [pytest.mark.numeric, pytest.mark.usefixtures("float64")]
 
 
 def frames(n_frames=12, fill=0.0, dim=3):

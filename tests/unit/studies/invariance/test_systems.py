@@ -19,7 +19,7 @@ OPTIONS = Options(
     model=SIZES, mtl=MtlOptions(weight=0.7), dat=DatOptions(strength=0.4), cgt=CgtOptions(epsilon=2.0, alpha=0.3)
 )
 
-pytestmark = pytest.mark.numeric
+pytestmark = [pytest.mark.numeric, pytest.mark.usefixtures("float64")]
 
 
 def batch(rows=slice(None)):
