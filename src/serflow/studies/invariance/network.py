@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from serflow.nn.adversarial import GradientReversal
@@ -57,6 +58,33 @@ def flatten(padded: Tensor, lengths: Tensor) -> Flat:
     return Flat(padded.reshape(-1, padded.shape[2]).index_select(0, places), places, lengths, n_frames)
 
 
+class FrameDropout(nn.Module):
+    """Dropout of the values of frames: all frames of an utterance lose the same ones, or each loses its own.
+
+    With masks of their own, frames scatter more in training than in evaluation. Statistics pooling takes that scatter
+    for a deviation, which in evaluation is not there, and what comes after the pooling fails: see docs/invariance.md.
+
+    Parameters
+    ----------
+    p
+        Share of values that are dropped in training; the others are divided by ``1 - p``.
+    mask
+        ``utterance`` (Gal and Ghahramani, NeurIPS 2016) or ``frame``.
+    """
+
+    def __init__(self, p: float, mask: str) -> None:
+        super().__init__()
+        self.p = p
+        self.mask = mask
+
+    def forward(self, flat: Flat) -> Flat:
+        """Return the frames with values dropped, in training."""
+        if self.mask == "frame":
+            return flat._replace(frames=F.dropout(flat.frames, self.p, self.training))
+        kept = F.dropout(flat.frames.new_ones(len(flat.lengths), flat.frames.shape[1]), self.p, self.training)
+        return flat._replace(frames=flat.frames * kept.index_select(0, flat.places // flat.n_frames))
+
+
 class Tdnn(nn.Module):
     """A time-delay layer: dilated convolution without padding, ReLU, batch normalisation, dropout.
 
@@ -67,21 +95,22 @@ class Tdnn(nn.Module):
     kernel, dilation
         In frames; an utterance loses ``(kernel - 1) * dilation`` frames.
     dropout
-        Share of values that are dropped in training.
+        Of frames.
     """
 
-    def __init__(self, in_dim: int, units: int, kernel: int, dilation: int, dropout: float) -> None:
+    def __init__(self, in_dim: int, units: int, kernel: int, dilation: int, dropout: FrameDropout) -> None:
         super().__init__()
         self.reach = (kernel - 1) * dilation
         self.convolution = nn.Conv1d(in_dim, units, kernel, dilation=dilation)
         self.norm = nn.BatchNorm1d(units)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, flat: Flat) -> Flat:
         """Return the frames that see as much context as the kernel reaches."""
         hidden = self.convolution(flat.padded().transpose(1, 2)).transpose(1, 2)
         shorter = flatten(hidden, flat.lengths - self.reach)
-        return shorter._replace(frames=self.dropout(self.norm(shorter.frames.relu())))
+        dropped: Flat = self.dropout(shorter._replace(frames=self.norm(shorter.frames.relu())))
+        return dropped
 
 
 class BiLstm(nn.Module):
@@ -91,12 +120,12 @@ class BiLstm(nn.Module):
     both. On a CPU this takes a ninth of the time of packed sequences, which oneDNN does not know.
     """
 
-    def __init__(self, in_dim: int, units: int, dropout: float) -> None:
+    def __init__(self, in_dim: int, units: int, dropout: FrameDropout) -> None:
         super().__init__()
         self.forwards = nn.LSTM(in_dim, units, batch_first=True)
         self.backwards = nn.LSTM(in_dim, units, batch_first=True)
         self.norm = nn.BatchNorm1d(2 * units)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, flat: Flat) -> Flat:
         """Return the states of both directions, ``(valid, 2 * units)``."""
@@ -104,7 +133,23 @@ class BiLstm(nn.Module):
         ahead = flat.replaced(self.forwards(flat.padded())[0]).frames
         back = flat.replaced(self.backwards(flat._replace(frames=flat.frames[turned]).padded())[0]).frames
         states = torch.cat([ahead, back[turned]], dim=1)
-        return flat._replace(frames=self.dropout(self.norm(states)))
+        dropped: Flat = self.dropout(flat._replace(frames=self.norm(states)))
+        return dropped
+
+
+class FrameDense(nn.Module):
+    """A dense layer on each frame: ReLU, batch normalisation, dropout."""
+
+    def __init__(self, in_dim: int, units: int, dropout: FrameDropout) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, units)
+        self.norm = nn.BatchNorm1d(units)
+        self.dropout = dropout
+
+    def forward(self, flat: Flat) -> Flat:
+        """Return frames of ``units`` values."""
+        dropped: Flat = self.dropout(flat._replace(frames=self.norm(self.linear(flat.frames).relu())))
+        return dropped
 
 
 class Dense(nn.Module):
@@ -164,14 +209,15 @@ class SpeakerNetwork(nn.Module):
     def __init__(self, options: ModelOptions, in_dim: int, n_classes: int, n_speakers: int | None) -> None:
         super().__init__()
         dims = [in_dim, *(units for units, _, _ in options.tdnn)]
+        dropout = FrameDropout(options.dropout, options.dropout_mask)
         self.tdnn = nn.Sequential(
             *(
-                Tdnn(before, units, kernel, dilation, options.dropout)
+                Tdnn(before, units, kernel, dilation, dropout)
                 for before, (units, kernel, dilation) in zip(dims, options.tdnn, strict=False)
             )
         )
-        self.lstm = BiLstm(dims[-1], options.lstm, options.dropout)
-        self.fc = Dense(2 * options.lstm, options.fc, options.dropout)
+        self.lstm = BiLstm(dims[-1], options.lstm, dropout)
+        self.fc = FrameDense(2 * options.lstm, options.fc, dropout)
         self.emotion = Classifier(2 * options.fc, options.head, n_classes, options.dropout)
         self.reversal = GradientReversal()
         self.speaker = (
@@ -188,8 +234,7 @@ class SpeakerNetwork(nn.Module):
         lengths
             Frames of each utterance, ``(batch,)``; at least `context` of the sizes.
         """
-        flat = self.lstm(self.tdnn(flatten(frames, lengths)))
-        return statistics_pooling(flat._replace(frames=self.fc(flat.frames)))
+        return statistics_pooling(self.fc(self.lstm(self.tdnn(flatten(frames, lengths)))))
 
     def name_speaker(self, embeddings: Tensor, reverse: bool = False) -> Tensor:
         """Return speaker logits ``(batch, speakers)``, of embeddings behind the gradient reversal if ``reverse``."""

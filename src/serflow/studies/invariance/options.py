@@ -14,7 +14,8 @@ class ModelOptions(Section):
 
     ``tdnn`` are the time-delay layers, each as units, kernel (frames) and dilation (frames); ``lstm`` the units a
     direction; ``fc`` those of the dense layer before pooling; ``head`` those of both hidden layers of the emotion and
-    of the speaker classifier.
+    of the speaker classifier. ``dropout_mask`` says whether all frames of an ``utterance`` lose the same values to
+    dropout, or each ``frame`` its own.
     """
 
     tdnn: tuple[tuple[Positive, Positive, Positive], ...] = Field(default=((128, 5, 2), (64, 3, 4)), min_length=1)
@@ -22,6 +23,7 @@ class ModelOptions(Section):
     fc: int = Field(default=256, ge=1)
     head: int = Field(default=64, ge=1)
     dropout: float = Field(default=0.5, ge=0, lt=1)
+    dropout_mask: Literal["utterance", "frame"] = "utterance"
 
 
 class TrainingOptions(Section):

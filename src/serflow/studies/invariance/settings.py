@@ -141,6 +141,7 @@ PAPER: Paper = {
     "model.fc": None,
     "model.head": None,
     "model.dropout": Stated("dropout", 0.5),
+    "model.dropout_mask": Open("mask of dropout", "utterance"),
     "training.learning_rate": Stated("learning rate", 1e-3),
     "training.momentum": Stated("Nesterov momentum", 0.9),
     "training.batch_size": Open("batch size", 32),

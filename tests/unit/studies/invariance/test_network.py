@@ -10,6 +10,7 @@ from serflow.report.tables import read_published_words
 from serflow.studies.invariance.network import (
     POOL_EPS,
     BiLstm,
+    FrameDropout,
     SpeakerNetwork,
     Tdnn,
     context,
@@ -23,6 +24,7 @@ from serflow.studies.invariance.settings import ManySpeakers
 
 SMALL = ModelOptions(tdnn=((6, 3, 2), (5, 2, 1)), lstm=4, fc=7, head=6, dropout=0.5)
 LENGTHS = torch.tensor([12, 7, 9])
+NONE = FrameDropout(0.0, "utterance")
 
 pytestmark = [pytest.mark.numeric, pytest.mark.usefixtures("float64")]
 
@@ -78,7 +80,7 @@ def test_the_shortest_utterance_leaves_one_frame():
 
 
 def test_a_tdnn_layer_is_a_dilated_convolution():
-    layer = Tdnn(1, 1, kernel=3, dilation=2, dropout=0.0).eval()
+    layer = Tdnn(1, 1, kernel=3, dilation=2, dropout=NONE).eval()
     nn.init.ones_(layer.convolution.weight)
     nn.init.zeros_(layer.convolution.bias)
     inputs = torch.tensor([[[1.0], [10.0], [100.0], [1000.0], [1e4], [1e5]]])
@@ -89,14 +91,14 @@ def test_a_tdnn_layer_is_a_dilated_convolution():
 
 def test_relu_stands_before_batch_normalisation():
     """So that what is normalised has mean 0 and deviation 1 in training, negative values included."""
-    layer = Tdnn(3, 4, kernel=1, dilation=1, dropout=0.0).train()
+    layer = Tdnn(3, 4, kernel=1, dilation=1, dropout=NONE).train()
     found = layer(flatten(frames(), LENGTHS)).frames
     torch.testing.assert_close(found.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
     assert found.min() < 0
 
 
 def test_the_bilstm_is_torchs_own():
-    layer = BiLstm(3, 4, dropout=0.0).eval()
+    layer = BiLstm(3, 4, dropout=NONE).eval()
     reference = nn.LSTM(3, 4, batch_first=True, bidirectional=True)
     for name, parameter in layer.forwards.named_parameters():
         reference.get_parameter(name).data.copy_(parameter)
@@ -107,6 +109,27 @@ def test_the_bilstm_is_torchs_own():
     found = layer(flatten(frames(15, fill=9.0), LENGTHS)).frames
     expected = torch.cat([states[row, :length] for row, length in enumerate(LENGTHS)])
     torch.testing.assert_close(found * (1 + 1e-5) ** 0.5, expected)
+
+
+def test_dropout_takes_the_same_values_of_all_frames_of_an_utterance_or_of_each_its_own():
+    ones = flatten(torch.ones(3, 12, 50), LENGTHS)
+    for mask, alike in (("utterance", True), ("frame", False)):
+        dropout = FrameDropout(0.3, mask)
+        torch.manual_seed(0)
+        parts = dropout.train()(ones).frames.split(LENGTHS.tolist())
+        assert all(set(part.unique().tolist()) == {0.0, 1 / 0.7} for part in parts)
+        assert all(bool((part == part[0]).all()) is alike for part in parts)
+        assert not torch.equal(parts[0][0], parts[1][0])
+        assert torch.equal(dropout.eval()(ones).frames, ones.frames)
+
+
+@pytest.mark.parametrize(("mask", "least", "most"), [("utterance", 0.95, 1.05), ("frame", 1.5, 9.0)])
+def test_a_pooled_deviation_is_the_same_in_training_and_evaluation_where_frames_share_a_mask(mask, least, most):
+    """With masks of their own it is that of the dropout: evaluation then gives the classifiers what they never saw."""
+    dropout = FrameDropout(0.5, mask)
+    flat = flatten(5 + torch.randn(400, 20, 6), torch.full((400,), 20))
+    evaluated, trained = (statistics_pooling(dropout.train(mode)(flat))[:, 6:].mean() for mode in (False, True))
+    assert least < trained / evaluated < most
 
 
 def test_pooling_is_mean_and_biased_deviation():
