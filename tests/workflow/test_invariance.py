@@ -17,7 +17,7 @@ invariance:
   many_speakers: {corpus: crema_d, model: {tdnn: [[8, 3, 1]], lstm: 4, fc: 8, head: 8}}
   model: {tdnn: [[8, 5, 2], [8, 3, 4]], lstm: 4, fc: 8, head: 8}
   search: {dat_strength: [0.1, 1.0]}
-  stand_in: {epochs: 2, speaker_counts: [4]}
+  stand_in: {epochs: 2, speaker_counts: [4, 64]}
 """
 
 
@@ -70,7 +70,14 @@ def test_probe_search_and_figures_are_there(finished: Workflow) -> None:
     for figure, word in (("figure2", "by speaker"), ("speakers", "speakers of training"), ("curves", "Training")):
         assert (results / f"{figure}.svg").stat().st_size > 1000, word
     assert set(pd.read_csv(results / "speakers_figure.csv")["speakers"]) == {4}
-    assert "validates (F)" in (results / "protocol.md").read_text()
+    # the stand-in of CREMA-D has 16 speakers
+    counted = pd.read_csv(results / "speakers.csv", keep_default_na=False)
+    assert counted.filter(like="64 speakers").eq("n/a").all(axis=None)
+    notes = pd.read_csv(results / "speakers_vs_paper.csv")["note"]
+    assert notes.str.contains("n/a: 64 speakers of training were asked for, and there are 13").sum() == 2
+    card = (results / "protocol.md").read_text()
+    assert "validates (F)" in card
+    assert "best validation accuracy of 2 epochs" in card
 
 
 def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:

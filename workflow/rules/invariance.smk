@@ -33,7 +33,9 @@ rule train_invariance:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=minutes(480),
+        runtime=lambda wildcards, attempt: (
+            INVARIANCE.minutes(INVARIANCE.cell(wildcards)) * 2 ** (attempt - 1)
+        ),
         gpu=int(wants_gpu(INVARIANCE.settings.training.device)),
     params:
         cell=named_wildcards,
@@ -83,7 +85,17 @@ rule describe_invariance_networks:
         runtime=minutes(15),
     params:
         inputs=named_inputs,
-        facts=as_is(as_json({"titles": titles(INVARIANCE)})),
+        facts=as_is(
+            as_json(
+                {
+                    "titles": titles(INVARIANCE),
+                    "printed": {
+                        CONFIG.title(corpus): CONFIG.printed_title(corpus)
+                        for corpus in INVARIANCE.corpora()
+                    },
+                }
+            )
+        ),
         published=published(INVARIANCE),
         code=code("stages.describe_networks", "studies.invariance.networks"),
     message:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from serflow.plugins import load_plugin, plugin_names
 
+COUNTED = "speakers-"
+"""What the variants of cells begin with that train on so many speakers, for the figure of their numbers."""
 _METHODS = "serflow.studies.invariance.methods"
 
 _DATA = ("cmvn", "style", "emotions", "speakers", "folds_used")

@@ -19,7 +19,8 @@ def cross_gradient(
     """Return Eq. 4: the losses on X, and those of the emotion on X^s and of the speaker on X^y.
 
     Three passes, each with dropout of its own; batch normalisation keeps the running statistics of the first, on the
-    inputs as they are.
+    inputs as they are. ``speaker_move`` and ``emotion_move`` among the terms say how far inputs were moved along either
+    task's gradient: the root mean square over the values of the frames that there are.
 
     Parameters
     ----------
@@ -33,19 +34,27 @@ def cross_gradient(
     embeddings = network.embed(frames, batch.lengths)
     emotion = emotion_loss(network.emotion(embeddings), batch)
     speaker = speaker_loss(network.name_speaker(embeddings), batch)
-    by_speaker, by_emotion = (
-        batch.frames + cgt.epsilon * direction(input_gradient(loss, frames, cgt.clip), batch.lengths)
-        for loss in (speaker, emotion)
+    along_speaker, along_emotion = (
+        cgt.epsilon * direction(input_gradient(loss, frames, cgt.clip), batch.lengths) for loss in (speaker, emotion)
     )
     with kept_statistics(network):
-        moved_emotion = emotion_loss(network.emotion(network.embed(by_speaker, batch.lengths)), batch)
-        moved_speaker = speaker_loss(network.name_speaker(network.embed(by_emotion, batch.lengths)), batch)
+        by_speaker = network.embed(batch.frames + along_speaker, batch.lengths)
+        moved_emotion = emotion_loss(network.emotion(by_speaker), batch)
+        by_emotion = network.embed(batch.frames + along_emotion, batch.lengths)
+        moved_speaker = speaker_loss(network.name_speaker(by_emotion), batch)
     terms = {
         "emotion_loss": emotion.mean(),
         "speaker_loss": speaker.mean(),
         "moved_emotion_loss": moved_emotion.mean(),
         "moved_speaker_loss": moved_speaker.mean(),
+        "speaker_move": _rms(along_speaker, batch.lengths),
+        "emotion_move": _rms(along_emotion, batch.lengths),
     }
     clean = terms["emotion_loss"] + terms["speaker_loss"]
     moved = terms["moved_emotion_loss"] + terms["moved_speaker_loss"]
     return Losses((1 - cgt.alpha) * clean + cgt.alpha * moved, terms, len(batch.lengths))
+
+
+def _rms(moves: Tensor, lengths: Tensor) -> Tensor:
+    """Return the root mean square of moves ``(batch, frames, dim)``, which are zero on padded frames."""
+    return (moves.square().sum() / (lengths.sum() * moves.shape[2])).sqrt()

@@ -14,12 +14,12 @@ from serflow.features.energy_vad import select_voiced
 from serflow.protocols.examples import Examples, look_up, read_examples, read_roles, without_rejected
 from serflow.protocols.folds import IntArray
 from serflow.stores.frames import FrameSource, PackedFrames
-from serflow.stores.parquet import read_metadata
+from serflow.stores.parquet import read_metadata, read_table
 from serflow.studies.invariance.labels import check_improvised, emotion_labels
 from serflow.studies.invariance.losses import Batch
 from serflow.studies.invariance.network import context
 from serflow.studies.invariance.options import Options
-from serflow.studies.invariance.protocol import RunRoles
+from serflow.studies.invariance.protocol import RunRoles, Whole
 from serflow.training.batching import pad_frames
 from serflow.training.metrics import reference_classes
 from serflow.training.statistics import FrameStatistics, frame_statistics
@@ -80,12 +80,16 @@ class VoicedFrames:
 
 @dataclass(frozen=True)
 class CellData:
-    """What a cell reads; ``frames`` has a row for each example, ``roles`` the role of each by run and fold."""
+    """What a cell reads; ``frames`` has a row for each example, ``roles`` the role of each by run and fold.
+
+    ``whole`` is the corpus with what the study leaves out.
+    """
 
     examples: Examples
     frames: VoicedFrames
     roles: RunRoles
     options: Options
+    whole: Whole
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -148,11 +152,12 @@ def load_cell(files: Files, options: Options, runs: Sequence[int]) -> CellData:
     frames = VoicedFrames(mfcc, vad, mfcc_rows, vad_rows, least=context(options.model.tdnn))
     speech = frames.voiced > 0
     examples, frames = examples.take(speech, NO_SPEECH), frames.take(np.flatnonzero(speech))
-    roles = {
-        run: read_roles(path, examples.corpus, examples.utterances)
-        for run, path in zip(runs, files.splits, strict=True)
-    }
-    return CellData(examples, frames, roles, options)
+    listed = read_table(files.utterances, columns=["utterance", "speaker"])
+    names, speakers = (listed.column(name).to_pylist() for name in ("utterance", "speaker"))
+    everyone = {run: read_roles(path, examples.corpus, names) for run, path in zip(runs, files.splits, strict=True)}
+    used = look_up(examples.utterances, {name: row for row, name in enumerate(names)}, files.utterances)
+    roles = {run: {fold: role[used] for fold, role in of_run.items()} for run, of_run in everyone.items()}
+    return CellData(examples, frames, roles, options, Whole(speakers, everyone, examples.excluded))
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ def emotion_labels(layout: str, rows: Sequence[Row], emotions: Sequence[str] | N
     absent = [name for name in emotions if name not in own.classes]
     if absent:
         raise TrainingError(
-            f"emotions of the invariance study: no utterance is {', '.join(absent)}; there are {', '.join(own.classes)}"
+            f"invariance.emotions, or many_speakers.emotions: no utterance is {', '.join(absent)}; there are "
+            f"{', '.join(own.classes)}"
         )
     classes = tuple(sorted(emotions))
     return Labels(classes, lambda row: one_hot(classes, row["emotion"]))

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from serflow.errors import StoreError
 from serflow.report.facts import marked, marks
 from serflow.report.headings import NOT_APPLICABLE
+from serflow.runs.models import read_first_fit
 from serflow.runs.provenance import Provenance
 from serflow.settings.base import checked
 from serflow.stores.parquet import check
@@ -25,17 +25,6 @@ class Files(NamedTuple):
 
     predictions: tuple[Path, ...]
     models: tuple[Path, ...]
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the weights of the first fit of a cell."""
-    with safe_open(path, framework="pt") as handle:
-        names = sorted(handle.keys())
-        if not names:
-            raise StoreError(f"{path}: holds no weights; give the cell of a network")
-        run, fold, _ = names[0].split("/", 2)
-        prefix = f"{run}/{fold}/"
-        return {name.removeprefix(prefix): handle.get_tensor(name) for name in names if name.startswith(prefix)}
 
 
 def rebuild(options: Options, weights: Mapping[str, Tensor], path: Path) -> SpeakerNetwork:
@@ -89,7 +78,7 @@ def make_table(files: Files, facts: Mapping[str, Any]) -> tuple[list[str], list[
         metadata = check(predictions, "predictions")
         options = checked(Options, metadata["options"], str(predictions))
         title = marked(facts["titles"][metadata["cell"]["corpus"]], marks(Provenance.from_json(metadata["provenance"])))
-        columns[title] = describe(rebuild(options, read_weights(model), model))
+        columns[title] = describe(rebuild(options, read_first_fit(model), model))
     layers: Sequence[str] = list(dict.fromkeys(name for column in columns.values() for name in column))
     # what stands before the pooling comes before it, however many layers a corpus's network has
     layers = sorted(layers, key=lambda name: not name.startswith("TDNN"))

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serflow.settings.base import Section
+from serflow.settings.base import Distinct, Positive, Section
 
-Positive = Annotated[int, Field(ge=1)]
+Emotions = Annotated[tuple[str, ...], Field(min_length=2), Distinct]
 
 
 class ModelOptions(Section):
@@ -31,7 +31,7 @@ class TrainingOptions(Section):
 
     learning_rate: float = Field(default=1e-3, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=2)
     epochs: int = Field(default=100, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -71,7 +71,7 @@ class Options(Section):
 
     cmvn: Literal["train_global", "utterance", "none"] = "train_global"
     style: Literal["improvised", "all"] = "improvised"
-    emotions: tuple[str, ...] | None = Field(default=None, min_length=2)
+    emotions: Emotions | None = None
     speakers: int | None = Field(default=None, ge=2)
     folds_used: Literal["all", "first"] = "all"
     model: ModelOptions = ModelOptions()

@@ -19,6 +19,7 @@ from serflow.report.style import FAINT, line_style, point_style
 from serflow.report.tables import fill, taken_in
 from serflow.runs.provenance import joined
 from serflow.runs.scores import read_runs
+from serflow.studies.invariance.catalog import COUNTED
 
 COLUMNS = ["system", "speakers", "accuracy", "std", "n_runs"]
 _MARGINS = Margins(left=0.85, right=0.3, top=0.95, bottom=0.68)
@@ -38,7 +39,7 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
         for j, column in enumerate(table.layout.columns):
             value = table.value(i, j)
             if value is not None:
-                count = int(str(column.where["variant"]).removeprefix("speakers-"))
+                count = int(str(column.where["variant"]).removeprefix(COUNTED))
                 rows.append((row.name[0], count, value.mean, value.std, value.n_runs))
     points = pd.DataFrame(rows, columns=COLUMNS)
     systems = list(dict.fromkeys(points["system"]))

@@ -15,7 +15,7 @@ from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.runs.artefacts import FitResult, Tested
 from serflow.runs.probes import probe_tally, stratified_rows
-from serflow.studies.invariance.catalog import Cell, load_system, system_info
+from serflow.studies.invariance.catalog import COUNTED, Cell, load_system, system_info
 from serflow.studies.invariance.data import (
     CellData,
     Files,
@@ -29,7 +29,8 @@ from serflow.studies.invariance.losses import Batch
 from serflow.studies.invariance.network import SpeakerNetwork
 from serflow.studies.invariance.options import Options
 from serflow.studies.invariance.protocol import folds as fold_rows
-from serflow.training.batching import bucketed_batches, ordered_batches
+from serflow.studies.invariance.protocol import too_few
+from serflow.training.batching import bucketed_batches, ordered_batches, without_singles
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import predict
 from serflow.training.fit import Losses, Schedule, fit
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 SELECT = "val_wa"
 PROBE = "probe"
 """Role of training utterances that a speaker probe is scored on, and not fitted on."""
+CHANCE = "speaker_chance"
+"""What a probe is held against: a guess among its speakers."""
 PROBE_SHARE = 0.3
 
 
@@ -52,8 +55,9 @@ def load(files: Files, cell: Cell, options: Options, runs: Sequence[int]) -> Cel
 
 
 def folds(cell: Cell, data: CellData) -> Iterator[FoldRows]:
-    """Yield the fits of a cell."""
-    yield from fold_rows(data.speakers, data.roles, data.options.speakers, data.options.folds_used)
+    """Yield the fits of a cell; one of more speakers than there are has no rows."""
+    options, counted = data.options, cell.variant.startswith(COUNTED)
+    yield from fold_rows(data.speakers, data.roles, options.speakers, options.folds_used, data.whole, counted)
 
 
 @dataclass
@@ -122,17 +126,6 @@ class SystemLearner:
         return ordered_batches(self.lengths[rows], self.options.training.batch_size)
 
 
-def without_singles(batches: Sequence[IntArray]) -> list[IntArray]:
-    """Join a batch of one utterance, which batch normalisation cannot take, to the one before it (or after it)."""
-    joined: list[IntArray] = []
-    for batch in batches:
-        if joined and (len(batch) == 1 or len(joined[-1]) == 1):
-            joined[-1] = np.concatenate([joined[-1], batch])
-        else:
-            joined.append(batch)
-    return joined
-
-
 def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, checkpoint: Checkpoint) -> FitResult:
     """Train on a fold, and test the epoch that does best on the validation speakers.
 
@@ -142,12 +135,18 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
         If the fit cannot start or go on.
     """
     where = f"{' '.join(cell)}, run {rows.fit.run}, fold {rows.fit.fold}"
+    if not len(rows.train):
+        return _left_out(data, rows, where)
     targets = data.examples.targets
     for index in np.flatnonzero(targets[rows.train].sum(0) == 0):
-        raise TrainingError(f"{where}: no training utterance is {data.classes[index]}; use more utterances")
+        raise TrainingError(
+            f"{where}: no training utterance is {data.classes[index]}; leave it out of the corpus's emotions "
+            "(invariance.emotions, invariance.many_speakers.emotions), or train on more speakers"
+        )
     if not system_info(cell.system).network:
         return _classified(cell, data, rows)
-    names = (*cell, *rows.fit)
+    # systems, and values of a search, are compared on the same first weights and batches
+    names = (cell.corpus, *rows.fit)
     device = usable_device(options.training.device, options.training.precision, "invariance.training")
     seed_torch("weights", *names)
     speakers = sorted({data.speakers[row] for row in rows.train})
@@ -178,7 +177,9 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
         _tested(role, data, part, learner.classify(part), learner.embed(part))
         for role, part in (("val", rows.val), ("test", rows.test))
     ]
-    probes = _probes(data, rows, {"speaker": learner.embed(rows.train), "untrained_speaker": untrained})
+    probes, absent = _probes(data, rows, {"speaker": learner.embed(rows.train), "untrained_speaker": untrained})
+    for (_, what), reason in absent.items():
+        log.warning("%s: no probe of %s: %s", where, what, reason)
     network.load_state_dict(fitted.last)
     last = tally(targets[rows.test], learner.classify(rows.test).argmax(1))
     log.info("%s: test accuracy %.3f, best epoch %d", where, score(last, "wa"), fitted.best_period)
@@ -191,6 +192,7 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
         weights=fitted.best,
         best_period=fitted.best_period,
         n_parameters=count_parameters(network),
+        absent=absent,
     )
 
 
@@ -211,19 +213,53 @@ def _tallies(data: CellData, rows: FoldRows, tested: Sequence[Tested]) -> dict[t
     return found
 
 
-def _probes(data: CellData, rows: FoldRows, vectors: Mapping[str, FloatArray]) -> dict[tuple[str, str], Tally]:
-    """Return how well a fresh linear probe names the speakers of training, by what it reads.
+def _probes(
+    data: CellData, rows: FoldRows, vectors: Mapping[str, FloatArray]
+) -> tuple[dict[tuple[str, str], Tally], dict[tuple[str, str], str]]:
+    """Return how well a fresh linear probe names the speakers of training, by what it reads; or why it cannot.
 
-    Probes are fitted on a share of the training utterances and scored on the others. ``input_speaker`` reads mean and
-    deviation of the MFCC.
+    Probes are fitted on a share of the training utterances and scored on the others, which the network was trained on,
+    and the probe was not. ``input_speaker`` reads mean and deviation of the MFCC; ``speaker_chance`` is what guesses
+    are expected to hit.
     """
+    read = {**vectors, "input_speaker": utterance_statistics(data.frames.take(rows.train))}
     said = Counter(data.speakers[row] for row in rows.train)
     # a speaker of one utterance cannot be fitted on and scored
-    kept = np.array([place for place, row in enumerate(rows.train) if said[data.speakers[row]] > 1])
+    kept = np.array([place for place, row in enumerate(rows.train) if said[data.speakers[row]] > 1], dtype=np.int64)
     speakers = [data.speakers[rows.train[place]] for place in kept]
+    n_speakers = len(set(speakers))
+    if n_speakers < 2:
+        reason = f"{n_speakers} of {len(said)} speakers of training have two utterances, and a probe needs two such"
+        return {}, {(PROBE, what): reason for what in (*read, CHANCE)}
     fitted, scored = stratified_rows(speakers, PROBE_SHARE, seed_from("probe", *rows.fit))
-    read = {**vectors, "input_speaker": utterance_statistics(data.frames.take(rows.train))}
-    return {(PROBE, what): probe_tally(values[kept], speakers, fitted, scored) for what, values in read.items()}
+    tallies, absent = {}, {}
+    for what, values in read.items():
+        try:
+            tallies[PROBE, what] = probe_tally(values[kept], speakers, fitted, scored)
+        except TrainingError as error:
+            # what was trained is worth more than what is read off it
+            absent[PROBE, what] = str(error)
+    _, totals = np.unique(np.asarray(speakers)[scored], return_counts=True)
+    tallies[PROBE, CHANCE] = Tally(totals / n_speakers, totals.astype(np.float64))
+    return tallies, absent
+
+
+def _left_out(data: CellData, rows: FoldRows, where: str) -> FitResult:
+    """Return what is left of a fit on more speakers than there are: why there is nothing."""
+    there = {data.speakers[row] for row in np.flatnonzero(data.roles[rows.fit.run][rows.fit.fold] == "train")}
+    reason = too_few(data.options.speakers or len(there), len(there))
+    log.warning("%s: %s", where, reason)
+    return FitResult(
+        fit=rows.fit,
+        tested=[],
+        tallies={},
+        counts={},
+        history=[],
+        weights={},
+        best_period=0,
+        n_parameters=0,
+        absent={(role, what): reason for role in ("val", "test") for what in ("prediction", "majority", "chance")},
+    )
 
 
 def _counts(data: CellData, rows: FoldRows) -> dict[str, dict[str, int]]:

@@ -10,6 +10,9 @@ from serflow.report.tables import read_published_words
 from serflow.studies.invariance.network import (
     POOL_EPS,
     BiLstm,
+    Classifier,
+    Dense,
+    FrameDense,
     FrameDropout,
     SpeakerNetwork,
     Tdnn,
@@ -109,6 +112,92 @@ def test_the_bilstm_is_torchs_own():
     found = layer(flatten(frames(15, fill=9.0), LENGTHS)).frames
     expected = torch.cat([states[row, :length] for row, length in enumerate(LENGTHS)])
     torch.testing.assert_close(found * (1 + 1e-5) ** 0.5, expected)
+
+
+def scattered(layer):
+    """Give weights, biases and batch normalisation values that leave no part of a layer without effect."""
+    generator = torch.Generator().manual_seed(2)
+    for parameter in layer.parameters():
+        parameter.data.copy_(0.3 + torch.randn(parameter.shape, generator=generator))
+    return layer.train()
+
+
+def normalised(rows, norm):
+    """Batch normalisation in training, of rows ``(n, dim)``."""
+    deviations = rows - rows.mean(0)
+    return deviations / (deviations.square().mean(0) + 1e-5).sqrt() * norm.weight + norm.bias
+
+
+def rectified(rows):
+    """ReLU, of rows that have values on both sides of it."""
+    assert rows.min() < 0 < rows.max()
+    return torch.where(rows > 0, rows, 0)
+
+
+def test_a_tdnn_layer_is_convolution_relu_and_batch_normalisation():
+    layer = scattered(Tdnn(3, 4, kernel=3, dilation=2, dropout=NONE))
+    inputs = frames()
+    places = [(row, first) for row, length in enumerate(LENGTHS.tolist()) for first in range(length - 4)]
+    windows = torch.stack([inputs[row, first : first + 5 : 2] for row, first in places])
+    convolved = torch.einsum("nkd,udk->nu", windows, layer.convolution.weight) + layer.convolution.bias
+    found = layer(flatten(frames(15, fill=9.0), LENGTHS)).frames
+    torch.testing.assert_close(found, normalised(rectified(convolved), layer.norm))
+
+
+def test_states_of_the_bilstm_are_normalised_and_not_rectified():
+    layer = scattered(BiLstm(3, 4, NONE))
+    parts = [frames()[row : row + 1, :length] for row, length in enumerate(LENGTHS.tolist())]
+    ways = [(layer.forwards(part)[0][0], layer.backwards(part.flip(1))[0][0].flip(0)) for part in parts]
+    states = torch.cat([torch.cat(both, dim=1) for both in ways])
+    assert states.min() < 0
+    found = layer(flatten(frames(15, fill=9.0), LENGTHS)).frames
+    torch.testing.assert_close(found, normalised(states, layer.norm))
+
+
+def test_the_dense_layer_of_frames_is_linear_relu_and_batch_normalisation():
+    layer = scattered(FrameDense(3, 4, NONE))
+    flat = flatten(frames(15, fill=9.0), LENGTHS)
+    linear = flat.frames @ layer.linear.weight.T + layer.linear.bias
+    torch.testing.assert_close(layer(flat).frames, normalised(rectified(linear), layer.norm))
+
+
+def test_a_classifier_is_two_layers_with_relu_and_batch_normalisation_and_one_without():
+    head = scattered(Classifier(3, 6, 5, dropout=0.0))
+    rows = inputs = flatten(frames(), LENGTHS).frames
+    for layer in head.hidden:
+        rows = normalised(rectified(rows @ layer.linear.weight.T + layer.linear.bias), layer.norm)
+    logits = rows @ head.output.weight.T + head.output.bias
+    assert len(head.hidden) == 2
+    assert logits.min() < 0
+    torch.testing.assert_close(head(inputs), logits)
+
+
+@pytest.mark.parametrize("mask", ["utterance", "frame"])
+@pytest.mark.parametrize("p", [0.4, 0.5])
+def test_every_layer_drops_the_share_asked_for_by_the_mask_asked_for(mask, p):
+    """TDNN, LSTM, FC and both layers of each classifier (section 3.2); what is kept is divided by 1 - p."""
+    sizes = {"tdnn": ((30, 3, 2), (31, 2, 1)), "lstm": 16, "fc": 33, "head": 34}
+    net = network(**sizes, dropout=p, dropout_mask=mask).train()
+    layers = [module for module in net.modules() if isinstance(module, (Tdnn, BiLstm, FrameDense, Dense))]
+    seen = []
+    hooks = [layer.register_forward_hook(lambda *call: seen.append(call)) for layer in layers]
+    embeddings = net.embed(frames(), LENGTHS)
+    net.emotion(embeddings), net.name_speaker(embeddings)
+    for hook in hooks:
+        hook.remove()
+    assert [type(layer) for layer, _, _ in seen] == [Tdnn, Tdnn, BiLstm, FrameDense, Dense, Dense, Dense, Dense]
+    assert [layer for layer, _, _ in seen] == layers
+    for module in net.modules():
+        if isinstance(module, FrameDropout | nn.Dropout):
+            module.p = 0.0
+    for layer, inputs, found in seen:
+        dropped, plain = (part if isinstance(layer, Dense) else part.frames for part in (found, layer(*inputs)))
+        kept = dropped != 0
+        assert 0.2 < 1 - kept.double().mean() < 0.7
+        torch.testing.assert_close(dropped, torch.where(kept, plain / (1 - p), 0))
+        if not isinstance(layer, Dense):
+            alike = [bool((part == part[0]).all()) for part in kept.split(found.lengths.tolist())]
+            assert alike == [mask == "utterance"] * 3
 
 
 def test_dropout_takes_the_same_values_of_all_frames_of_an_utterance_or_of_each_its_own():

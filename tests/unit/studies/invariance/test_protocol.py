@@ -8,7 +8,7 @@ import pytest
 from serflow.errors import CorpusError, TrainingError
 from serflow.protocols.splits import divide
 from serflow.studies.invariance.labels import IMPROVISED, check_improvised, emotion_labels
-from serflow.studies.invariance.protocol import folds
+from serflow.studies.invariance.protocol import Whole, folds
 
 CLASSES = ("neutral", "happiness", "anger", "sadness")
 
@@ -84,13 +84,39 @@ def test_pairs_are_made_by_name_and_who_is_left_over_trains():
 @pytest.mark.parametrize(
     ("protocol", "rows", "said"),
     [
-        ("session-F", people("female", "male"), "u0 has no session"),
-        ("session-F", people("female", "female", "male", "female", session="1122"), "session 1 has female, female"),
-        ("session-F", people("female", None, session="11"), "session 1 has None, female"),
-        ("session-F", people("female", "male", session="11"), "one session \\(1\\) cannot be held out"),
-        ("pair-F", people("female", None, "male"), "the gender of 1 of 3 speakers is not known, the first is s01"),
-        ("pair-F", people("female", "male", "male"), "one pair \\(01\\) cannot be held out"),
-        ("speaker80-0", people("female", "male"), "at least 3"),
+        (
+            *("session-F", people("female", "male", "male", "female")),
+            "protocol session-F: u0 has no session; give the corpus's sessions; set invariance.held_out to pair$",
+        ),
+        (
+            *("session-F", people("female", "female", "male", "male", session="1122")),
+            "session 1 has female, female, where a woman and a man are needed, .*; set invariance.held_out to pair$",
+        ),
+        (
+            *("session-F", people("female", "female", session="12")),
+            "session 1 has female, where a woman .*; set invariance.corpus to another corpus$",
+        ),
+        (
+            *("session-F", people("female", None, session="11")),
+            "session 1 has female, unknown, .*; set invariance.corpus to another corpus$",
+        ),
+        ("session-F", people("female", "male", session="11"), r"one session \(1\) cannot be held out and trained on"),
+        (
+            *("pair-F", people("female", None, "male")),
+            "the gender of 1 of 3 speakers is not known, the first is s01; give it; set invariance.corpus to another",
+        ),
+        ("pair-F", people("female", "female"), "there are no pairs of 2 women and 0 men; set invariance.corpus to"),
+        ("pair-F", people("female", "male", "male"), r"one pair \(01\) cannot be held out"),
+        ("pair-M", people(*"fmfm", session="1122"), "the gender of 4 of 4 speakers is not known"),
+        (
+            *("speaker80-0", people("female", "male")),
+            "at least 3 dialogues or speakers are needed; set invariance.many_speakers.corpus to another corpus$",
+        ),
+        (
+            *("speaker-0", people("female", "male")),
+            "protocol speaker-0: .*; set dlc.corpora to another corpus, or invariance.many_speakers.corpus to another "
+            "corpus, or temporal.corpus to another corpus$",
+        ),
     ],
 )
 def test_a_corpus_that_does_not_allow_a_protocol_is_refused(protocol, rows, said):
@@ -115,8 +141,17 @@ def test_fewer_speakers_are_among_more_and_runs_draw_their_own():
     assert [len(found) for found in taken.values()] == [4, 4, 16, 16]
     assert taken[4, 0] < taken[16, 0]
     assert taken[4, 0] != taken[4, 1]
-    with pytest.raises(TrainingError, match=r"invariance.speaker_counts: 64 speakers .* and there are 48"):
+    with pytest.raises(TrainingError, match=r"64 speakers .* there are 48; set invariance.speakers to 48 or fewer"):
         rows_of("speaker80-0", rows, n_speakers=64)
+
+
+def test_a_count_of_speakers_that_is_not_there_leaves_its_fold_empty():
+    rows = people(*["female"] * 60)
+    (there,) = rows_of("speaker80-0", rows, n_speakers=48, may_lack=True)
+    assert len(there.train) == 48
+    (lacking,) = rows_of("speaker80-0", rows, n_speakers=49, may_lack=True)
+    assert lacking.fit == there.fit
+    assert [len(part) for part in lacking.roles().values()] == [0, 0, 0]
 
 
 def test_a_search_takes_the_first_fold():
@@ -128,11 +163,26 @@ def test_a_speaker_in_two_sets_and_an_empty_set_are_refused():
     names = ["a", "b", "c", "a"]
     for roles, said in (
         (["train", "train", "val", "test"], "speaker a is in two sets"),
-        (["train", "train", "val", ""], "no utterance of the study is in test"),
-        (["train", "val", "test", "train"], "one speaker, and a speaker classifier needs two"),
+        (["val", "train", "train", "test"], "speaker a is in two sets"),
+        (["train", "train", "test", "val"], "speaker a is in two sets"),
+        (["train", "train", "val", ""], "no utterance of the study is in test; see features.energy_vad, invariance.st"),
+        (["train", "val", "test", "train"], "one speaker, and .* needs two at least; set invariance.corpus or"),
     ):
         with pytest.raises(TrainingError, match=said):
             list(folds(names, {0: {"x": np.array(roles)}}))
+
+
+def test_an_empty_set_names_whose_utterances_are_left_out_and_why():
+    everyone = {0: {"x": np.array(["train", "train", "val", "test", "test"])}}
+    used = {0: {"x": np.array(["train", "train", "test"])}}
+    excluded = {"no label of the study": 0, "no speech by the energy VAD": 2}
+    whole = Whole(["a", "b", "c", "d", "d"], everyone, excluded)
+    said = (
+        r"run 0, fold x: no utterance of the study is in val, all that c says is left out \(of the corpus, no speech "
+        r"by the energy VAD: 2\); see features.energy_vad"
+    )
+    with pytest.raises(TrainingError, match=said):
+        list(folds(["a", "b", "d"], used, whole=whole))
 
 
 def test_labels_are_the_four_of_iemocap_or_the_words_asked_for():
@@ -144,5 +194,5 @@ def test_labels_are_the_four_of_iemocap_or_the_words_asked_for():
     some = emotion_labels("table", rows, ["surprise", "anger"])
     assert some.classes == ("anger", "surprise")
     assert some.target_of({"emotion": "sadness"}) is None
-    with pytest.raises(TrainingError, match="no utterance is fear"):
+    with pytest.raises(TrainingError, match=r"^invariance.emotions, or many_speakers.emotions: no utterance is fear"):
         emotion_labels("table", rows, ["fear", "anger"])

@@ -219,6 +219,9 @@ def test_the_random_control_moves_as_far_and_elsewhere():
     torch.testing.assert_close(found.flatten(1).norm(dim=1), gradient.flatten(1).norm(dim=1))
     cosines = F.cosine_similarity(found.flatten(1), gradient.flatten(1))
     assert cosines.abs().max() < 0.9
+    # each frame has a direction of its own: three values in nine frames or six span as much as they can
+    assert [int(torch.linalg.matrix_rank(found[row, :length])) for row, length in enumerate(LENGTHS)] == [3] * 4
+    assert F.cosine_similarity(found[0].flatten(), found[3].flatten(), dim=0).abs() < 0.9
     assert all((found[row, length:] == 0).all() for row, length in enumerate(LENGTHS))
     torch.manual_seed(4)
     wider = random_direction(F.pad(gradient, (0, 0, 0, 5)), LENGTHS)

@@ -1,20 +1,26 @@
 """Training and testing the systems on a made-up corpus: emotion and speaker each raise a value of their own."""
 
+import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from made_up_runs import UTTERANCE, write_packed, write_split, write_utterances
 from serflow.errors import TrainingError
 from serflow.files import read_json
 from serflow.protocols.splits import divide
+from serflow.report.headings import Heading, Layout
+from serflow.report.intervals import table_intervals
 from serflow.report.style import figure_style
 from serflow.report.tables import fill, in_shape
 from serflow.runs.scores import read_runs
+from serflow.stages import tabulate
 from serflow.stages import train as stage
 from serflow.stores.frames import PackedFrames
 from serflow.stores.parquet import read_table
@@ -22,8 +28,9 @@ from serflow.studies.invariance import figure2, networks, speakers
 from serflow.studies.invariance.catalog import system_info, system_names
 from serflow.studies.invariance.data import NO_SPEECH, NOT_IMPROVISED, Files, Normalised, VoicedFrames, load_cell
 from serflow.studies.invariance.options import Options
-from serflow.studies.invariance.train import without_singles
+from serflow.studies.invariance.train import SystemLearner, without_singles
 from serflow.training import fit as fit_module
+from serflow.training.metrics import score
 from serflow.training.statistics import frame_statistics
 
 SPEAKERS = [f"s{i}{letter}" for i in range(4) for letter in "FM"]
@@ -37,14 +44,25 @@ OPTIONS = {
 }
 
 
-def corpus(folder: Path, n: int = 10, silent: str | None = None, style: str = "read") -> Files:
-    """Write 8 speakers of ``n`` utterances; frames of an utterance are told from silence by the VAD."""
+def corpus(
+    folder: Path,
+    n: int = 10,
+    silent: str | None = None,
+    style: str = "read",
+    few: Mapping[str, int] | None = None,
+    shift: int = 0,
+) -> Files:
+    """Write 8 speakers of ``n`` utterances, but for ``few``; frames of an utterance are told from silence by the VAD.
+
+    In utterances whose names begin with ``silent`` the VAD finds no speech. Speakers begin with the same emotion, or by
+    ``shift`` with another than the session before.
+    """
     generator = np.random.default_rng(0)
     rows, mfcc, vad = [], {}, {}
     for speaker, name in enumerate(SPEAKERS):
-        for i in range(n):
+        for i in range((few or {}).get(name, n)):
             utterance = f"{name}_{i}"
-            emotion = EMOTIONS[i % 2]
+            emotion = EMOTIONS[(i + shift * (speaker // 2)) % 2]
             n_frames = int(generator.integers(9, 20))
             frames = generator.normal(size=(n_frames, DIM))
             frames[:, EMOTIONS.index(emotion)] += 3
@@ -52,7 +70,7 @@ def corpus(folder: Path, n: int = 10, silent: str | None = None, style: str = "r
             decisions = np.ones((n_frames, 1))
             decisions[:2] = 0
             frames[:2] = 1000
-            if utterance == silent:
+            if silent is not None and utterance.startswith(silent):
                 decisions[:] = 0
             if i == 1:
                 decisions[3:] = 0
@@ -71,12 +89,14 @@ def corpus(folder: Path, n: int = 10, silent: str | None = None, style: str = "r
     return Files(found, (split,), write_packed(folder, "mfcc_kaldi", mfcc), write_packed(folder, "energy_vad", vad))
 
 
-def train(folder: Path, files: Files, system: str = "mtl", options: dict | None = None, runs=(0,)) -> Path:
+def train(
+    folder: Path, files: Files, system: str = "mtl", options: dict | None = None, runs=(0,), variant: str = "main"
+) -> Path:
     """Train as the rule does; return the folder of the run."""
-    place = folder / "runs" / "invariance" / system / "toy" / "main"
+    place = folder / "runs" / "invariance" / system / "toy" / variant
     place.mkdir(parents=True, exist_ok=True)
     own = Options.model_validate({**OPTIONS, **(options or {})}).as_json(system_info(system).options())
-    arguments = ["--study", "invariance", "--cell", f"system={system}", "corpus=toy", "variant=main", "--inputs"]
+    arguments = ["--study", "invariance", "--cell", f"system={system}", "corpus=toy", f"variant={variant}", "--inputs"]
     arguments += [f"utterances={files.utterances}", f"mfcc={files.mfcc}", f"vad={files.vad}"]
     arguments += [f"splits={files.splits[0]}" for _ in runs]
     arguments += ["--runs", *map(str, runs), "--options", json.dumps(own), "--code", "0" * 16]
@@ -124,6 +144,7 @@ def test_probes_name_the_speakers_of_training_on_utterances_that_they_were_not_f
         for what in ("speaker", "untrained_speaker", "input_speaker"):
             tally = fit.tallies["probe", what]
             assert tally.totals.tolist() == [3.0] * 6
+        assert score(fit.tallies["probe", "speaker_chance"], "wa") == pytest.approx(1 / 6)
         # the speaker is planted in the means of the values
         assert fit.tallies["probe", "input_speaker"].hits.sum() >= 15
     assert ("probe", "speaker") not in read_runs([trained["svc"] / "metrics.json"])[0].fits[0].tallies
@@ -134,7 +155,10 @@ def test_the_history_has_the_losses_of_a_system(trained):
     assert "speaker_loss" not in columns["ser_only"]
     assert {"speaker_loss", "val_wa", "val_ua"} <= columns["mtl"]
     assert "reversal" in columns["dat"]
-    assert {"moved_emotion_loss", "moved_speaker_loss"} <= columns["cgt"]
+    assert {"moved_emotion_loss", "moved_speaker_loss", "speaker_move", "emotion_move"} <= columns["cgt"]
+    moves = pd.read_parquet(trained["cgt"] / "history.parquet")[["speaker_move", "emotion_move"]]
+    # no further than epsilon times the bound of a gradient
+    assert ((moves > 0) & (moves <= 0.5 * 0.1)).all(axis=None)
     history = pd.read_parquet(trained["dat"] / "history.parquet")
     strengths = history[history["fold"] == "0-F"]["reversal"].tolist()
     assert strengths[0] == 0
@@ -170,10 +194,123 @@ def test_what_the_vad_empties_is_left_out_and_counted(tmp_path):
     assert read_json(place / "metrics.json")["excluded"][NO_SPEECH] == 1
 
 
+def test_a_speaker_whom_the_vad_empties_is_named_where_a_set_has_no_other(tmp_path):
+    said = r"fold 1-F: no utterance of the study is in test, all that s1M says is left out \(of the corpus, .*VAD: 10\)"
+    with pytest.raises(TrainingError, match=said):
+        train(tmp_path, corpus(tmp_path, silent="s1M_"), "svc")
+
+
+def test_a_class_that_nobody_shows_in_training_is_told_with_its_key(tmp_path):
+    few = dict.fromkeys([name for name in SPEAKERS if name != "s0M"], 1)
+    with pytest.raises(TrainingError, match=r"no training utterance is sadness; .* \(invariance.emotions, "):
+        train(tmp_path, corpus(tmp_path, few=few), "svc")
+
+
+ONCE = {"training": {**OPTIONS["training"], "epochs": 1}}
+
+
+def test_systems_and_values_of_a_search_start_from_the_same_weights_and_batches(made, tmp_path):
+    """Without a share of the speaker's loss and without dropout, MTL is SER_only, whatever its variant is called."""
+    model = {**OPTIONS["model"], "dropout": 0.0}
+    options = {**ONCE, "folds_used": "first", "model": model, "mtl": {"weight": 0.0}}
+    cells = [("ser_only", "main"), ("mtl", "main"), ("mtl", "search-weight-0")]
+    weights = [
+        load_file(train(tmp_path, made, system, options, variant=variant) / "model.safetensors")
+        for system, variant in cells
+    ]
+    assert weights[1].keys() == weights[2].keys() > weights[0].keys()
+    for other in weights[1:]:
+        for name, value in weights[0].items():
+            torch.testing.assert_close(other[name], value)
+
+
+def test_a_number_of_speakers_that_is_not_there_is_not_applicable(made, tmp_path):
+    there, lacking = (
+        train(tmp_path, made, "svc", {"speakers": count}, variant=f"speakers-{count}") for count in (4, 7)
+    )
+    layout = Layout(
+        ("System",),
+        [Heading(("SVC",), {"system": "svc"})],
+        [Heading(("Toy", f"{count} speakers"), {"variant": f"speakers-{count}"}) for count in (4, 7)],
+        {"corpus": "toy", "role": "test", "measure": "wa"},
+        over_folds="pooled",
+    )
+    made_of = [place / "metrics.json" for place in (there, lacking)]
+    reason = "n/a: 7 speakers of training were asked for, and there are 6"
+    table = fill(layout, read_runs(made_of))
+    assert table.value(0, 0) is not None
+    assert table.cells[0, 1] == reason
+    outputs = [tmp_path / name for name in ("speakers.csv", "speakers_vs_paper.csv", "speakers_fits.csv")]
+    tabulate.main(
+        argparse.Namespace(
+            cells=made_of, layouts={"speakers": layout.to_json()}, study="invariance",
+            csv=outputs[:1], comparison=outputs[1:2], fits=outputs[2:],
+        )
+    )  # fmt: skip
+    assert pd.read_csv(outputs[0], keep_default_na=False).iloc[0, 2] == "n/a"
+    assert reason in pd.read_csv(outputs[1])["note"][1]
+    with figure_style():
+        _, points = speakers.make_figure(speakers.Files(tuple(made_of)), {"layout": layout.to_json(), "title": "Toy"})
+    assert points["speakers"].tolist() == [4]
+    predictions = [place / "predictions.parquet" for place in (there, lacking)]
+    _, lines = table_intervals(layout, predictions, [made.utterances], "speaker", replicates=10)
+    assert [line[1] for line in lines] == ["Toy 4 speakers"]
+
+
+def test_where_no_number_of_speakers_is_there_the_figure_is_empty(made, tmp_path):
+    place = train(tmp_path, made, "svc", {"speakers": 7}, variant="speakers-7")
+    layout = Layout(
+        ("System",),
+        [Heading(("SVC",), {"system": "svc"})],
+        [Heading(("Toy", "7 speakers"), {"variant": "speakers-7"})],
+        {"corpus": "toy", "role": "test", "measure": "wa"},
+        over_folds="pooled",
+    )
+    with figure_style():
+        _, points = speakers.make_figure(
+            speakers.Files((place / "metrics.json",)), {"layout": layout.to_json(), "title": "Toy"}
+        )
+    assert points.empty
+
+
+def test_probes_of_folds_that_know_fewer_speakers_are_pooled_and_what_has_no_probe_says_why(tmp_path):
+    layout = Layout(
+        ("System",),
+        [Heading(("MTL",), {"system": "mtl", "variant": "main"})],
+        [Heading(("Toy",), {"measure": "speaker_wa"}), Heading(("Chance",), {"measure": "speaker_chance_wa"})],
+        {"corpus": "toy", "role": "probe"},
+        over_folds="pooled",
+    )
+    mixed = train(tmp_path / "mixed", corpus(tmp_path / "mixed", few={"s3M": 1}), "mtl", ONCE)
+    (run,) = read_runs([mixed / "metrics.json"])
+    assert [len(fit.tallies["probe", "speaker"].totals) for fit in run.fits] == [5, 5, 5, 6]
+    found = fill(layout, [run])
+    # three folds of 5 speakers and one of 6, of whose utterances 3 each are scored
+    assert found.value(0, 1).mean == pytest.approx(100 * (3 * 3 + 3) / (3 * 15 + 18))
+    hits = sum(fit.tallies["probe", "speaker"].hits.sum() for fit in run.fits)
+    assert found.value(0, 0).mean == pytest.approx(100 * hits / (3 * 15 + 18))
+
+    twice = {name: 2 if name == "s0F" else 1 for name in SPEAKERS}
+    single = corpus(tmp_path / "single", few=twice, shift=1)
+    once = train(tmp_path / "single", single, "mtl", {**ONCE, "folds_used": "first"}, variant="main")
+    (run,) = read_runs([once / "metrics.json"])
+    assert ("test", "prediction") in run.fits[0].tallies
+    assert fill(layout, [run]).cells[0, 0].startswith("n/a: 0 of 6 speakers of training have two utterances")
+
+
+def test_a_probe_that_cannot_be_fitted_costs_no_training(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(SystemLearner, "embed", lambda learner, rows: np.ones((len(rows), 2), dtype=np.float32))
+    place = train(tmp_path, made, "ser_only", {**ONCE, "folds_used": "first"})
+    (fit,) = read_runs([place / "metrics.json"])[0].fits
+    assert fit.absent.keys() == {("probe", "speaker"), ("probe", "untrained_speaker")}
+    assert "are the same, so nothing can be read off them" in fit.absent["probe", "speaker"]
+    assert {("probe", "input_speaker"), ("test", "prediction")} <= fit.tallies.keys()
+
+
 def test_only_improvised_recordings_are_used_where_they_are_asked_for(tmp_path):
     options = Options.model_validate({**OPTIONS, "style": "improvised"})
     assert load_cell(corpus(tmp_path / "a", style="improvised"), options, [0]).excluded == {"no label of the study": 0}
-    with pytest.raises(TrainingError, match="no utterance of the study is in train"):
+    with pytest.raises(TrainingError, match=r"in train, all that s1F, s1M, s2F, 3 more says .* not improvised: 80\)"):
         train(tmp_path, corpus(tmp_path / "b", style="scripted"), options={"style": "improvised"})
     excluded = load_cell(corpus(tmp_path / "c", style="scripted"), options, [0]).excluded
     assert excluded[NOT_IMPROVISED] == 80
@@ -243,8 +380,6 @@ def test_silhouettes_say_how_far_groups_lie_apart():
 
 
 def test_the_figure_of_speakers_is_that_of_its_table(made, tmp_path):
-    from serflow.report.headings import Heading, Layout
-
     place = train(tmp_path, made, "svc")
     layout = Layout(
         ("System",),
@@ -253,7 +388,7 @@ def test_the_figure_of_speakers_is_that_of_its_table(made, tmp_path):
         {"corpus": "toy", "role": "test", "measure": "wa"},
         over_folds="pooled",
     )
-    _, ((_, shown),) = in_shape(fill(layout, read_runs([place / "metrics.json"])))
+    _, ((_, shown),) = in_shape(fill(layout, read_runs([place / "metrics.json"])), {})
     as_counted = layout._replace(columns=[Heading(("Toy", "6 speakers"), {"variant": "speakers-6"})])
     renamed = tmp_path / "runs/invariance/svc/toy/speakers-6"
     train_as(tmp_path, made, renamed)
