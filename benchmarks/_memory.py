@@ -1,8 +1,10 @@
-"""Peak memory of extracting a feature from one share of audio and from ten times as much."""
+"""Peak memory: of extracting a feature from one share of audio and from ten times as much, and of training steps."""
 
 import json
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,14 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 N_UTTERANCES = 200
 MEASURED = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); \
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+
+
+def rise_mb(step: Callable[[], object]) -> float:
+    """Return how far three steps lift the peak resident memory (MB) of this process, which has done little before."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(3):
+        step()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
 def write_audio(path: Path, n_utterances: int) -> None:

@@ -102,6 +102,7 @@ def write_inputs(folder: Path, kind: str, seeds: list[int]) -> dict[str, list[Pa
         "turn": [i % TURNS for i in range(N_UTTERANCES)],
         "emotion": [EMOTIONS[i] for i in emotions], "sentiment": nothing,
         "valence_ratings": pa.nulls(N_UTTERANCES, pa.list_(pa.float64())),
+        "duplicate_of": pa.nulls(N_UTTERANCES, pa.string()),
     }  # fmt: skip
     write_table(paths["utterances"][0], pa.table(columns), kind="utterances", metadata=ABOUT)
     for seed, path in zip(seeds, paths["splits"], strict=True):

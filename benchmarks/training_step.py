@@ -12,7 +12,6 @@ import argparse
 import copy
 import json
 import multiprocessing
-import resource
 import warnings
 
 import serflow  # noqa: F401  # one thread, before NumPy starts
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from _common import best_by_turns, print_comparison
+from _memory import rise_mb
 from serflow.nn.convolution import Convolution, TransposedConvolution
 from serflow.nn.parameters import count_parameters
 from serflow.studies.dlc.catalog import load_method, method_names
@@ -145,13 +145,14 @@ def peak_mb(method: str) -> float:
     """Return how far memory rises in three steps of the paper's size, in this process."""
     torch.set_num_threads(1)
     network, batch = build(method, 128), make_batch(300, 32)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     optimizer = Adam(network.parameters_of("all"))
-    for _ in range(3):
+
+    def step() -> None:
         optimizer.zero_grad()
         network.losses(batch, torch.ones(N_CLASSES)).total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+    return rise_mb(step)
 
 
 def main() -> None:

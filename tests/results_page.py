@@ -2,7 +2,7 @@
 
 A section is of the files that its heading names; its lines beginning with ``-`` are their columns (of JSON the keys):
 names, a type, and after a colon what they mean. ``...`` stands for any others, ``{a,b}`` for a or b; a line that begins
-with a study's name is of that study's files and need not be in each of them. ``Metadata:`` lists what a Parquet file
+with studies' names is of their files and need not be in each of them. ``Metadata:`` lists what a Parquet file
 says of itself. Files of other kinds stand in the table at the top.
 """
 
@@ -30,10 +30,10 @@ _COLUMNS = re.compile(r"(?P<names>`[^`]+`(?:, `[^`]+`)*) (?P<type>[\w<>]+(?:\[di
 
 
 class Column(NamedTuple):
-    """``study`` is None for what is in the files of all."""
+    """``studies`` are those whose files have it; none is named for what is in the files of all."""
 
     type: str
-    study: str | None
+    studies: tuple[str, ...]
 
 
 class Section(NamedTuple):
@@ -59,13 +59,13 @@ def _spread(name: str) -> list[str]:
 
 
 def _columns(line: str) -> Iterator[tuple[str, Column]]:
-    own = re.match(r"- (?:(\w+): )?", line)
+    own = re.match(r"- (?:(\w+(?:, \w+)*): )?", line)
     assert own, line
     place = own.end()
     while found := _COLUMNS.match(line, place):
         for name in _NAMES.findall(found["names"]):
             for column in [name] if name == ANY else _spread(name):
-                yield column, Column(found["type"], own[1])
+                yield column, Column(found["type"], tuple(own[1].split(", ")) if own[1] else ())
         place = found.end()
     assert place > own.end(), f"no names and type: {line}"
     assert place == len(line) or line.startswith(": ", place), f"what comes after the type? {line}"
@@ -144,7 +144,7 @@ class Page:
         files = [(self.pattern_of(name), path) for name, path in _files(folder)]
         unseen: set[str] = set()
         for section in self.sections:
-            own = {name for name, column in section.columns.items() if column.study == study}
+            own = {name for name, column in section.columns.items() if study in column.studies}
             seen = {name for pattern, path in files if own and pattern in section.patterns for name in _found(path)[0]}
             unseen |= own - seen
         return unseen
@@ -159,7 +159,11 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _differences(section: Section, columns: Mapping[str, Collection[str]], parts: Collection[str]) -> Iterator[str]:
-    known = {name: column for name, column in section.columns.items() if column.study is None or column.study in parts}
+    known = {
+        name: column
+        for name, column in section.columns.items()
+        if not column.studies or not set(column.studies).isdisjoint(parts)
+    }
     for name, types in columns.items():
         column = known.get(name, known.get(ANY))
         if column is None:
@@ -167,7 +171,7 @@ def _differences(section: Section, columns: Mapping[str, Collection[str]], parts
         elif column.type not in types:
             yield f"column {name} is no {column.type}"
     for name, column in known.items():
-        if name not in columns and name != ANY and column.study is None:
+        if name not in columns and name != ANY and not column.studies:
             yield f"no column {name}"
 
 

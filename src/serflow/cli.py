@@ -73,7 +73,7 @@ def _options(
 def inspect(
     path: Annotated[Path, typer.Argument(help="A feature store, table, run, record: file or folder.")],
     plot: Annotated[Path | None, typer.Option(help="Draw it into this .png or .svg.")] = None,
-    utterance: Annotated[str | None, typer.Option(help="One utterance of a feature store.")] = None,
+    utterance: Annotated[str | None, typer.Option(help="One utterance of a feature store, transcripts or run.")] = None,
     projection: Annotated[
         Projection | None, typer.Option(help="How vectors get into the plane (default: pca).")
     ] = None,

@@ -23,6 +23,8 @@ from serflow.studies.dlc.plan import Plan as DlcPlan
 from serflow.studies.dlc.settings import Dlc
 from serflow.studies.invariance.plan import Plan as InvariancePlan
 from serflow.studies.invariance.settings import Invariance
+from serflow.studies.temporal.plan import Plan as TemporalPlan
+from serflow.studies.temporal.settings import Temporal
 from serflow.synthetic.catalogue import LAYOUTS
 
 
@@ -31,6 +33,7 @@ class Config(Data):
 
     dlc: Dlc = Dlc()
     invariance: Invariance = Invariance()
+    temporal: Temporal = Temporal()
 
     @model_validator(mode="after")
     def _check_studies(self) -> "Config":
@@ -38,11 +41,17 @@ class Config(Data):
         # what nobody wrote need not fit the corpora that somebody did
         if "invariance" in self.model_fields_set:
             self.invariance.check(self)
+        if "temporal" in self.model_fields_set:
+            self.temporal.check(self)
         return self
 
     def plans(self) -> dict[str, Plan]:
         """Return what each study is asked to do, by its name."""
-        return {"dlc": DlcPlan(self.dlc, self), "invariance": InvariancePlan(self.invariance, self)}
+        return {
+            "dlc": DlcPlan(self.dlc, self),
+            "invariance": InvariancePlan(self.invariance, self),
+            "temporal": TemporalPlan(self.temporal, self),
+        }
 
     def absent_corpus(self, corpus: str, documents: Sequence[Written] = ()) -> str | None:
         """Say that a corpus is not there, where it comes from and what to write; None where it is there.
@@ -56,7 +65,8 @@ class Config(Data):
         info = load_corpus(self.layout(corpus)).info
         users = [f"`{plan.name}:`" for plan in self.plans().values() if corpus in plan.corpora()]
         stand_in = "" if corpus not in LAYOUTS else ", or `root: synthetic` for a stand-in"
-        without = f"take {corpus} out of {' and '.join(users)}" if users else "ask for the targets of other corpora"
+        named = " and ".join([", ".join(users[:-1]), users[-1]] if users[1:] else users)
+        without = f"take {corpus} out of {named}" if users else "ask for the targets of other corpora"
         return (
             f"{place(documents, ['corpora', corpus, 'root'])}corpora.{corpus}.root: {absent}\n"
             f"  {self.title(corpus)} comes from {info.address} ({info.licence}).\n"

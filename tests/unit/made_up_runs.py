@@ -99,6 +99,7 @@ def write_cell(
     excluded: Mapping[str, int] | None = None,
     provenance: Provenance | None = None,
     embeddings: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> RunFiles:
     """Write the files of a cell; they lie in a folder as results do."""
     place = folder.joinpath("runs", study, *cell.values())
@@ -113,7 +114,7 @@ def write_cell(
         study=study,
         cell=cell,
         classes=classes,
-        options={"training": {"optimizer": "adam"}},
+        options=options or {"training": {"optimizer": "adam"}},
         runs=sorted({result.fit.run for result in results}),
         excluded=excluded or {},
         provenance=provenance or Provenance(),

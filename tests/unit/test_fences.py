@@ -139,7 +139,8 @@ def test_what_the_rules_ask_loads_neither_torch_nor_what_reads_data():
     script = (
         "import sys\nfrom serflow.config import check_config\n"
         "for plan in check_config({}).plans().values():\n    plan.cells(), plan.corpora(), plan.card_inputs()\n"
-        "    [plan.layout(table) for table in plan.tables], [plan.options(cell) for cell in plan.cells()]\n"
+        "    [plan.layout(table) for tables in plan.tables for table in tables]\n"
+        "    [plan.options(cell) for cell in plan.cells()]\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

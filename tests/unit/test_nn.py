@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from serflow.nn.convolution import Convolution, MaskedInstanceNorm, TransposedConvolution
-from serflow.nn.normalisation import MaskedBatchNorm, unit_rows
+from serflow.nn.normalisation import MaskedBatchNorm, MaskedBatchNorm2d, unit_rows
 from serflow.nn.parameters import count_parameters
 from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
 
@@ -108,7 +108,10 @@ def test_rows_are_scaled_to_norm_1_but_for_those_that_are_rounding():
 
 
 def test_weights_are_counted_one_by_one():
-    assert count_parameters(nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 2, bias=False))) == 40
+    network = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 2, bias=False))
+    assert count_parameters(network) == 40
+    network[0].requires_grad_(False)
+    assert count_parameters(network) == 20
 
 
 @pytest.mark.parametrize("n_frames", [13, 16, 18])
@@ -134,3 +137,27 @@ def test_frame_mask_marks_the_frames_of_each_utterance():
         [False, False, False],
         [True, True, True],
     ]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_2d_batch_norm_is_torchs_on_the_valid_frames_alone(training):
+    torch.manual_seed(0)
+    ours, peer = (layer.double().train(training) for layer in (MaskedBatchNorm2d(3), nn.BatchNorm2d(3)))
+    for layer in (ours.norm, peer):
+        layer.load_state_dict(
+            {**layer.state_dict(), "weight": torch.tensor([1.0, 2, 3]), "bias": torch.tensor([1.0, -1, 0]),
+             "running_mean": torch.tensor([0.5, 0, 1]), "running_var": torch.tensor([1.0, 3, 2])}
+        )  # fmt: skip
+    maps = torch.randn(4, 3, 15, 2, dtype=torch.float64, requires_grad=True)
+    mask = frame_mask(LENGTHS, 15).squeeze(2)
+    output = ours(maps, mask.reshape(-1).nonzero().squeeze(1))
+    valid = maps.detach().transpose(1, 2)[mask].requires_grad_()  # (valid, dim, bands)
+    expected = peer(valid.unsqueeze(2)).squeeze(2)
+    torch.testing.assert_close(output.transpose(1, 2)[mask], expected)
+    assert not output.transpose(1, 2)[~mask].any()
+    weights = torch.randn_like(expected)
+    (output.transpose(1, 2)[mask] * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(maps.grad.transpose(1, 2)[mask], valid.grad)
+    for name, value in ours.norm.state_dict().items():
+        torch.testing.assert_close(value, peer.state_dict()[name])

@@ -20,9 +20,11 @@ from serflow.stages.prepare_clips import CLIPS_SCHEMA
 from serflow.stages.split_utterances import SPLIT_SCHEMA
 from serflow.stores.frames import FRAMES_SCHEMA, PACKED_SCHEMA
 from serflow.stores.parquet import write_table
+from serflow.stores.pulses import PULSES_SCHEMA
 from serflow.stores.vectors import vectors_schema
 from serflow.stores.waveforms import WAVEFORMS_SCHEMA
 from serflow.studies.dlc import figure4, pilot
+from serflow.studies.temporal import receptive_fields
 from serflow.transcripts.store import TRANSCRIPTS_SCHEMA
 
 FEATURES = "features/{feature}/{corpus}/{condition}/{shard}.parquet"
@@ -37,6 +39,7 @@ SCHEMAS = {
     (FEATURES, "frames"): FRAMES_SCHEMA,
     (FEATURES, "vectors"): vectors_schema(7),
     ("packed/{feature}/{corpus}/{condition}.parquet", None): PACKED_SCHEMA,
+    ("pulses/{corpus}/{shard}.parquet", None): PULSES_SCHEMA,
     ("transcripts/{recogniser}/{corpus}/{condition}/{shard}.parquet", None): TRANSCRIPTS_SCHEMA,
     ("runs/{study}/{cell}/predictions.parquet", None): PREDICTIONS_SCHEMA,
     ("runs/{study}/{cell}/history.parquet", None): HISTORY_SCHEMA,
@@ -53,6 +56,7 @@ HEADINGS = {
     "{study}/{table}_intervals.csv": intervals.COLUMNS,
     "dlc/figure4.csv": figure4.COLUMNS,
     "dlc/pilot/{corpus}.csv": pilot.COLUMNS,
+    "temporal/receptive_fields.csv": receptive_fields.COLUMNS,
 }
 # by these files are merged
 KEYS = ("utterance", "clip", "corpus", "profile", "condition", "run", "fold", "role")
@@ -66,7 +70,7 @@ def page(repository: Path) -> Page:
 def promised(page: Page, pattern: str, kind: str | None = None) -> dict[str, str]:
     """Name and type of the columns that every study has."""
     (section,) = (found for found in page.sections if pattern in found.patterns and found.kind == kind)
-    return {name: column.type for name, column in section.columns.items() if column.study is None and name != ANY}
+    return {name: column.type for name, column in section.columns.items() if not column.studies and name != ANY}
 
 
 def test_every_parquet_has_a_schema(page: Page) -> None:
@@ -182,3 +186,4 @@ def test_what_a_study_adds_is_of_its_own_files_alone(repository: Path, tmp_path:
     assert page.faults(tmp_path) == ["runs/toy/a/predictions.parquet: column gate is not on the page"]
     assert page.unseen(tmp_path, "dlc") >= {"condition", "oracle_prediction", "test_snr_db"}
     assert "gate" not in page.unseen(tmp_path, "dlc")
+    assert all("speaker" in page.unseen(tmp_path, study) for study in ("invariance", "temporal"))

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from serflow.audio.prepared import iterate_prepared
+from serflow.features.pitch_pulse import build
+from serflow.stores.pulses import CorpusPulses
 from serflow.stores.waveforms import PackedWaveforms
 
 # isort: split
@@ -45,4 +47,22 @@ def test_the_prepared_audio_of_a_corpus_is_packed_once(repository: Path, tmp_pat
     assert store.utterances == [item.utterance for item in items]
     for row, item in enumerate(items):
         np.testing.assert_array_equal(store[row], item.pcm16)
+    assert workflow.faults() == []
+
+
+def test_pulses_are_found_as_the_feature_of_them_is_told(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, CONFIG.replace("mfcc}", "mfcc}, pitch_pulse: {floor_hz: 60.0}"))
+    shards = [f"results/pulses/emodb/{shard:04d}.parquet" for shard in range(2)]
+    workflow.run(*shards, "--cores", "1")
+    assert workflow.plan(*shards) == {}
+    # of the feature's parameters, these are the pulses' own
+    assert workflow.plan(*shards, '--config=features={"pitch_pulse": {"n_mels": 20}}') == {}
+    assert workflow.plan(*shards, '--config=features={"pitch_pulse": {"ceiling_hz": 500}}') == {"find_pulses": 2}
+    pulses = CorpusPulses.open([tmp_path / shard for shard in shards], expect={"corpus": "emodb", "synthetic": True})
+    assert pulses.metadata["parameters"] == {"floor_hz": 60.0, "ceiling_hz": 600.0}
+    feature = build({"floor_hz": 60.0})
+    items = [item for shard in shards for item in iterate_prepared(tmp_path / shard.replace("pulses", "audio"))]
+    assert pulses.utterances == [item.utterance for item in items]
+    for row, item in enumerate(items):
+        np.testing.assert_array_equal(pulses.train(row, item.waveform), feature.pulse_train(item.waveform))
     assert workflow.faults() == []

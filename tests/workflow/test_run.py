@@ -139,7 +139,11 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
         *("corpora/{corpus}/files.json", "noise/files.json"),
         *("runs/{study}/{cell}/fits/{fit}.pt", "runs/{study}/{cell}/embeddings.parquet"),
         # targets of their own
-        *(pattern for pattern in page.patterns() if pattern.startswith(("dlc/pilot/", "packed/audio/", "invariance/"))),
+        *(
+            pattern
+            for pattern in page.patterns()
+            if pattern.startswith(("dlc/pilot/", "packed/audio/", "pulses/", "invariance/"))
+        ),
         *("noise/{corpus}/{profile}/audio/plan.csv", "noise/{corpus}/{profile}/audio/{utterance}.flac"),
     }
     assert made == set(page.patterns()) - elsewhere

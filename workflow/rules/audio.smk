@@ -1,4 +1,4 @@
-# Audio for training: the prepared audio of a corpus as one memory-mapped array.
+# Audio for training: the prepared audio of a corpus as one memory-mapped array, and where its pitch pulses are.
 
 
 rule pack_audio:
@@ -23,3 +23,29 @@ rule pack_audio:
     shell:
         "python -m serflow.stages.pack_audio --shards {input.shards} --array {output.array}"
         " --index {output.index} --log {log}"
+
+
+rule find_pulses:
+    """Find the pitch pulses of a shard with Praat, for studies that cut them with the waveform."""
+    input:
+        audio="results/audio/{corpus}/{shard}.parquet",
+    output:
+        pulses="results/pulses/{corpus}/{shard}.parquet",
+    log:
+        "results/logs/find_pulses/{corpus}/{shard}.log",
+    benchmark:
+        "results/benchmarks/find_pulses/{corpus}/{shard}.tsv"
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(60),
+    params:
+        parameters=as_json(pulse_parameters()),
+        code=code("stages.find_pulses"),
+    message:
+        "Find the pitch pulses of {wildcards.corpus}, shard {wildcards.shard}"
+    shell:
+        "python -m serflow.stages.find_pulses --audio {input.audio} --parameters {params.parameters:q}"
+        " --code {params.code} --pulses {output.pulses} --log {log}"

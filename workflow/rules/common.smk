@@ -206,6 +206,24 @@ def audio_shards(wildcards):
     )
 
 
+def pulse_shards(corpus):
+    return expand(
+        "results/pulses/{corpus}/{shard}.parquet", corpus=corpus, shard=shards(corpus)
+    )
+
+
+def pulse_parameters():
+    """How Praat looks for pitch pulses, which the feature of them says."""
+    given = CONFIG.parameters("pitch_pulse")
+    return {name: given[name] for name in ("floor_hz", "ceiling_hz") if name in given}
+
+
+def pulse_shards(corpus):
+    return expand(
+        "results/pulses/{corpus}/{shard}.parquet", corpus=corpus, shard=shards(corpus)
+    )
+
+
 def memory(mb):
     """Memory of a job in MB, doubled at each attempt."""
     return lambda wildcards, attempt: mb * 2 ** (attempt - 1)

@@ -140,7 +140,7 @@ rule accept_utterances:
 
 
 rule split_utterances:
-    """Deal dialogues or speakers to training, validation and test, by a named protocol."""
+    """Deal dialogues, speakers or sessions to training, validation and test, by a named protocol."""
     input:
         utterances="results/corpora/{corpus}/utterances.parquet",
     output:

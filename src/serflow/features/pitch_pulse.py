@@ -2,13 +2,15 @@
 
 Praat finds the pulses; the pulse train has the waveform's value at the sample nearest to each and zero elsewhere. Its
 spectrogram is framed like `spectrogram`. Floor and ceiling of the pitch are Praat's defaults, which the paper leaves
-open. Pulses depend on the whole utterance: a training loop that cuts utterances cuts these frames.
+open. Pulses depend on the whole utterance: a training loop that cuts utterances cuts these frames, or the train by the
+places that `serflow.stages.find_pulses` keeps.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serflow.audio.mel import SAMPLE_RATE, check_range
 from serflow.audio.waveform import check_waveform
@@ -56,20 +58,30 @@ class PitchPulse:
         self.info: FeatureInfo = self.log_mel.info
         load_parselmouth()
 
-    def pulse_train(self, waveform: FloatArray) -> FloatArray:
-        """Return the waveform's values at its pitch pulses ``(n_samples,)``, zero elsewhere.
-
-        All zero where Praat finds no pulse; see `pitch_pulses`.
+    def nearest_samples(self, waveform: FloatArray) -> npt.NDArray[np.int64]:
+        """Return the samples nearest to the pitch pulses, ``(n_pulses,)`` in rising order; see `pitch_pulses`.
 
         Raises
         ------
         AudioError
-            If the waveform is not one channel of float32, or is empty.
+            If the waveform is not one channel of float32, or is empty, or Praat cannot analyse it.
         """
         check_waveform(waveform)
         times = pitch_pulses(waveform, SAMPLE_RATE, self.floor_hz, self.ceiling_hz)
         # sample n stands in the middle of n..n + 1
-        nearest = np.clip(np.floor(times * SAMPLE_RATE).astype(np.int64), 0, len(waveform) - 1)
+        return np.unique(np.clip(np.floor(times * SAMPLE_RATE).astype(np.int64), 0, len(waveform) - 1))
+
+    def pulse_train(self, waveform: FloatArray) -> FloatArray:
+        """Return the waveform's values at its pitch pulses ``(n_samples,)``, zero elsewhere.
+
+        All zero where Praat finds no pulse.
+
+        Raises
+        ------
+        AudioError
+            As `nearest_samples`.
+        """
+        nearest = self.nearest_samples(waveform)
         train = np.zeros_like(waveform)
         train[nearest] = waveform[nearest]
         return train

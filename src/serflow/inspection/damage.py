@@ -19,6 +19,7 @@ from serflow.state import read_record
 from serflow.stores.features import FeatureStore
 from serflow.stores.frames import PACKED_KIND, PackedFrames
 from serflow.stores.parquet import check, read_metadata
+from serflow.stores.pulses import PULSES_KIND
 from serflow.stores.waveforms import WAVEFORMS_KIND, PackedWaveforms
 from serflow.synthetic.tree import check_tree
 from serflow.training.checkpoints import check_checkpoint
@@ -35,6 +36,7 @@ _PLACES = {
     "noise_plan": "noise/{corpus}/{profile}.parquet",
     **dict.fromkeys(("frames", "vectors"), "features/{feature}/{corpus}/{condition}/{shard}.parquet"),
     PACKED_KIND: "packed/{feature}/{corpus}/{condition}.parquet",
+    PULSES_KIND: "pulses/{corpus}/{shard}.parquet",
     "transcripts": "transcripts/{recogniser}/{corpus}/{condition}/{shard}.parquet",
     **{kind: f"{_RUN}{kind}.parquet" for kind in ("predictions", "history", "embeddings")},
 }

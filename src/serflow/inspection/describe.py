@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serflow.errors import StoreError
-from serflow.inspection.describers import corpora, features, files, noise, runs, transcripts, waveforms
+from serflow.inspection.describers import corpora, features, files, noise, pulses, runs, transcripts, waveforms
 from serflow.inspection.description import Description
 from serflow.inspection.kinds import FEATURE_KINDS, RUN, kind_of
 from serflow.inspection.paths import require_path
+from serflow.stores.pulses import PULSES_KIND
 from serflow.stores.waveforms import WAVEFORMS_KIND
 from serflow.transcripts.store import TRANSCRIPTS_KIND
 
@@ -18,6 +19,7 @@ _DESCRIBERS: dict[str, Callable[[Path], Description]] = {
     "split": corpora.describe_split,
     "audio": corpora.describe_audio,
     WAVEFORMS_KIND: waveforms.describe_waveforms,
+    PULSES_KIND: pulses.describe_pulses,
     "noise_plan": noise.describe_plan,
     "clips": noise.describe_clips,
     TRANSCRIPTS_KIND: transcripts.describe_transcripts,
@@ -32,6 +34,7 @@ _DESCRIBERS: dict[str, Callable[[Path], Description]] = {
 _OF_UTTERANCES: dict[str, Callable[[Path, str], Description]] = {
     **dict.fromkeys(FEATURE_KINDS, features.describe_utterance),
     TRANSCRIPTS_KIND: transcripts.describe_transcript,
+    RUN: runs.describe_tested,
 }
 
 
@@ -43,7 +46,7 @@ def describe(path: Path, utterance: str | None = None) -> Description:
     path
         File, or folder of shards or of a run.
     utterance
-        Describe this utterance of a feature store or of transcripts alone.
+        Describe this utterance of a feature store, of transcripts or of a run alone.
 
     Raises
     ------
@@ -54,5 +57,5 @@ def describe(path: Path, utterance: str | None = None) -> Description:
     if utterance is None:
         return _DESCRIBERS.get(kind, files.describe_generic)(path)
     if kind not in _OF_UTTERANCES:
-        raise StoreError(f"{path}: holds {kind}; --utterance goes with a store of features or with transcripts")
+        raise StoreError(f"{path}: holds {kind}; --utterance goes with a store of features, transcripts or a run")
     return _OF_UTTERANCES[kind](path, utterance)

@@ -17,7 +17,7 @@ from serflow.files import atomic_path
 from serflow.inspection.examples import choose, emotion_rank, read_labels
 from serflow.inspection.kinds import FEATURE_KINDS, RUN, kind_of
 from serflow.inspection.paths import require_path, utterance_table
-from serflow.inspection.run_plots import draw_confusion, draw_history
+from serflow.inspection.run_plots import draw_confusion, draw_history, draw_utterance
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.marks import PARTIAL, STAND_INS
 from serflow.report.scatter import TITLES, Projection, add_legend, draw_points, looks_of, project
@@ -47,7 +47,7 @@ def plot(path: Path, file: Path, *, utterance: str | None = None, projection: Pr
     file
         Where the figure goes.
     utterance
-        Draw this utterance of a store of frames alone, large.
+        Draw this utterance of a store of frames alone, large; of a run, what its network says of it over time.
     projection
         How vectors get into the plane: ``pca`` (default) or ``tsne``.
 
@@ -59,13 +59,17 @@ def plot(path: Path, file: Path, *, utterance: str | None = None, projection: Pr
     if file.suffix not in (".png", ".svg"):
         raise StoreError(f"--plot {file}: a figure is .png or .svg")
     kind = kind_of(require_path(path))
-    if kind not in FEATURE_KINDS and (utterance or projection):
-        raise StoreError(f"{path}: holds {kind}; --utterance and --projection go with a store of features")
+    if kind not in FEATURE_KINDS and projection:
+        raise StoreError(f"{path}: holds {kind}; --projection goes with a store of features")
+    if kind not in (*FEATURE_KINDS, RUN) and utterance is not None:
+        raise StoreError(f"{path}: holds {kind}; --plot --utterance goes with a store of features or a run")
     if kind not in FEATURE_KINDS and kind not in _DRAWERS:
         raise StoreError(f"{path}: no picture for {kind}; there are some for features, {', '.join(_DRAWERS)}")
     with figure_style():
         if kind in FEATURE_KINDS:
             figure = _draw_features(FeatureStore.open(path), utterance, projection)
+        elif utterance is not None:
+            figure = draw_utterance(path, utterance)
         else:
             figure = _DRAWERS[kind](path)
         if file.suffix == ".svg":

@@ -1,5 +1,6 @@
-"""Pictures of runs of any study: how the trainings went, and what was taken for what."""
+"""Pictures of runs of any study: how trainings went, what was taken for what, what a network says of an utterance."""
 
+import importlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from serflow.errors import StoreError
 from serflow.inspection.describers.runs import SHARES, confusions, measure_words, run_metadata, run_title
+from serflow.inspection.paths import results_folder
+from serflow.plugins import plugin_names
 from serflow.report.curves import draw_lines
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.marks import provenance_marks
@@ -22,6 +25,7 @@ from serflow.stores.parquet import read_table
 
 _NAMES = ("run", "fold", "stage", "period", "updates")
 _PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
+_STUDIES, _LOOK = "serflow.studies", "look"
 _COLUMNS = 3
 _PANEL_WIDTH, _PANEL_HEIGHT, _GAP_WIDTH, _GAP_HEIGHT = 2.9, 1.95, 0.6, 0.85
 _CELL = 0.62
@@ -140,4 +144,35 @@ def draw_confusion(path: Path) -> Figure:
         axes.set_xticks(range(len(classes)), classes, rotation=90 if names > 6 else 0)
         axes.set_yticks(range(len(classes)), [f"{c} ({n:,.0f})" for c, n in zip(classes, totals, strict=True)])
         axes.set_title(_PARTS.get(role, role))
+    return figure
+
+
+def draw_utterance(path: Path, utterance: str) -> Figure:
+    """Draw what a network of a run says of an utterance, as the module ``look`` of its study does.
+
+    Parameters
+    ----------
+    path
+        Folder or ``metrics.json`` of a run.
+    utterance
+        Name.
+
+    Raises
+    ------
+    StoreError
+        If the study has no such picture, or something is absent or damaged that is needed for it.
+    """
+    folder = path if path.is_dir() else path.parent
+    study = run_metadata(folder / "predictions.parquet", "predictions")["study"]
+    if study not in plugin_names(_STUDIES) or _LOOK not in plugin_names(f"{_STUDIES}.{study}"):
+        raise StoreError(
+            f"{folder}: runs of {study} have no picture of one utterance; leave --utterance or --plot away"
+        )
+    results = results_folder(folder)
+    if results is None:
+        raise StoreError(
+            f"{folder}: lies in no results folder, where the audio of {utterance} would be; give the run where the "
+            "workflow wrote it"
+        )
+    figure: Figure = importlib.import_module(f"{_STUDIES}.{study}.{_LOOK}").picture(folder, results, utterance)
     return figure

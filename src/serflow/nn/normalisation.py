@@ -52,3 +52,30 @@ class MaskedBatchNorm(nn.Module):
         else:
             mean, variance = self.mean, self.variance
         return ((frames - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias) * mask
+
+
+class MaskedBatchNorm2d(nn.Module):
+    """:class:`torch.nn.BatchNorm2d` of the valid frames of a batch laid end to end; padded frames become zero.
+
+    Parameters
+    ----------
+    dim
+        Number of maps.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(dim)
+
+    def forward(self, maps: Tensor, places: Tensor) -> Tensor:
+        """Normalise ``maps`` ``(batch, dim, frames, bands)``.
+
+        ``places`` are those of the valid frames in the padded batch laid end to end, ``(valid,)``.
+        """
+        batch, dim, n_frames, bands = maps.shape
+        rows = maps.permute(0, 2, 3, 1).reshape(batch * n_frames, bands, dim)
+        normal: Tensor = self.norm(rows.index_select(0, places)[None].permute(0, 3, 1, 2))
+        # not normal[0]: its gradient would come back in another order of memory, which torch normalises slowly
+        valid = normal.permute(0, 2, 3, 1).reshape(-1, bands, dim)
+        whole = valid.new_zeros(rows.shape).index_copy(0, places, valid)
+        return whole.reshape(batch, n_frames, bands, dim).permute(0, 3, 1, 2)

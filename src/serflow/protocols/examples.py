@@ -7,7 +7,7 @@ words for).
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from serflow.errors import StoreError
 from serflow.protocols.folds import IntArray
 from serflow.protocols.labels import Labels, Row, require_two_classes
 from serflow.protocols.shared import recordings
-from serflow.stores.frames import PackedFrames
 from serflow.stores.parquet import read_metadata, read_table
 
 FloatArray = npt.NDArray[np.floating]
@@ -26,6 +25,12 @@ FACTS = ("speaker", "session", "dialogue", "turn", "gender", "style", "sentence"
 """What an example tells of its utterance besides its label."""
 LABELS = ("utterance", "emotion", "sentiment", "valence_ratings")
 """What labels are made from."""
+
+
+class Store(Protocol):
+    """What of a store tells whom it rejected."""
+
+    metadata: dict[str, Any]
 
 
 class Examples(NamedTuple):
@@ -107,7 +112,7 @@ def read_examples(
     return examples
 
 
-def without_rejected(examples: Examples, stores: Mapping[str, PackedFrames]) -> Examples:
+def without_rejected(examples: Examples, stores: Mapping[str, Store]) -> Examples:
     """Leave out what a store says that it rejected; what it just lacks is left in.
 
     ``stores`` are named by the reason under which their rejected utterances are counted.

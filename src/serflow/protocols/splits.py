@@ -7,9 +7,16 @@
 ``session-F``      a fold a session: of its two speakers the woman validates and the man is tested (Tu et al., section
                    3.1); with ``M`` the other way round, with ``both`` each in turn
 ``pair-F``         the same, where there are no sessions: the n-th woman and the n-th man are the n-th pair
+``last_session``   a fold for each speaker of all sessions but the last: one is tested, the others of them train, and
+                   the last session validates in every fold (Xia et al., section 3.3)
+``leave_session``  a fold a session: all of it is tested, the next one validates (after the last comes the first)
+``in_turn-8``      a fold for each of the first 8 speakers: one is tested, the other seven train, and the remaining
+                   speakers validate in every fold; the like of ``last_session``, where there are no sessions
 =================  =====================================================================================================
 
-Each protocol has a file of its own, so that no study's draws are in another's.
+Sessions and speakers are in the order of their names. Each protocol has a file of its own, so that no study's draws are
+in another's. Which study asked for a protocol is not known here: what is said of a corpus that does not allow it names
+the keys that may have chosen it (`CHOICES`).
 """
 
 import hashlib
@@ -25,12 +32,33 @@ TRAIN_END = 0.7
 VAL_END = 0.8
 DRAWN = {"dialogue": (TRAIN_END, VAL_END), "speaker": (TRAIN_END, VAL_END), "speaker80": (0.8, 0.9)}
 """Protocols of which there are draws, and where they cut the order of the units."""
-IN_TURN = ("session", "pair")
-"""Protocols that hold out two speakers in turn."""
+COUPLES = ("session", "pair")
+"""Protocols that hold out a woman and a man in turn."""
 VALIDATES = ("F", "M", "both")
-PROTOCOL_PATTERN = rf"(?:(?:{'|'.join(DRAWN)})-[0-9]+|(?:{'|'.join(IN_TURN)})-(?:{'|'.join(VALIDATES)}))"
+WHOLE_SESSIONS = ("last_session", "leave_session")
+"""Protocols of whose folds a whole session is held out."""
+PROTOCOL_PATTERN = (
+    rf"(?:(?:{'|'.join(DRAWN)})-[0-9]+|(?:{'|'.join(COUPLES)})-(?:{'|'.join(VALIDATES)})"
+    rf"|{'|'.join(WHOLE_SESSIONS)}|in_turn-[0-9]+)"
+)
 """Regular expression of the protocols' names, for the wildcard of their rule."""
 _GENDERS = {"F": "female", "M": "male"}
+
+
+class Choice(NamedTuple):
+    """A key of the configuration that chooses a protocol, the kinds that it may name, and the key of the corpus."""
+
+    key: str
+    kinds: tuple[str, ...]
+    corpus: str
+
+
+CHOICES = (
+    Choice("dlc.split", ("dialogue", "speaker"), "dlc.corpora"),
+    Choice("invariance.held_out", COUPLES, "invariance.corpus"),
+    Choice("invariance.many_speakers.split", ("speaker80", "speaker"), "invariance.many_speakers.corpus"),
+    Choice("temporal.folds", (*WHOLE_SESSIONS, "in_turn", "speaker"), "temporal.corpus"),
+)
 
 Row = Mapping[str, str | None]
 
@@ -43,11 +71,24 @@ class Division(NamedTuple):
 
 
 class Protocol(NamedTuple):
-    """A protocol by its parts: what it does, the number of its draw or None, and who validates or None."""
+    """A protocol by its parts; None where it has no such part.
+
+    Parameters
+    ----------
+    kind
+        What it does.
+    draw
+        Number of its draw.
+    validates
+        Who of a woman and a man validates.
+    n_tested
+        How many speakers are tested in turn.
+    """
 
     kind: str
-    draw: int | None
-    validates: str | None
+    draw: int | None = None
+    validates: str | None = None
+    n_tested: int | None = None
 
     @property
     def unit(self) -> str:
@@ -69,10 +110,14 @@ def parse_protocol(protocol: str) -> Protocol:
         If there is no such protocol.
     """
     if not re.fullmatch(PROTOCOL_PATTERN, protocol):
-        known = [*(f"{kind}-0" for kind in DRAWN), *(f"{kind}-F" for kind in IN_TURN)]
+        known = [*(f"{kind}-0" for kind in DRAWN), *(f"{kind}-F" for kind in COUPLES), *WHOLE_SESSIONS, "in_turn-8"]
         raise ValueError(f"no split protocol {protocol!r}; known: {', '.join(known)}, ...")
-    kind, _, choice = protocol.rpartition("-")
-    return Protocol(kind, int(choice), None) if kind in DRAWN else Protocol(kind, None, choice)
+    kind, _, choice = protocol.partition("-")
+    if kind in DRAWN:
+        return Protocol(kind, draw=int(choice))
+    if kind in COUPLES:
+        return Protocol(kind, validates=choice)
+    return Protocol(kind, n_tested=int(choice) if choice else None)
 
 
 def divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
@@ -88,25 +133,58 @@ def divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
     Raises
     ------
     CorpusError
-        If there are fewer than three units, or not a woman and a man in each of two sessions or pairs.
+        If the corpus does not allow the protocol: it lacks sessions, genders, or enough of them or of speakers. Says
+        which keys choose the protocol, and what else they may name that the corpus allows.
     ValueError
         If there is no such protocol.
     """
     parts = parse_protocol(protocol)
-    if parts.draw is None:
-        return _held_out_in_turn(parts, utterances)
-    units = [split_unit(parts.unit, str(row["utterance"]), row["dialogue"], str(row["speaker"])) for row in utterances]
-    role = split_units(units, parts.draw, DRAWN[parts.kind])
-    return [Division(protocol, [role[unit] for unit in units])]
+    try:
+        return _divide(protocol, utterances)
+    except CorpusError as error:
+        raise CorpusError(f"protocol {protocol}: {error}; {_otherwise(parts.kind, utterances)}") from error
 
 
-def _held_out_in_turn(protocol: Protocol, utterances: Sequence[Row]) -> list[Division]:
+def _otherwise(kind: str, utterances: Sequence[Row]) -> str:
+    """Return what to write instead: for each key that may have chosen a kind, the others that the corpus allows."""
+    said = []
+    for key, kinds, corpus in CHOICES:
+        if kind in kinds:
+            others = [other for other in kinds if other != kind and _allows(other, utterances)]
+            said.append(f"{key} to {' or '.join(others)}" if others else f"{corpus} to another corpus")
+    return f"set {', or '.join(said)}"
+
+
+def _allows(kind: str, utterances: Sequence[Row]) -> bool:
+    choice = "-0" if kind in DRAWN else "-F" if kind in COUPLES else "-8" if kind == "in_turn" else ""
+    try:
+        _divide(kind + choice, utterances)
+    except CorpusError:
+        return False
+    return True
+
+
+def _divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
+    parts = parse_protocol(protocol)
+    if parts.draw is not None:
+        units = [
+            split_unit(parts.unit, str(row["utterance"]), row["dialogue"], str(row["speaker"])) for row in utterances
+        ]
+        role = split_units(units, parts.draw, DRAWN[parts.kind])
+        return [Division(protocol, [role[unit] for unit in units])]
+    if parts.n_tested is not None:
+        return _first_speakers_in_turn(parts.n_tested, utterances)
+    if parts.kind in COUPLES:
+        return _couples_in_turn(parts, utterances)
+    return _all_but_last_session(utterances) if parts.kind == "last_session" else _sessions_in_turn(utterances)
+
+
+def _couples_in_turn(protocol: Protocol, utterances: Sequence[Row]) -> list[Division]:
     """Return a fold for each session or pair, or two: ``{session}-F`` is that in which the woman validates."""
     found = _sessions(utterances) if protocol.kind == "session" else _pairs(utterances)
     if len(found) < 2:
         raise CorpusError(
-            f"protocol {protocol.kind}: one {protocol.kind} ({', '.join(found)}) cannot be held out and trained on; "
-            "two are needed at least, or take a protocol of draws (speaker-0)"
+            f"one {protocol.kind} ({', '.join(found)}) cannot be held out and trained on, two are needed at least"
         )
     turns = ("F", "M") if protocol.validates == "both" else (str(protocol.validates),)
     divisions = []
@@ -118,29 +196,106 @@ def _held_out_in_turn(protocol: Protocol, utterances: Sequence[Row]) -> list[Div
     return divisions
 
 
+def _whole_sessions(utterances: Sequence[Row], at_least: int) -> dict[str, set[str]]:
+    """Return the speakers of each of ``at_least`` that many sessions, none of them in two."""
+    sessions = _speakers_of_sessions(utterances)
+    if len(sessions) < at_least:
+        raise CorpusError(
+            f"the corpus has {len(sessions)} session(s) ({', '.join(sessions)}) where at least {at_least} are needed"
+        )
+    found: dict[str, str] = {}
+    for name, speakers in sessions.items():
+        for speaker in sorted(speakers):
+            if speaker in found:
+                raise CorpusError(
+                    f"speaker {speaker} is in the sessions {found[speaker]} and {name}, and would be trained on and "
+                    "held out; give each session speakers of its own"
+                )
+            found[speaker] = name
+    return sessions
+
+
+def _all_but_last_session(utterances: Sequence[Row]) -> list[Division]:
+    """Return a fold for each speaker of the sessions before the last, which validates."""
+    *others, (last, _) = _whole_sessions(utterances, 2).items()
+    speakers = sorted(speaker for _, of_session in others for speaker in of_session)
+    if len(speakers) < 2:
+        raise CorpusError(
+            f"beside session {last}, which validates, there is one speaker, {speakers[0]}, who cannot be tested and "
+            "trained on"
+        )
+    return _speakers_in_turn(speakers, utterances)
+
+
+def _sessions_in_turn(utterances: Sequence[Row]) -> list[Division]:
+    """Return a fold for each session, which is tested; the next one validates."""
+    names = list(_whole_sessions(utterances, 3))
+    divisions = []
+    for tested, validates in zip(names, [*names[1:], names[0]], strict=True):
+        role = {tested: "test", validates: "val"}
+        divisions.append(Division(tested, [role.get(str(row["session"]), "train") for row in utterances]))
+    return divisions
+
+
+def _first_speakers_in_turn(n_tested: int, utterances: Sequence[Row]) -> list[Division]:
+    """Return a fold for each of the first speakers, who is tested; who is not of them validates."""
+    speakers = sorted({str(row["speaker"]) for row in utterances})
+    if n_tested < 2:
+        raise CorpusError(
+            f"of {n_tested} speaker(s) none is left to train on while one is tested; set temporal.tested to 2 or more"
+        )
+    if len(speakers) <= n_tested:
+        fewer = f"; set temporal.tested to {len(speakers) - 1} or fewer" if len(speakers) > 2 else ""
+        raise CorpusError(
+            f"the corpus has {len(speakers)} speaker(s) where at least {n_tested + 1} are needed, as those who are not "
+            f"tested in turn validate{fewer}"
+        )
+    return _speakers_in_turn(speakers[:n_tested], utterances)
+
+
+def _speakers_in_turn(speakers: Sequence[str], utterances: Sequence[Row]) -> list[Division]:
+    """Return a fold for each of the speakers, who is tested while the others train; all others validate."""
+    role = dict.fromkeys(speakers, "train")
+    return [
+        Division(
+            tested, ["test" if row["speaker"] == tested else role.get(str(row["speaker"]), "val") for row in utterances]
+        )
+        for tested in speakers
+    ]
+
+
 def _gender_of(utterances: Sequence[Row]) -> dict[str, str | None]:
     return {str(row["speaker"]): row["gender"] for row in utterances}
 
 
-def _sessions(utterances: Sequence[Row]) -> dict[str, dict[str, str]]:
-    """Return the speaker of each gender, by session."""
+def _speakers_of_sessions(utterances: Sequence[Row]) -> dict[str, set[str]]:
+    """Return the speakers of each session, by its name in order.
+
+    Raises
+    ------
+    CorpusError
+        If an utterance has no session.
+    """
     speakers: dict[str, set[str]] = {}
     for row in utterances:
         if row["session"] is None:
-            raise CorpusError(
-                f"protocol session: {row['utterance']} has no session; take the protocol pair, which makes pairs of "
-                "speakers, or give the corpus's sessions"
-            )
+            raise CorpusError(f"{row['utterance']} has no session; give the corpus's sessions")
         speakers.setdefault(row["session"], set()).add(str(row["speaker"]))
+    return dict(sorted(speakers.items()))
+
+
+def _sessions(utterances: Sequence[Row]) -> dict[str, dict[str, str]]:
+    """Return the speaker of each gender, by session."""
+    speakers = _speakers_of_sessions(utterances)
     gender = _gender_of(utterances)
     for name, of_session in speakers.items():
-        genders = sorted(str(gender[speaker]) for speaker in of_session)
+        genders = sorted(gender[speaker] or "unknown" for speaker in of_session)
         if genders != ["female", "male"]:
             raise CorpusError(
-                f"protocol session: session {name} has {', '.join(genders)}; a woman and a man are needed in each: one "
-                "validates, the other is tested. Take the protocol pair or one of draws (speaker-0)"
+                f"session {name} has {', '.join(genders)}, where a woman and a man are needed, of whom one validates "
+                "and the other is tested"
             )
-    return {name: {str(gender[speaker]): speaker for speaker in speakers[name]} for name in sorted(speakers)}
+    return {name: {str(gender[speaker]): speaker for speaker in of_session} for name, of_session in speakers.items()}
 
 
 def _pairs(utterances: Sequence[Row]) -> dict[str, dict[str, str]]:
@@ -149,10 +304,11 @@ def _pairs(utterances: Sequence[Row]) -> dict[str, dict[str, str]]:
     unknown = sorted(speaker for speaker, found in gender.items() if found not in _GENDERS.values())
     if unknown:
         raise CorpusError(
-            f"protocol pair: the gender of {len(unknown)} of {len(gender)} speakers is not known, the first is "
-            f"{unknown[0]}; give it, or take a protocol of draws (speaker-0)"
+            f"the gender of {len(unknown)} of {len(gender)} speakers is not known, the first is {unknown[0]}; give it"
         )
     women, men = (sorted(name for name, found in gender.items() if found == kind) for kind in _GENDERS.values())
+    if not women or not men:
+        raise CorpusError(f"there are no pairs of {len(women)} women and {len(men)} men")
     return {
         f"{place + 1:02d}": {"female": woman, "male": man}
         for place, (woman, man) in enumerate(zip(women, men, strict=False))
@@ -188,7 +344,7 @@ def split_units(units: Iterable[str], seed: int, cuts: tuple[float, float] = (TR
     if n < len(ROLES):
         raise CorpusError(
             f"{n} unit(s) ({', '.join(ordered)}) cannot be split into {', '.join(ROLES)}: "
-            "at least 3 dialogues or speakers are needed; add data or take the other split protocol"
+            "at least 3 dialogues or speakers are needed"
         )
     train_end = min(max(round(cuts[0] * n), 1), n - 2)
     val_end = min(max(round(cuts[1] * n), train_end + 1), n - 1)

@@ -9,12 +9,12 @@ from typing import Any
 
 from serflow.files import two_digits
 from serflow.report.facts import data_reasons, run_remarks
-from serflow.report.headings import Heading, Layout, full_name
-from serflow.report.tables import Filled, Published
+from serflow.report.headings import Heading, Layout, full_name, printed_name
+from serflow.report.tables import Filled, Printed, Published
 from serflow.runs.provenance import joined
 from serflow.runs.scores import Run
 
-COLUMNS = ("column", "ours_mean", "ours_std", "n_runs", "paper", "difference", "note")
+COLUMNS = ("column", "ours_mean", "ours_std", "n_runs", "paper", "paper_std", "difference", "note")
 
 
 def _remarks(layout: Layout, cells: Sequence[Run]) -> list[str]:
@@ -35,7 +35,8 @@ def beside_paper(table: Filled, published: Published) -> tuple[list[str], list[l
     Returns
     -------
     list, list
-        The names of the row, then column, ours_mean, ours_std, n_runs, paper, difference (ours - paper), note.
+        The names of the row, then column, ours_mean, ours_std, n_runs, paper, paper_std (None where it prints none),
+        difference (ours - paper), note.
     """
     layout = table.layout
     lines: list[list[Any]] = []
@@ -44,26 +45,38 @@ def beside_paper(table: Filled, published: Published) -> tuple[list[str], list[l
             value, name = table.value(i, j), full_name(column)
             cells = value.cells if value else []
             why_not = [*([] if value else [str(table.cells[i, j])]), *reasons(row, column, cells)]
-            if not why_not and (row.name, name) not in published:
+            place = (row.name, printed_name(column))
+            if not why_not and place not in published:
                 why_not.append("not printed in the paper")
-            paper = math.nan if why_not else published[row.name, name]
+            paper = Printed(math.nan) if why_not else published[place]
             mean, std, n_runs = (value.mean, value.std, value.n_runs) if value else (math.nan, math.nan, 0)
             note = "; ".join([*why_not, *(_remarks(layout, cells) if cells else [])])
-            ours, theirs = map(two_digits, (mean, std)), map(two_digits, (paper, round(mean, 2) - paper))
+            ours, theirs = map(two_digits, (mean, std)), map(two_digits, (*paper, round(mean, 2) - paper.mean))
             lines.append([*row.name, name, *ours, n_runs, *theirs, note])
-    return [*(part.lower() for part in layout.corner), *COLUMNS], lines
+    quoted = [
+        [*row, name, None, None, 0, *map(two_digits, published[row, name]), None, "the paper quotes it from others"]
+        for row in layout.quoted
+        for name in map(full_name, layout.columns)
+        if (row, name) in published
+    ]
+    return [*(part.lower() for part in layout.corner), *COLUMNS], [*quoted, *lines]
 
 
 def words_beside_paper(
-    heading: Sequence[str], rows: Sequence[Sequence[str]], published: Mapping[tuple[str, str], str]
+    heading: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    published: Mapping[tuple[str, str], str],
+    printed: Mapping[str, str] | None = None,
 ) -> tuple[list[str], list[list[Any]]]:
     """Return a line per cell of a table of words: ours, the paper's (empty where it has none), and whether they agree.
 
-    Marks of the data behind a column's name, in brackets, are left aside.
+    Marks of the data behind a column's name, in brackets, are left aside. ``printed`` are names of columns in the
+    paper, where they have others here.
     """
     lines: list[list[Any]] = []
     for name, *cells in rows:
         for column, ours in zip(heading[1:], cells, strict=True):
-            paper = published.get((name, column.split(" (")[0]))
+            own = column.split(" (")[0]
+            paper = published.get((name, (printed or {}).get(own, own)))
             lines.append([name, column, ours, paper, None if paper is None else ours == paper])
     return [heading[0].lower(), "column", "ours", "paper", "same"], lines

@@ -29,6 +29,8 @@ class Heading(NamedTuple):
         ``n/a``.
     reasons
         Why the paper has no such row or column, though it may have one of this name.
+    printed
+        The name in the paper, where a corpus has a title of the user's own here; None for `name`.
     """
 
     name: tuple[str, ...]
@@ -36,6 +38,7 @@ class Heading(NamedTuple):
     baseline: tuple[str, ...] | None = None
     without: Mapping[str, str] = {}
     reasons: tuple[str, ...] = ()
+    printed: tuple[str, ...] | None = None
 
 
 class Layout(NamedTuple):
@@ -55,6 +58,8 @@ class Layout(NamedTuple):
         What a cell prints: the mean over runs, or mean and standard deviation.
     departures
         Where settings are not the paper's, by corpus; for the comparison.
+    quoted
+        Names of rows that the paper quotes from others; its numbers stand above ours, marked.
     """
 
     corner: tuple[str, ...]
@@ -64,6 +69,7 @@ class Layout(NamedTuple):
     over_folds: Literal["mean", "pooled"] = "mean"
     show: Literal["mean", "mean_std"] = "mean"
     departures: Mapping[str, Sequence[str]] = {}
+    quoted: Sequence[tuple[str, ...]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain lists and mappings."""
@@ -82,15 +88,22 @@ class Layout(NamedTuple):
                 None if baseline is None else tuple(baseline),
                 entry["without"],
                 tuple(entry["reasons"]),
+                None if entry["printed"] is None else tuple(entry["printed"]),
             )
 
         parts = {part: [heading(entry) for entry in content[part]] for part in ("rows", "columns")}
-        return cls(**{**content, **parts, "corner": tuple(content["corner"])})
+        quoted = tuple(tuple(name) for name in content["quoted"])
+        return cls(**{**content, **parts, "corner": tuple(content["corner"]), "quoted": quoted})
 
 
 def full_name(heading: Heading) -> str:
-    """Return the name of a row or column in the paper, in one piece."""
+    """Return the name of a row or column, in one piece."""
     return " ".join(heading.name)
+
+
+def printed_name(heading: Heading) -> str:
+    """Return the name of a row or column in the paper, in one piece."""
+    return " ".join(heading.printed or heading.name)
 
 
 def merged(*wheres: Where) -> dict[str, tuple[str, ...]]:

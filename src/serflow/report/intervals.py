@@ -97,14 +97,15 @@ class TableIntervals:
                 self._scores.update(score_runs(fits, corpus, layout.over_folds, replicates))
 
     def _entry(self, cells: Sequence[CellFits], row: Heading, column: Heading) -> _Entry | None:
-        """Return a cell of the table; None where there is none, nothing was predicted (chance), or it is no test."""
+        """Return a cell of the table; None where there is none, nothing was predicted, or it is no test."""
         where = merged(self.layout.where, row.where, column.where)
         measure = measure_of(where)
         what, kind = parse_measure(measure)
         tested = where.get("role", (TEST,)) == (TEST,)
         if why_absent(row, column) or what not in (*PREDICTION_OF, "words") or not tested:
             return None
-        return _Entry(take(cells, where), what, kind, measure)
+        taken = take(cells, where)
+        return _Entry(taken, what, kind, measure) if all(cell.fits for cell in taken) else None
 
     def against(self, i: int, j: int) -> tuple[int, int] | None:
         """Return the cell of the table that a cell's difference is taken to, None where there is none."""

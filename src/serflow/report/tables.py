@@ -11,7 +11,15 @@ from serflow.report.headings import NOT_APPLICABLE, Layout, full_name, merged, w
 from serflow.runs.provenance import joined
 from serflow.runs.scores import Run, Value, score_rows, select
 
-Published = Mapping[tuple[tuple[str, ...], str], float]
+
+class Printed(NamedTuple):
+    """What a paper prints in a cell, in percent: a mean, and its standard deviation, None where there is none."""
+
+    mean: float
+    std: float | None = None
+
+
+Published = Mapping[tuple[tuple[str, ...], str], Printed]
 
 
 class Filled(NamedTuple):
@@ -44,7 +52,8 @@ def fill(layout: Layout, runs: Sequence[Run]) -> Filled:
     for i, row in enumerate(layout.rows):
         for j, column in enumerate(layout.columns):
             absent = why_absent(row, column)
-            cells[i, j] = absent or select(runs, merged(layout.where, row.where, column.where), layout.over_folds)
+            found = absent or select(runs, merged(layout.where, row.where, column.where), layout.over_folds)
+            cells[i, j] = found if absent or isinstance(found, Value) else f"{NOT_APPLICABLE}: {found}"
     return Filled(layout, cells)
 
 
@@ -100,10 +109,11 @@ def _show(found: Value | str, show: str) -> str:
     return f"{found.mean:.2f} ± {found.std:.2f}" if with_std else f"{found.mean:.2f}"
 
 
-def in_shape(table: Filled) -> tuple[list[str], list[list[str]]]:
+def in_shape(table: Filled, published: Published) -> tuple[list[str], list[list[str]]]:
     """Return heading and rows of the table in the paper's own shape, in percent.
 
-    Names say ``(synthetic)`` and the like; a cell that cannot be had says ``n/a``.
+    Names say ``(synthetic)`` and the like; a cell that cannot be had says ``n/a``. Rows that the paper quotes from
+    others come first, with its numbers, and say ``(published)``.
     """
     columns, rows = headings(table)
     of_cells = _marks(table).cells
@@ -117,11 +127,27 @@ def in_shape(table: Filled) -> tuple[list[str], list[list[str]]]:
         ]
         for i, name in enumerate(rows)
     ]
-    return [*table.layout.corner, *columns], lines
+    names = [full_name(column) for column in table.layout.columns]
+    quoted = [
+        [
+            *row[:-1],
+            marked(row[-1], ["published"]),
+            *(_quoted(published.get((row, name)), table.layout.show) for name in names),
+        ]
+        for row in table.layout.quoted
+    ]
+    return [*table.layout.corner, *columns], [*quoted, *lines]
+
+
+def _quoted(found: Printed | None, show: str) -> str:
+    if found is None:
+        return NOT_APPLICABLE
+    with_std = show == "mean_std" and found.std is not None
+    return f"{found.mean:.2f} ± {found.std:.2f}" if with_std else f"{found.mean:.2f}"
 
 
 def read_published(study: str, table: str, n_corner: int) -> Published:
-    """Return what a paper printed: ``published/{table}.csv`` of the study, in the paper's own shape.
+    """Return what a paper printed: ``published/{table}.csv`` of the study, in the paper's own shape, ``57.0 ± 1.0``.
 
     Parameters
     ----------
@@ -133,16 +159,21 @@ def read_published(study: str, table: str, n_corner: int) -> Published:
     Returns
     -------
     mapping
-        Percent by the row's name, in parts, and the column's; what the paper left empty is not there. Of a table that
-        the paper does not have, nothing.
+        By the row's name, in parts, and the column's; what the paper left empty is not there. Of a table that the paper
+        does not have, nothing.
     """
     heading, *lines = _published_lines(study, table) or [[]]
     return {
-        (tuple(line[:n_corner]), column): float(value)
+        (tuple(line[:n_corner]), column): _printed(value)
         for line in lines
         for column, value in zip(heading[n_corner:], line[n_corner:], strict=True)
         if value
     }
+
+
+def _printed(cell: str) -> Printed:
+    mean, _, std = cell.partition(" ± ")
+    return Printed(float(mean), float(std) if std else None)
 
 
 def read_published_words(study: str, table: str) -> dict[tuple[str, str], str]:

@@ -105,6 +105,8 @@ class FitResult(NamedTuple):
         From 0.
     n_parameters
         Numbers that were trained.
+    absent
+        Why there is no tally, by role and by what would have been predicted; its cells of tables then say ``n/a``.
     """
 
     fit: FitName
@@ -115,6 +117,7 @@ class FitResult(NamedTuple):
     weights: Mapping[str, Tensor]
     best_period: int
     n_parameters: int
+    absent: Mapping[tuple[str, str], str] = {}
 
 
 class RunFiles(NamedTuple):
@@ -250,6 +253,9 @@ def _write_metrics(path: Path, facts: RunFacts, results: Sequence[FitResult]) ->
         tallies: dict[str, dict[str, Any]] = {}
         for (role, what), tally in result.tallies.items():
             tallies.setdefault(role, {})[what] = _tally(tally, facts.classes)
+        absent: dict[str, dict[str, str]] = {}
+        for (role, what), reason in result.absent.items():
+            absent.setdefault(role, {})[what] = reason
         counts = {role: dict(of_role) for role, of_role in result.counts.items()}
         fits.append(
             {
@@ -257,6 +263,7 @@ def _write_metrics(path: Path, facts: RunFacts, results: Sequence[FitResult]) ->
                 "sizes": {role: sum(of_role.values()) for role, of_role in counts.items()},
                 "counts": counts,
                 "tallies": tallies,
+                **({"absent": absent} if absent else {}),
                 "best_period": result.best_period,
                 "periods": len(result.history),
             }

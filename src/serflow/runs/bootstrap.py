@@ -110,17 +110,17 @@ def read_clusters(path: Path, unit: str) -> Clusters:
 
 
 def read_predictions(path: Path, role: str = "test") -> CellFits:
-    """Read the predictions of a cell.
+    """Read the predictions of a cell; one that could not be trained has none at all, and no fits.
 
     Raises
     ------
     StoreError
-        If the file is absent or damaged, or has none of ``role``.
+        If the file is absent or damaged, or has predictions and none of ``role``.
     """
     table = parquet.read_table(path, kind="predictions")
     metadata = parquet.read_metadata(path)
     chosen = table.filter(pc.equal(table.column("role"), role))
-    if not chosen.num_rows:
+    if table.num_rows and not chosen.num_rows:
         raise StoreError(_AGAIN.format(path, f"no predictions of {role} utterances"))
     places: dict[tuple[int, str], list[int]] = {}
     runs, folds = (chosen.column(name).to_pylist() for name in ("run", "fold"))

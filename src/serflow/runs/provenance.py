@@ -4,16 +4,20 @@ Each artefact says what it is in its own metadata. A run takes it over from what
 that nobody has to ask again for corpora, clips and weights to know whether something was synthetic.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from serflow.errors import StoreError
+from serflow.files import read_sealed_json
 from serflow.protocols.folds import FoldRows
 from serflow.protocols.shared import recordings, shared
 from serflow.stores.parquet import read_metadata, read_table
 
 KINDS = ("corpus", "noise", "weights")
 NOISE = "ESC-50"
+_RECORD = ".json"
 
 
 class Provenance(NamedTuple):
@@ -78,7 +82,8 @@ def gather(inputs: Mapping[str, Path | Sequence[Path]]) -> Provenance:
     Parameters
     ----------
     inputs
-        Parquet files by name: utterance tables, splits, noise plans, packed stores, predictions of other runs.
+        Parquet files by name: utterance tables, splits, noise plans, packed stores, pitch pulses, predictions of other
+        runs; and records of weights (JSON).
 
     Raises
     ------
@@ -86,16 +91,22 @@ def gather(inputs: Mapping[str, Path | Sequence[Path]]) -> Provenance:
         If one is absent, or was not written by serflow.
     """
     parts = []
+    pulses = []
     for name, paths in inputs.items():
         for place, path in enumerate([paths] if isinstance(paths, Path) else paths):
-            metadata = read_metadata(path)
             source = name if isinstance(paths, Path) else f"{name}/{place}"
+            if path.suffix == _RECORD:
+                parts.append(_of_weights(path, source))
+                continue
+            metadata = read_metadata(path)
             sources = {source: metadata["data_sha256"]}
             if "array_sha256" in metadata:
                 # the table of a packed store says whose frames are where in its array
                 sources[f"{source}/array"] = metadata["array_sha256"]
+            if metadata["kind"] == "pulses":
+                pulses.append(metadata)
             parts.append(_of_file(metadata)._replace(sources=sources))
-    return joined(parts)
+    return joined([*parts, _of_pulses(pulses)])
 
 
 def same_audio(
@@ -120,7 +131,7 @@ def same_audio(
     duplicate_of: dict[str, str | None] = {}
     for paths in inputs.values():
         for path in [paths] if isinstance(paths, Path) else paths:
-            if read_metadata(path)["kind"] == "utterances":
+            if path.suffix != _RECORD and read_metadata(path)["kind"] == "utterances":
                 table = read_table(path, columns=["utterance", "duplicate_of"])
                 duplicate_of.update(zip(*(table.column(i).to_pylist() for i in range(2)), strict=True))
     audio = recordings(utterances, [duplicate_of.get(name) for name in utterances])
@@ -149,6 +160,30 @@ def _of_file(metadata: Mapping[str, Any]) -> Provenance:
         network["weights"]["backbone"] for network in networks if network.get("weights", {}).get("synthetic", False)
     )
     return Provenance({"weights": names} if names else {})
+
+
+def _of_weights(path: Path, source: str) -> Provenance:
+    """Return what a record of weights says of them; the digests are those of their files."""
+    record = read_sealed_json(path)
+    if not record.keys() >= {"backbone", "synthetic", "files"}:
+        raise StoreError(f"{path}: not a record of weights; give one of resources/weights")
+    sources = {f"{source}/{name}": digest for name, digest in record["files"].items()}
+    return Provenance({"weights": (record["backbone"],)} if record["synthetic"] else {}, sources=sources)
+
+
+def _of_pulses(shards: Sequence[Mapping[str, Any]]) -> Provenance:
+    """Say in how many utterances of each corpus Praat finds no pulse, where there are any."""
+    without, of_all = Counter[str](), Counter[str]()
+    for shard in shards:
+        without[shard["corpus"]] += shard["n_without"]
+        of_all[shard["corpus"]] += shard["n_utterances"]
+    return Provenance(
+        remarks=tuple(
+            f"no pitch pulse in {count:,} of {of_all[corpus]:,} utterances of {corpus}"
+            for corpus, count in without.items()
+            if count
+        )
+    )
 
 
 def _of_corpus(metadata: Mapping[str, Any]) -> Provenance:

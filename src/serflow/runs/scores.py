@@ -9,6 +9,7 @@ import math
 import operator
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -32,12 +33,16 @@ SELECTORS = ("measure", "role", "predicted")
 
 
 class FitScores(NamedTuple):
-    """One fit: its name, its utterances of each class by role, and its tallies by role and what was predicted."""
+    """One fit: its name, its utterances of each class by role, and its tallies by role and what was predicted.
+
+    ``absent`` says why there is no tally.
+    """
 
     run: int
     fold: str
     counts: Mapping[str, Mapping[str, int]]
     tallies: Mapping[tuple[str, str], Tally]
+    absent: Mapping[tuple[str, str], str] = {}
 
 
 class Run(NamedTuple):
@@ -132,7 +137,10 @@ def _fit(entry: Mapping[str, Any], classes: Sequence[str]) -> FitScores:
             names = classes if by_class.keys() == set(classes) else list(by_class)
             counted = np.array([by_class[name] for name in names], dtype=np.float64)
             tallies[role, what] = Tally(counted[:, 0], counted[:, 1])
-    return FitScores(entry["run"], entry["fold"], entry["counts"], tallies)
+    absent = {
+        (role, what): reason for role, of_role in entry.get("absent", {}).items() for what, reason in of_role.items()
+    }
+    return FitScores(entry["run"], entry["fold"], entry["counts"], tallies, absent)
 
 
 def _check_whole(run: Run) -> None:
@@ -267,7 +275,7 @@ def fold_scores(cell: Run, run: int, role: str, measure: str, over_folds: str) -
     Raises
     ------
     StoreError
-        If a fit has no such tally, nothing was counted in it, or what is pooled has not the same classes.
+        If a fit has no such tally, nothing was counted in it, or UA is pooled and the folds have not the same classes.
     """
     what, kind = parse_measure(measure)
     tallies = []
@@ -278,14 +286,23 @@ def fold_scores(cell: Run, run: int, role: str, measure: str, over_folds: str) -
                 raise StoreError(_AGAIN.format(cell.path, f"no {measure} of {role} in run {run}, fold {fit.fold}"))
             tallies.append(found)
     if over_folds == "pooled":
-        if len({len(part.totals) for part in tallies}) > 1:
+        if len({len(part.totals) for part in tallies}) == 1:
+            return score(functools.reduce(operator.add, tallies), kind)
+        if kind == "ua":
             raise StoreError(f"{cell.path}: {measure} of folds with other classes cannot be pooled; average the folds")
-        return score(functools.reduce(operator.add, tallies), kind)
+        # a share of all hits needs no classes: folds may know more speakers or fewer
+        return score(Tally(*(np.concatenate(counts) for counts in zip(*map(astuple, tallies), strict=True))), kind)
     return math.fsum(score(part, kind) for part in tallies) / len(tallies)
 
 
-def select(runs: Sequence[Run], where: Mapping[str, tuple[str, ...]], over_folds: str) -> Value:
-    """Average the cells that ``where`` takes in within each run, then over runs.
+def why_left_out(cells: Sequence[Run], runs: Sequence[int], role: str, what: str) -> str | None:
+    """Say why a fit of some runs has no tally; None if it should have one."""
+    found = (fit.absent.get((role, what)) for cell in cells for fit in cell.fits if fit.run in runs)
+    return next((reason for reason in found if reason is not None), None)
+
+
+def select(runs: Sequence[Run], where: Mapping[str, tuple[str, ...]], over_folds: str) -> Value | str:
+    """Average the cells that ``where`` takes in within each run, then over runs; or say why that cannot be had.
 
     Parameters
     ----------
@@ -302,16 +319,12 @@ def select(runs: Sequence[Run], where: Mapping[str, tuple[str, ...]], over_folds
     StoreError
         If a cell is missing, lacks the measure, or no run is common to all.
     """
-    cells = take(runs, where)
-    percents = [
-        mean(
-            [
-                100.0 * fold_scores(cell, run, _one(where, "role", "test"), measure_of(where), over_folds)
-                for cell in cells
-            ]
-        )
-        for run in common_runs(cells)
-    ]
+    cells, role, measure = take(runs, where), _one(where, "role", "test"), measure_of(where)
+    common = common_runs(cells)
+    reason = why_left_out(cells, common, role, parse_measure(measure)[0])
+    if reason is not None:
+        return reason
+    percents = [mean([100.0 * fold_scores(cell, run, role, measure, over_folds) for cell in cells]) for run in common]
     return Value(mean(percents), statistics.stdev(percents) if len(percents) > 1 else math.nan, len(percents), cells)
 
 

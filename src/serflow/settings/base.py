@@ -42,6 +42,15 @@ def _language(code: str) -> str:
     return code
 
 
+def _distinct(values: Sequence[Any]) -> Sequence[Any]:
+    names = [f"{value:g}" if isinstance(value, float) else value for value in values]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            said = "" if values[position] in values[:position] else f" as {name}, which is all that names show of it"
+            raise SettingError(str(position), f"{values[position]!r} stands there twice{said}")
+    return values
+
+
 class Word(str):
     """A word without quotes: a text, unless the type of its key makes a number, a truth or nothing of it."""
 
@@ -81,6 +90,13 @@ Name = Annotated[str, Field(pattern=NAME)]
 
 Language = Annotated[str, AfterValidator(_language)]
 """A code of ISO 639."""
+
+Distinct = AfterValidator(_distinct)
+"""Of a list: no entry stands there twice. Numbers that are written alike in names of cells are one."""
+
+Positive = Annotated[int, Field(ge=1)]
+Run = Annotated[int, Field(ge=0)]
+"""The number of a run, which names of splits and cells hold."""
 
 
 class Section(BaseModel):

@@ -121,6 +121,10 @@ class Corpora(Section):
         """Return the name of the corpus in tables."""
         return self.corpora[corpus].title or load_corpus(self.layout(corpus)).info.title
 
+    def printed_title(self, corpus: str) -> str:
+        """Return the name of the corpus in papers, whatever title it is given here."""
+        return (_MANDARIN.title if corpus == "mandarin" else None) or load_corpus(self.layout(corpus)).info.title
+
     def language(self, corpus: str) -> str:
         """Return the ISO 639-1 code of the corpus's language."""
         return self.corpora[corpus].language or load_corpus(self.layout(corpus)).info.language

@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
     heading, rows = module.make_table(files_of(module.Files, arguments.inputs), arguments.facts)
     write_csv(arguments.csv, heading, rows)
     published = read_published_words(arguments.study, arguments.table)
-    write_csv(arguments.comparison, *words_beside_paper(heading, rows, published))
+    write_csv(arguments.comparison, *words_beside_paper(heading, rows, published, arguments.facts.get("printed")))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--utterances", type=Path, required=True, help="Parquet of accepted utterances")
-    parser.add_argument("--protocol", required=True, help="what is never split, and the number of the draw: dialogue-0")
+    parser.add_argument("--protocol", required=True, help="of serflow.protocols.splits: dialogue-0, last_session")
     parser.add_argument("--split", type=Path, required=True, help="output: Parquet of utterance, fold, role")
     run_stage(parser, main)

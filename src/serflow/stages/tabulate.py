@@ -18,13 +18,14 @@ from serflow.stage import json_option, run_stage, stage_parser
 def main(arguments: argparse.Namespace) -> None:
     """Write ``--csv``, ``--comparison`` and ``--fits`` of each table."""
     runs = read_runs(arguments.cells)
-    unused = {run.name for run in runs}
+    # what a cell could not be had for stands in the notes
+    unused = {run.name for run in runs if any(fit.tallies for fit in run.fits)}
     outputs = zip(arguments.csv, arguments.comparison, arguments.fits, strict=True)
     for (name, content), (csv, comparison, fits) in zip(arguments.layouts.items(), outputs, strict=True):
         layout = Layout.from_json(content)
         table = fill(layout, runs)
         published = read_published(arguments.study, name, len(layout.corner))
-        write_csv(csv, *in_shape(table))
+        write_csv(csv, *in_shape(table, published))
         write_csv(comparison, *beside_paper(table, published))
         write_csv(fits, *fit_rows(taken_in(table)))
         unused -= {run.name for run in taken_in(table)}

@@ -121,6 +121,23 @@ def dialogue_batches(
     return [np.array(batch, dtype=np.int64) for batch in batches]
 
 
+def shuffled_batches(n: int, batch_size: int, generator: np.random.Generator) -> list[IntArray]:
+    """Cut ``n`` items of one length, shuffled, into batches; the last may hold fewer."""
+    order = generator.permutation(n)
+    return [order[start : start + batch_size] for start in range(0, n, batch_size)]
+
+
+def without_singles(batches: Sequence[IntArray]) -> list[IntArray]:
+    """Join a batch of one utterance, which batch normalisation cannot take, to the one before it (or after it)."""
+    joined: list[IntArray] = []
+    for batch in batches:
+        if joined and (len(batch) == 1 or len(joined[-1]) == 1):
+            joined[-1] = np.concatenate([joined[-1], batch])
+        else:
+            joined.append(batch)
+    return joined
+
+
 def ordered_batches(lengths: IntArray, batch_size: int) -> list[IntArray]:
     """Cut utterances, shortest first, into batches: for evaluation, where order does not matter."""
     return _sorted(np.arange(len(lengths)), lengths, batch_size)

@@ -120,6 +120,18 @@ def test_fits_of_a_run_are_listed(folder):
     assert [row[:2] for row in fits["rows"]] == [[0, "f1"], [0, "f2"], [1, "f1"], [1, "f2"]]
 
 
+def test_folds_that_know_other_speakers_have_a_mean_and_no_recall_together(tmp_path):
+    sizes = {"f1": [2.0, 2], "f2": [1.0, 2, 1]}
+    results = [
+        fit(0, fold, {"speaker": Tally(np.array(totals) / 2, np.array(totals))}) for fold, totals in sizes.items()
+    ]
+    path = write_cell(tmp_path, CELL, results).metrics
+    facts = as_json(path)["facts"]
+    assert facts["test_speaker_WA"]["together"]["mean"] == pytest.approx(0.5)
+    assert facts["test_speaker_UA"] == {"mean": 0.5, "std": None}
+    assert "50.0 %, mean of folds, which know other classes" in passes(path)
+
+
 def test_a_run_of_one_fit_has_one_number_and_words_have_a_wer(tmp_path):
     results = [fit(tallies={"speaker": Tally(np.array([1.0, 0, 3]), np.array([2.0, 1, 3])), "words": words(30, 20)})]
     path = write_cell(tmp_path, CELL, results).metrics

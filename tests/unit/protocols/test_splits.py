@@ -2,13 +2,27 @@ import argparse
 import hashlib
 import re
 from collections import Counter
+from typing import Literal, get_args, get_origin
 
 import pytest
 
 from made_up_runs import UTTERANCE, write_utterances
+from serflow.config import Config
 from serflow.errors import CorpusError
 from serflow.protocols.folds import ROLES
-from serflow.protocols.splits import PROTOCOL_PATTERN, divide, draw_name, parse_protocol, split_unit, split_units
+from serflow.protocols.splits import (
+    CHOICES,
+    COUPLES,
+    DRAWN,
+    PROTOCOL_PATTERN,
+    WHOLE_SESSIONS,
+    divide,
+    draw_name,
+    parse_protocol,
+    split_unit,
+    split_units,
+)
+from serflow.settings.base import Section
 from serflow.stages import split_utterances
 from serflow.stores.parquet import read_metadata, read_table
 
@@ -79,7 +93,17 @@ def test_a_protocols_name_holds_who_validates(name):
     assert (protocol.unit, protocol.draw, f"{protocol.kind}-{protocol.validates}") == ("speaker", None, name)
 
 
-@pytest.mark.parametrize("name", ["dialogue", "dialogue-", "session-0", "dialogue-a", "xdialogue-0", "dialogue-0.5"])
+@pytest.mark.parametrize(("name", "n_tested"), [("last_session", None), ("leave_session", None), ("in_turn-8", 8)])
+def test_a_protocols_name_holds_how_many_are_tested(name, n_tested):
+    protocol = parse_protocol(name)
+    assert (protocol.unit, protocol.draw, protocol.validates, protocol.n_tested) == ("speaker", None, None, n_tested)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dialogue", "dialogue-", "session-0", "dialogue-a", "xdialogue-0", "dialogue-0.5", "in_turn", "in_turn-",
+     "in_turn--2", "last_session-0", "leave_session-F"],
+)  # fmt: skip
 def test_no_such_protocol(name):
     with pytest.raises(ValueError, match=f"no split protocol '{name}'; known: dialogue-0, speaker-0"):
         divide(name, [])
@@ -88,7 +112,7 @@ def test_no_such_protocol(name):
 def test_the_pattern_is_of_whole_names():
     """Snakemake anchors it; it has no group that the workflow would have to name."""
     assert re.compile(PROTOCOL_PATTERN).groups == 0
-    assert re.fullmatch(PROTOCOL_PATTERN, "session-both")
+    assert all(re.fullmatch(PROTOCOL_PATTERN, name) for name in ("session-both", "last_session", "in_turn-8"))
     assert not re.fullmatch(PROTOCOL_PATTERN, "session-both-0")
 
 
@@ -110,6 +134,118 @@ def test_without_dialogues_utterances_are_divided():
     (division,) = divide("dialogue-1", rows)
     role_of = split_units([row["utterance"] for row in rows], 1)
     assert division.roles == [role_of[row["utterance"]] for row in rows]
+
+
+def people(sessions):
+    """Return two utterances of each speaker, those of a session together; the sessions are not in order."""
+    return [
+        {"utterance": f"{speaker}{turn}", "dialogue": None, "speaker": speaker, "session": session, "gender": None}
+        for session, speakers in sessions.items()
+        for speaker in speakers
+        for turn in range(2)
+    ]
+
+
+IEMOCAP = {"5": ["5F", "5M"], "1": ["1M", "1F"], "3": ["3F", "3M"], "2": ["2F", "2M"], "4": ["4F", "4M"]}
+
+
+def held(name, rows, by="speaker"):
+    """Return whom each fold tests, validates and trains on, by its name."""
+    return {
+        fold: {
+            role: sorted({row[by] for row, given in zip(rows, roles, strict=True) if given == role}) for role in ROLES
+        }
+        for fold, roles in divide(name, rows)
+    }
+
+
+def test_the_last_session_validates_and_the_speakers_of_the_others_are_tested_in_turn():
+    rows = people(IEMOCAP)
+    found = held("last_session", rows)
+    eight = ["1F", "1M", "2F", "2M", "3F", "3M", "4F", "4M"]
+    assert list(found) == eight
+    assert found == {
+        speaker: {"train": [other for other in eight if other != speaker], "val": ["5F", "5M"], "test": [speaker]}
+        for speaker in eight
+    }
+
+
+def test_a_session_is_left_out_in_turn_and_the_next_validates():
+    found = held("leave_session", people(IEMOCAP), by="session")
+    assert list(found) == ["1", "2", "3", "4", "5"]
+    assert found["2"] == {"test": ["2"], "val": ["3"], "train": ["1", "4", "5"]}
+    assert found["5"] == {"test": ["5"], "val": ["1"], "train": ["2", "3", "4"]}
+
+
+def test_the_first_speakers_are_tested_in_turn_and_the_others_validate():
+    rows = people({None: [f"{number:02d}" for number in reversed(range(24))]})
+    found = held("in_turn-8", rows)
+    eight = [f"{number:02d}" for number in range(8)]
+    assert list(found) == eight
+    assert found["03"]["test"] == ["03"]
+    assert found["03"]["train"] == ["00", "01", "02", "04", "05", "06", "07"]
+    assert all(roles["val"] == [f"{number:02d}" for number in range(8, 24)] for roles in found.values())
+    assert held("in_turn-2", rows)["01"]["train"] == ["00"]
+
+
+@pytest.mark.parametrize("name", ["last_session", "leave_session", "in_turn-8"])
+def test_every_utterance_has_a_role_in_every_fold(name):
+    assert all(set(roles) == set(ROLES) for _, roles in divide(name, people(IEMOCAP)))
+
+
+@pytest.mark.parametrize(
+    ("name", "sessions", "said"),
+    [
+        ("last_session", {None: ["a", "b"]}, "a0 has no session; give the corpus's sessions; set temporal.corpus to"),
+        ("leave_session", {None: ["a", "b", "c"]}, "a0 has no session; .*; set temporal.folds to speaker$"),
+        ("leave_session", {None: "abcdefghi"}, "a0 has no session; .*; set temporal.folds to in_turn or speaker$"),
+        ("last_session", {"1": ["a", "b"]}, r"has 1 session\(s\) \(1\) where at least 2 are needed"),
+        ("leave_session", {"1": ["a"], "2": ["b"]}, r"has 2 session\(s\) \(1, 2\) where at least 3 are needed"),
+        ("last_session", {"1": ["a"], "2": ["b", "c"]}, "beside session 2, which validates, there is one speaker, a,"),
+        ("last_session", {"1": ["a", "b"], "2": ["b", "c"]}, "speaker b is in the sessions 1 and 2"),
+        ("leave_session", {"1": ["a"], "2": ["b"], "3": ["a"]}, "speaker a is in the sessions 1 and 3"),
+        (
+            *("in_turn-8", {None: "abcdefgh"}),
+            r"in_turn-8: the corpus has 8 speaker\(s\) where at least 9 are needed, .*; set temporal.tested to 7 or "
+            "fewer; set temporal.folds to speaker$",
+        ),
+        ("in_turn-8", {None: "ab"}, "tested in turn validate; set temporal.corpus to another corpus$"),
+        (
+            "in_turn-1",
+            {None: "abc"},
+            r"in_turn-1: of 1 speaker\(s\) none is left to train on .* temporal.tested to 2 or more",
+        ),
+        ("in_turn-0", {None: "abc"}, r"in_turn-0: of 0 speaker\(s\) none is left to train on"),
+    ],
+)
+def test_a_corpus_that_does_not_allow_a_protocol_is_refused(name, sessions, said):
+    with pytest.raises(CorpusError, match=said):
+        divide(name, people(sessions))
+
+
+def test_what_is_advised_are_the_values_of_the_keys_that_choose_a_protocol():
+    """Held to the types of the configuration: a key, value or protocol that is left out would be advised wrongly."""
+    taken = {}
+    for name, field in Config.model_fields.items():
+        for key, found in fields_of(field.annotation, name):
+            kinds = get_args(found)
+            if get_origin(found) is Literal and set(kinds) & KINDS:
+                taken[key] = set(kinds)
+    assert taken == {choice.key: set(choice.kinds) for choice in CHOICES}
+    assert {kind for choice in CHOICES for kind in choice.kinds} == KINDS
+    keys = {key for name, field in Config.model_fields.items() for key, _ in fields_of(field.annotation, name)}
+    assert {choice.corpus for choice in CHOICES} <= keys
+
+
+KINDS = {*DRAWN, *COUPLES, *WHOLE_SESSIONS, "in_turn"}
+
+
+def fields_of(annotation, key):
+    """Yield the keys of a section of the configuration with their types."""
+    yield key, annotation
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        for name, field in annotation.model_fields.items():
+            yield from fields_of(field.annotation, f"{key}.{name}")
 
 
 @pytest.fixture
@@ -142,3 +278,13 @@ def test_the_stage_writes_the_same_bytes_again(utterances, tmp_path):
     for out in outs:
         split(utterances, out, "dialogue-0")
     assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
+def test_the_stage_writes_a_row_an_utterance_and_fold(tmp_path):
+    rows = people(IEMOCAP)
+    given = [{UTTERANCE: row["utterance"], "speaker": row["speaker"], "session": row["session"]} for row in rows]
+    out = tmp_path / "split.parquet"
+    found = split(write_utterances(tmp_path, rows=given), out, "last_session")
+    assert len(found) == 8 * len(rows)
+    assert {row["fold"] for row in found if row["role"] == "test" and row["utterance"] == "3M1"} == {"3M"}
+    assert (read_metadata(out)["unit"], read_metadata(out)["draw"]) == ("speaker", None)

@@ -1,11 +1,12 @@
+import json
 from itertools import product
 
 import pytest
 
 from made_up_runs import PARTIAL, STAND_IN_WEIGHTS, SYNTHETIC, SYNTHETIC_NOISE, fit, share, write_cell, write_scores
-from serflow.report.comparison import beside_paper
+from serflow.report.comparison import beside_paper, words_beside_paper
 from serflow.report.headings import Heading, Layout
-from serflow.report.tables import fill
+from serflow.report.tables import Printed, fill
 from serflow.runs.provenance import Provenance
 from serflow.runs.scores import read_runs
 
@@ -24,11 +25,11 @@ LAYOUT = Layout(
     ],
 )
 PUBLISHED = {
-    (("2", "Alone"), "Near test"): 50.39,
-    (("2", "Alone"), "Both"): 51.0,
-    (("2", "Adversary"), "Near test"): 52.0,
-    (("2", "Ours"), "Near test"): 99.0,
-    (("2", "Alone"), "Far test"): 99.0,
+    (("2", "Alone"), "Near test"): Printed(50.39, 1.2),
+    (("2", "Alone"), "Both"): Printed(51.0),
+    (("2", "Adversary"), "Near test"): Printed(52.0, 0.8),
+    (("2", "Ours"), "Near test"): Printed(99.0, 9.0),
+    (("2", "Alone"), "Far test"): Printed(99.0, 9.0),
 }
 
 
@@ -51,7 +52,7 @@ def compare(folder, provenance=None, runs=(0, 1), table=LAYOUT, published=PUBLIS
 def by_name(filled, published=PUBLISHED):
     heading, lines = beside_paper(filled, published)
     assert heading == [
-        "table", "system", "column", "ours_mean", "ours_std", "n_runs", "paper", "difference", "note",
+        "table", "system", "column", "ours_mean", "ours_std", "n_runs", "paper", "paper_std", "difference", "note",
     ]  # fmt: skip
     return {(line[1], line[2]): dict(zip(heading, line, strict=True)) for line in lines}
 
@@ -60,10 +61,39 @@ def test_ours_stands_beside_the_papers(tmp_path):
     found = compare(tmp_path)
     assert found["Alone", "Near test"] == {
         "table": "2", "system": "Alone", "column": "Near test", "ours_mean": "51.00", "ours_std": "1.41", "n_runs": 2,
-        "paper": "50.39", "difference": "0.61", "note": "",
+        "paper": "50.39", "paper_std": "1.20", "difference": "0.61", "note": "",
     }  # fmt: skip
     assert (found["Alone", "Both"]["paper"], found["Alone", "Both"]["difference"]) == ("51.00", "0.50")
     assert len(found) == 9
+
+
+def test_a_column_with_a_title_of_its_own_is_compared_by_the_papers_name(tmp_path):
+    own = Heading(("My copy", "test"), {"corpus": "near"}, printed=("Near", "test"))
+    found = compare(tmp_path, table=LAYOUT._replace(columns=[own, *LAYOUT.columns[1:]]))
+    assert found["Alone", "My copy test"]["paper"] == "50.39"
+    assert Layout.from_json(json.loads(json.dumps(LAYOUT._replace(columns=[own]).to_json()))).columns == [own]
+    words = words_beside_paper(
+        ["Layer", "My copy (synthetic)"], [["FC", "8"]], {("FC", "Near"): "9"}, {"My copy": "Near"}
+    )
+    assert words[1] == [["FC", "My copy (synthetic)", "8", "9", False]]
+
+
+def test_a_deviation_that_the_paper_does_not_print_is_empty(tmp_path):
+    found = compare(tmp_path)
+    assert (found["Alone", "Both"]["paper"], found["Alone", "Both"]["paper_std"]) == ("51.00", "")
+    assert found["Adversary", "Near test"]["paper_std"] == "0.80"
+
+
+def test_what_the_paper_quotes_from_others_stands_above_with_its_deviation(tmp_path):
+    quoted = LAYOUT._replace(quoted=[("1", "Others"), ("1", "Nobody")])
+    published = {**PUBLISHED, (("1", "Others"), "Far test"): Printed(47.5, 2.0)}
+    found = compare(tmp_path, table=quoted, published=published)
+    assert next(iter(found)) == ("Others", "Far test")
+    assert found["Others", "Far test"] == {
+        "table": "1", "system": "Others", "column": "Far test", "ours_mean": None, "ours_std": None, "n_runs": 0,
+        "paper": "47.50", "paper_std": "2.00", "difference": None, "note": "the paper quotes it from others",
+    }  # fmt: skip
+    assert len(found) == 10
 
 
 def test_one_run_has_no_deviation(tmp_path):
@@ -74,7 +104,9 @@ def test_a_difference_is_that_of_the_printed_numbers(tmp_path):
     """50.556 prints as 50.56, which is 0.17 above 50.39; 0.162 above 50.394 would be 0.16."""
     path = write_scores(tmp_path, {"system": "alone", "corpus": "near"}, {0: 0.50556}, study="made_up")
     table = LAYOUT._replace(rows=LAYOUT.rows[:1], columns=LAYOUT.columns[:1])
-    line = by_name(fill(table, read_runs([path])), {(("2", "Alone"), "Near test"): 50.394})["Alone", "Near test"]
+    line = by_name(fill(table, read_runs([path])), {(("2", "Alone"), "Near test"): Printed(50.394)})[
+        "Alone", "Near test"
+    ]
     assert (line["ours_mean"], line["paper"], line["difference"]) == ("50.56", "50.39", "0.17")
 
 
@@ -96,7 +128,7 @@ def test_no_difference_is_zero_without_a_sign(tmp_path):
 )
 def test_what_the_paper_does_not_have_is_not_compared(tmp_path, row, column, note):
     line = compare(tmp_path)[row, column]
-    assert (line["paper"], line["difference"], line["note"]) == ("", "", note)
+    assert [line[name] for name in ("paper", "paper_std", "difference", "note")] == ["", "", "", note]
     assert line["ours_mean"] != ""
 
 
@@ -113,7 +145,7 @@ def test_other_data_than_the_papers_are_not_compared(tmp_path, part, reason):
     """Neither is a mean with such data; what rests on real data is."""
     found = compare(tmp_path, {("alone", "near"): part})
     line = found["Alone", "Near test"]
-    assert (line["paper"], line["difference"], line["note"]) == ("", "", reason.format(""))
+    assert [line[name] for name in ("paper", "paper_std", "difference", "note")] == ["", "", "", reason.format("")]
     both = found["Alone", "Both"]
     assert (both["paper"], both["note"]) == ("", reason.format(" among the corpora"))
     assert found["Adversary", "Near test"]["paper"] == "52.00"

@@ -19,7 +19,7 @@ from made_up_runs import (
 )
 from serflow.errors import ConfigError, StoreError
 from serflow.report.headings import Heading, Layout
-from serflow.report.tables import fill, fit_rows, headings, in_shape, read_published, taken_in
+from serflow.report.tables import Printed, fill, fit_rows, headings, in_shape, read_published, taken_in
 from serflow.runs.scores import read_runs
 
 SYSTEMS, CORPORA = ("alone", "adversary"), ("near", "far")
@@ -55,8 +55,8 @@ def write(folder, provenance=None, runs=(0, 1), study="made_up"):
     ]
 
 
-def shown(paths, **changed):
-    return in_shape(fill(layout(**changed), read_runs(paths)))
+def shown(paths, published=None, **changed):
+    return in_shape(fill(layout(**changed), read_runs(paths)), published or {})
 
 
 def test_a_table_of_a_study_of_other_cells_than_dlcs(tmp_path):
@@ -113,7 +113,7 @@ def test_cells_of_other_runs_are_averaged_over_those_in_common(tmp_path):
     table = fill(layout(), read_runs(paths))
     assert [table.value(0, column).n_runs for column in range(3)] == [3, 1, 1]
     # the first run alone of Near
-    assert in_shape(table)[1][0] == ["Alone", "42.00", "10.00", "25.00"]
+    assert in_shape(table, {})[1][0] == ["Alone", "42.00", "10.00", "25.00"]
 
 
 def test_what_a_table_takes_in(tmp_path):
@@ -267,8 +267,8 @@ def test_the_stage_writes_tables_beside_the_papers(tmp_path):
     assert result.returncode == 0, result.stderr
     assert rows["table1", "csv"] == [["Experiment", "Method", "IEMOCAP h1"], ["1", "Single", "50.00"]]
     assert rows["noise_classifier", "csv"] == [["Experiment", "Overall"], ["1", "50.00"]]
-    assert rows["table1", "comparison"][1] == ["1", "Single", "IEMOCAP h1", "50.00", "", "1", "58.29", "-8.29", ""]
-    assert rows["noise_classifier", "comparison"][1] == ["1", "Overall", "50.00", "", "1", "87.00", "-37.00", ""]
+    assert rows["table1", "comparison"][1] == ["1", "Single", "IEMOCAP h1", "50.00", "", "1", "58.29", "", "-8.29", ""]
+    assert rows["noise_classifier", "comparison"][1] == ["1", "Overall", "50.00", "", "1", "87.00", "", "-37.00", ""]
     # each table has the fits that it takes in
     assert [line[1] for line in rows["table1", "fits"]] == ["method", "single"]
     assert [line[1] for line in rows["noise_classifier", "fits"]] == ["method", "noise_classifier"]
@@ -282,9 +282,28 @@ def test_a_cell_that_no_table_takes_in_is_refused(tmp_path):
 
 def test_published_numbers_are_read_in_the_papers_shape():
     table = read_published("dlc", "table1", 2)
-    assert table[("2", "DSN-DLC"), "CMU-MOSEI h3"] == 43.32
-    assert table[("1", "Single"), "Overall"] == 51.82
-    assert read_published("dlc", "noise_classifier", 1) == {(("1",), "Overall"): 87.0}
+    assert table[("2", "DSN-DLC"), "CMU-MOSEI h3"] == Printed(43.32)
+    assert table[("1", "Single"), "Overall"] == Printed(51.82)
+    assert read_published("dlc", "noise_classifier", 1) == {(("1",), "Overall"): Printed(87.0)}
+
+
+def test_published_numbers_have_the_deviation_that_the_paper_prints(tmp_path, monkeypatch):
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (folder / "table2.csv").write_text("System,val,test\nAlone,50.5 ± 1.25,60\n")
+    monkeypatch.setattr("serflow.report.tables.resources.files", lambda package: tmp_path)
+    found = read_published("made_up", "table2", 1)
+    assert found == {(("Alone",), "val"): (50.5, 1.25), (("Alone",), "test"): (60.0, None)}
+
+
+@pytest.mark.parametrize(
+    ("show", "cells"), [("mean_std", ["47.50 ± 2.00", "n/a", "50.00"]), ("mean", ["47.50", "n/a", "50.00"])]
+)
+def test_rows_that_the_paper_quotes_stand_above_ours_as_it_prints_them(tmp_path, show, cells):
+    published = {(("Others",), "Near test"): Printed(47.5, 2.0), (("Others",), "Both"): Printed(50.0)}
+    _, lines = shown(write(tmp_path), published, show=show, quoted=[("Others",)])
+    assert lines[0] == ["Others (published)", *cells]
+    assert lines[1][0] == "Alone"
 
 
 def test_what_a_paper_left_empty_is_not_there(tmp_path, monkeypatch):
@@ -292,4 +311,7 @@ def test_what_a_paper_left_empty_is_not_there(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "table2.csv").write_text("System,val,test\nAlone,50.5,\nAdversary,,60\n")
     monkeypatch.setattr("serflow.report.tables.resources.files", lambda package: tmp_path)
-    assert read_published("made_up", "table2", 1) == {(("Alone",), "val"): 50.5, (("Adversary",), "test"): 60.0}
+    assert read_published("made_up", "table2", 1) == {
+        (("Alone",), "val"): Printed(50.5),
+        (("Adversary",), "test"): Printed(60.0),
+    }

@@ -15,9 +15,11 @@ from made_up_runs import (
     write_utterances,
 )
 from serflow.errors import StoreError
+from serflow.files import write_sealed_json
 from serflow.protocols.folds import FitName, FoldRows
 from serflow.runs.provenance import Provenance, gather, joined, same_audio
 from serflow.stores.parquet import read_metadata, write_table
+from serflow.stores.pulses import PulseRow, write_pulses
 
 REAL = {"weights": {"backbone": "bert", "release": "bert_base", "synthetic": False}}
 STAND_IN = {"weights": {"backbone": "bert", "release": "stand-in", "synthetic": True}}
@@ -132,6 +134,48 @@ def test_a_provenance_survives_json():
     one = Provenance({"weights": ("bert",)}, ("a",), ("few",), {"x": "1"})
     assert Provenance.from_json(json.loads(json.dumps(one.to_json()))) == one
     assert Provenance.from_json(json.loads(json.dumps(STAND_IN_WEIGHTS.to_json()))) == STAND_IN_WEIGHTS
+
+
+def weights_record(record_path, **changed):
+    record = {"backbone": "wav2vec", "synthetic": True, "files": {"wav2vec.pt": "a" * 64}, "path": "there", **changed}
+    write_sealed_json(record_path, {key: value for key, value in record.items() if value is not None})
+    return record_path
+
+
+def test_a_record_of_weights_tells_of_stand_ins_and_is_known_by_its_files(tmp_path):
+    real = weights_record(tmp_path / "real.json", synthetic=False)
+    made = weights_record(tmp_path / "made.json", files={"a.pt": "1" * 64, "b.pt": "2" * 64})
+    assert gather({"weights": real}) == Provenance(sources={"weights/wav2vec.pt": "a" * 64})
+    found = gather({"utterances": write_utterances(tmp_path), "weights": (made,)})
+    assert found.stand_ins == {"weights": ("wav2vec",)}
+    assert list(found.sources.items())[1:] == [("weights/0/a.pt", "1" * 64), ("weights/0/b.pt", "2" * 64)]
+    # where it lies is this machine's
+    elsewhere = weights_record(tmp_path / "elsewhere.json", synthetic=False, path="elsewhere")
+    assert gather({"weights": elsewhere}) == gather({"weights": real})
+    assert same_audio({"weights": (made,)}, [], []) == Provenance()
+
+
+def test_other_json_is_no_record_of_weights(tmp_path):
+    other = weights_record(tmp_path / "other.json", files=None)
+    with pytest.raises(StoreError, match=r"other\.json: not a record of weights; give one of resources/weights"):
+        gather({"weights": other})
+    other.write_text(other.read_text().replace("wav2vec", "wav2vek"))
+    with pytest.raises(StoreError, match="SHA-256"):
+        gather({"weights": other})
+
+
+def test_runs_on_pulses_say_in_how_many_utterances_there_is_none(tmp_path):
+    def shard(corpus, number, n, without):
+        path = tmp_path / corpus / f"{number}.parquet"
+        rows = [PulseRow(f"u{place}", 9, np.array([] if place < without else [3])) for place in range(n)]
+        write_pulses(path, rows, lambda: {"corpus": corpus})
+        return path
+
+    some, none = (shard("toy", 0, 5, 1), shard("toy", 1, 2_000, 3)), (shard("other", 0, 4, 0),)
+    found = gather({"pulses": some, "others": none})
+    assert found.remarks == ("no pitch pulse in 4 of 2,005 utterances of toy",)
+    assert list(found.sources) == ["pulses/0", "pulses/1", "others/0"]
+    assert gather({"pulses": none}).remarks == ()
 
 
 def test_other_tables_say_nothing_of_stand_ins(tmp_path):

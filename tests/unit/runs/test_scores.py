@@ -161,6 +161,27 @@ def test_folds_of_other_classes_are_not_pooled(tmp_path):
         value([path], "pooled", measure=("speaker_ua",))
 
 
+def test_hits_of_folds_of_other_classes_are_pooled(tmp_path):
+    """Of 40 and 20 rows a quarter and a half are hit."""
+    results = [
+        fit(0, "a", {"speaker": share(0.25, 40, classes=list("pq"))}),
+        fit(0, "b", {"speaker": share(0.5, 20, classes=list("pqrs"))}),
+    ]
+    path = write_cell(tmp_path, cell(), results).metrics
+    assert value([path], "pooled", measure=("speaker_wa",)).mean == pytest.approx(100 * (10 + 10) / 60)
+    assert value([path], "mean", measure=("speaker_wa",)).mean == pytest.approx(37.5)
+
+
+def test_what_a_fit_could_not_have_is_said_in_place_of_a_score(tmp_path):
+    lacking = fit(0, "b", {"prediction": share(0.5)})._replace(absent={("probe", "speaker"): "one speaker"})
+    whole = fit(0, "a", {"prediction": share(0.5)}, of_roles={("probe", "speaker"): share(0.5)})
+    path = write_cell(tmp_path, cell(), [whole, lacking]).metrics
+    assert value([path], "pooled", role=("probe",), measure=("speaker_wa",)) == "one speaker"
+    assert value([path], "pooled").mean == pytest.approx(50.0)
+    alone = write_cell(tmp_path / "alone", cell(), [whole]).metrics
+    assert "absent" not in read_sealed_json(alone)["fits"][0]
+
+
 def test_a_missing_cell_is_named(tmp_path):
     path = write_scores(tmp_path, cell(), {0: 0.5})
     with pytest.raises(StoreError, match="a cell of system a, corpus y is missing"):

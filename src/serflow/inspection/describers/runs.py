@@ -1,5 +1,6 @@
 """Runs of any study: their scores, what they rest on, and the rows that they leave."""
 
+import difflib
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +57,37 @@ def describe_run(path: Path) -> Description:
                 _confusion_rows(counts, run.classes),
             )
     _add_remarks(about, run.provenance)
+    return about
+
+
+def describe_tested(path: Path, utterance: str) -> Description:
+    """Describe what the fits of a run said of one utterance.
+
+    Raises
+    ------
+    StoreError
+        If the predictions are damaged, or none is of this utterance.
+    """
+    folder = path if path.is_dir() else path.parent
+    file = folder / "predictions.parquet"
+    metadata = run_metadata(file, "predictions")
+    columns = ["run", "fold", "role", "label", "prediction", "probabilities"]
+    table = read_table(file, columns=["utterance", *columns])
+    names = table.column("utterance").to_pylist()
+    rows = [table.slice(place, 1).to_pylist()[0] for place, name in enumerate(names) if name == utterance]
+    if not rows:
+        near = difflib.get_close_matches(utterance, sorted(set(names)), n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"it predicts {len(set(names)):,} others"
+        raise StoreError(f"{file}: no fit was tested or validated on {utterance!r}; {hint}")
+    about = Description(folder, "utterance", f"{utterance} · {run_title(metadata)}")
+    _add_cell(about, metadata)
+    shares = [[round(100 * value, 1) for value in row["probabilities"]] for row in rows]
+    about.add_table(
+        "What the fits say of it",
+        [*columns[:-1], *(f"{name} %" for name in metadata["classes"])],
+        [[*(row[name] for name in columns[:-1]), *share] for row, share in zip(rows, shares, strict=True)],
+    )
+    _add_remarks(about, Provenance.from_json(metadata["provenance"]))
     return about
 
 
@@ -152,8 +184,12 @@ def _add_score(about: Description, run: Run, role: str, measure: str) -> None:
         about.add(label, None, "not of every fit")
         return
     if len(run.fits) > len(run.runs()):
-        together, words = _over_runs([fold_scores(run, number, role, measure, "pooled") for number in run.runs()])
-        value, text = {**value, "together": together}, f"{text}, mean of folds; {words}, folds together"
+        text = f"{text}, mean of folds"
+        try:
+            together, words = _over_runs([fold_scores(run, number, role, measure, "pooled") for number in run.runs()])
+            value, text = {**value, "together": together}, f"{text}; {words}, folds together"
+        except StoreError:
+            text = f"{text}, which know other classes"
     about.add(label, value, text)
 
 

@@ -18,7 +18,7 @@ from serflow.errors import StoreError
 from serflow.report.bars import Series, draw_bars
 from serflow.report.comparison import reasons
 from serflow.report.facts import marked, marks
-from serflow.report.headings import Heading, Layout, full_name
+from serflow.report.headings import Heading, Layout, printed_name
 from serflow.report.tables import Filled, Published, fill, read_published
 from serflow.runs.provenance import joined
 from serflow.runs.scores import Run, Value, mean, read_runs
@@ -109,10 +109,10 @@ def paper_gains(row: Heading, columns: Sequence[Heading], published: Published) 
     """Return mean and deviation of the paper's gains in some columns, None where its Table I lacks one of them."""
     if row.baseline is None:
         return None
-    names = [full_name(column) for column in columns]
+    names = [printed_name(column) for column in columns]
     if any((name, column) not in published for name in (row.name, row.baseline) for column in names):
         return None
-    gains = [published[row.name, column] - published[row.baseline, column] for column in names]
+    gains = [published[row.name, column].mean - published[row.baseline, column].mean for column in names]
     return mean(gains), _std(gains)
 
 

@@ -1,10 +1,10 @@
 """What a fit is trained with: the keys below ``dlc`` in ``config.yaml`` that its result depends on."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from serflow.settings.base import Section
+from serflow.settings.base import Positive, Section
 
 # strides of the decoder's two transposed convolutions that undo the encoder's pooling
 DECODER_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2)}
@@ -15,7 +15,7 @@ class ModelOptions(Section):
 
     maps: int = Field(default=128, ge=1)
     kernel: int = Field(default=16, ge=1)
-    dilations: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 2, 4), min_length=1)
+    dilations: tuple[Positive, ...] = Field(default=(1, 2, 4), min_length=1)
     pool: Literal[1, 2, 4] = 4
     hidden: int = Field(default=128, ge=1)
     instance_norm: bool = False

@@ -329,6 +329,7 @@ class Plan:
                 (self.data.title(corpus), profile),
                 {"corpus": corpus, "profile": profile},
                 reasons=(*of_profile[profile], *of_corpus[corpus]),
+                printed=(self.data.printed_title(corpus), profile),
             )
             for corpus in corpora
             for profile in profiles

@@ -3,11 +3,11 @@
 Trainings see `Options` alone, so a change of anything else here trains nothing again.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from serflow.settings.base import Section, SettingError, unknown
+from serflow.settings.base import Distinct, Run, Section, SettingError, unknown
 from serflow.settings.data import Data
 from serflow.studies.departures import Open, Paper, Stated
 from serflow.studies.dlc.catalog import method_info, method_names
@@ -15,11 +15,14 @@ from serflow.studies.dlc.options import Options
 
 TRAINED_CONTROLS = ("single_wide", "single_shuffled")
 
+Names = Annotated[list[str], Field(min_length=1), Distinct]
+Runs = Annotated[list[Run], Field(min_length=1), Distinct]
+
 
 class StandIn(Section):
     """What a synthetic corpus gets instead."""
 
-    seeds: list[int] = Field(default=[0], min_length=1)
+    seeds: Runs = Field(default=[0])
     maps: int = Field(default=16, ge=1)
     max_epochs: int = Field(default=4, ge=1)
 
@@ -27,29 +30,22 @@ class StandIn(Section):
 class Dlc(Options):
     """Table I of the DLC paper."""
 
-    corpora: list[str] = Field(default=["msp_improv", "iemocap", "mosei"], min_length=1)
-    profiles: list[str] = Field(default=["h1", "h2", "h3"], min_length=1)
-    methods: list[str] = Field(
+    corpora: Names = Field(default=["msp_improv", "iemocap", "mosei"])
+    profiles: Names = Field(default=["h1", "h2", "h3"])
+    methods: Names = Field(
         default=[
             "single", "moe_slc", "moe_dlc", "dann", "maddog", "dsn_slc", "dsn_dlc", "hffn_single", "hffn_moe_dlc",
             "hffn_dsn_dlc",
-        ],
-        min_length=1,
+        ]
     )  # fmt: skip
-    controls: list[Literal["oracle_gate", "single_wide", "single_shuffled", "chance", "majority"]] = Field(default=[])
+    controls: Annotated[
+        list[Literal["oracle_gate", "single_wide", "single_shuffled", "chance", "majority"]], Distinct
+    ] = Field(default=[])
     feature: str = "mfb"
-    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    seeds: Runs = Field(default=[0, 1, 2])
     split: Literal["dialogue", "speaker"] = "dialogue"
     asr: Literal["deepspeech", "wav2vec2", "reference"] = "deepspeech"
     stand_in: StandIn = StandIn()
-
-    @field_validator("corpora", "profiles", "methods", "controls", "seeds")
-    @classmethod
-    def _no_repeats(cls, values: list[Any]) -> list[Any]:
-        for position, value in enumerate(values):
-            if value in values[:position]:
-                raise SettingError(str(position), f"{value!r} stands there twice")
-        return values
 
     @field_validator("methods")
     @classmethod

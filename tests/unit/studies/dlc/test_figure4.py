@@ -142,6 +142,15 @@ def test_the_papers_gains_follow_from_its_table():
         assert [f"{part:.2f}" for part in ours[key]] == [gain, std], key
 
 
+def test_a_corpus_of_another_title_has_the_papers_gains():
+    table = layout([("exp1", "single"), ("exp1", "moe_dlc")])
+    for columns in by_corpus(table).values():
+        theirs = [table.columns[column] for column in columns]
+        mine = [column._replace(name=("Mine", *column.name[1:]), printed=column.name) for column in theirs]
+        assert paper_gains(table.rows[1], mine, PUBLISHED) == paper_gains(table.rows[1], theirs, PUBLISHED)
+        assert paper_gains(table.rows[1], mine, PUBLISHED) is not None
+
+
 def test_a_bar_is_the_mean_gain_over_profiles(tmp_path):
     bars, _ = make(tmp_path)
     assert list(bars[["panel", "method", "corpus"]].itertuples(index=False, name=None)) == [

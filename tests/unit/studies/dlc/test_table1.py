@@ -52,7 +52,7 @@ def test_a_table_takes_in_all_cells_and_has_the_papers_shape(tmp_path):
     runs = read_runs(write(tmp_path, asked, provenance={"emodb": SYNTHETIC}))
     filled = fill(asked.layout("table1"), runs)
     assert {run.name for run in taken_in(filled)} == {run.name for run in runs}
-    heading, lines = in_shape(filled)
+    heading, lines = in_shape(filled, {})
     assert heading == [
         "Experiment", "Method", "EmoDB (synthetic) h1", "IEMOCAP h1", "Overall (synthetic) h1", "Overall (synthetic)",
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_the_papers_own_corpora_are_compared(tmp_path):
     found = compare(tmp_path, plan())
     assert found["1", "Single", "MSP-Improv h1"] == {
         "experiment": "1", "method": "Single", "column": "MSP-Improv h1", "ours_mean": "51.00", "ours_std": "1.41",
-        "n_runs": 2, "paper": "51.39", "difference": "-0.39", "note": "",
+        "n_runs": 2, "paper": "51.39", "paper_std": "", "difference": "-0.39", "note": "",
     }  # fmt: skip
     overall = found["1", "Single", "Overall"]
     assert (overall["paper"], overall["difference"], overall["note"]) == ("51.82", "-0.82", "")

@@ -63,7 +63,7 @@ def test_intervals_are_of_the_values_of_the_table(tmp_path, inputs, method, meas
         [Heading((method,), {"method": method, "measure": measure})],
         [Heading(("Toy",), {"corpus": "toy", "profile": "h1"})],
     )
-    _, ((_, value),) = in_shape(fill(layout, read_runs([outputs["metrics"]])))
+    _, ((_, value),) = in_shape(fill(layout, read_runs([outputs["metrics"]])), {})
     heading, (line,) = table_intervals(layout, [outputs["predictions"]], [inputs["utterances"]], "dialogue", 20)
     assert line[heading.index("value")] == value
     # a third of the test is held out in each fold

@@ -1,0 +1,1 @@
+"""Xia, Chen, Rudnicky, Stern: *Temporal Context in Speech Emotion Recognition* (Interspeech 2021)."""

@@ -1,0 +1,179 @@
+# The temporal-context paper (Xia et al., 2021): engineered features and wav2vec -> Tables 1 to 3 and Figure 2.
+TEMPORAL = STUDIES["temporal"]
+
+
+def temporal_pulses(wildcards):
+    """The pitch pulses, for rows that read them."""
+    if not TEMPORAL.reads_pulses(TEMPORAL.cell(wildcards)):
+        return {}
+    return {"pulses": pulse_shards(wildcards.corpus)}
+
+
+def temporal_weights(wildcards):
+    """The record of wav2vec's weights, for rows that have it in the graph."""
+    if not TEMPORAL.reads_wav2vec(TEMPORAL.cell(wildcards)):
+        return {}
+    return {"weights": ["resources/weights/wav2vec.json"]}
+
+
+rule train_temporal:
+    """Train and test one row on one corpus: all runs, all folds."""
+    input:
+        unpack(temporal_pulses),
+        unpack(temporal_weights),
+        utterances="results/corpora/{corpus}/utterances.parquet",
+        splits=lambda wildcards: split_files(TEMPORAL, wildcards.corpus),
+        audio="results/packed/audio/{corpus}.parquet",
+        audio_array="results/packed/audio/{corpus}.npy",
+    output:
+        **run_files("results/runs/temporal/{system}/{corpus}/{variant}"),
+    log:
+        "results/logs/train_temporal/{system}/{corpus}/{variant}.log",
+    benchmark:
+        "results/benchmarks/train_temporal/{system}/{corpus}/{variant}.tsv"
+    wildcard_constraints:
+        system=r"[a-z][a-z0-9_]*",
+        variant=r"[a-z0-9-]+",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(6000),
+        runtime=minutes(1440),
+        gpu=int(wants_gpu(TEMPORAL.settings.training.device)),
+    params:
+        cell=named_wildcards,
+        inputs=named_inputs,
+        runs=lambda wildcards: TEMPORAL.runs(wildcards.corpus),
+        options=lambda wildcards: as_json(TEMPORAL.options(TEMPORAL.cell(wildcards))),
+        code=lambda wildcards: train_code(TEMPORAL, TEMPORAL.cell(wildcards)),
+    message:
+        "Train {wildcards.system} on {wildcards.corpus}, {wildcards.variant}, runs {params.runs}"
+    shell:
+        "python -m serflow.stages.train --study temporal --cell {params.cell} --inputs {params.inputs}"
+        " --runs {params.runs} --options {params.options:q} --code {params.code}"
+        " --predictions {output.predictions} --history {output.history} --metrics {output.metrics}"
+        " --model {output.model} --log {log}"
+
+
+rule describe_temporal_networks:
+    """The context spans of Table 1, computed from the trained networks."""
+    input:
+        predictions=files_of_cells(
+            TEMPORAL, "predictions.parquet", TEMPORAL.described()
+        ),
+        models=files_of_cells(TEMPORAL, "model.safetensors", TEMPORAL.described()),
+        weights=["resources/weights/wav2vec.json"],
+    output:
+        csv=report(
+            "results/temporal/context.csv",
+            caption="../report/temporal_context.rst",
+            category=TEMPORAL.title,
+            labels={"what": "Context spans", "beside the paper": "no"},
+        ),
+        comparison=report(
+            "results/temporal/context_vs_paper.csv",
+            caption="../report/vs_paper.rst",
+            category=TEMPORAL.title,
+            labels={"what": "Context spans", "beside the paper": "yes"},
+        ),
+    log:
+        "results/logs/describe_temporal_networks.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(15),
+    params:
+        inputs=named_inputs,
+        published=published(TEMPORAL),
+        code=code("stages.describe_networks", *TEMPORAL.described_by()),
+    message:
+        "Compute the context spans of the temporal-context paper's networks"
+    shell:
+        "python -m serflow.stages.describe_networks --study temporal --table context --inputs {params.inputs}"
+        " --facts {{}} --code {params.code} --csv {output.csv} --comparison {output.comparison} --log {log}"
+
+
+rule plot_temporal_figure2:
+    """Figure 2: UA and WA against the number of segment classifiers."""
+    input:
+        cells=cell_files(TEMPORAL, "metrics.json", "segments"),
+    output:
+        figure=report(
+            "results/temporal/figure2.svg",
+            caption="../report/temporal_figure2.rst",
+            category=TEMPORAL.title,
+            labels={"what": "Figure 2", "beside the paper": "no"},
+        ),
+        csv="results/temporal/figure2.csv",
+    log:
+        "results/logs/plot_temporal_figure2.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        inputs=named_inputs,
+        facts=as_is(
+            as_json(
+                {
+                    "layout": TEMPORAL.layout("segments").to_json(),
+                    "title": CONFIG.title(TEMPORAL.settings.corpus),
+                }
+            )
+        ),
+        code=code("stages.plot_figure", "studies.temporal.figure2"),
+    message:
+        "Draw Figure 2 of the temporal-context paper"
+    shell:
+        "python -m serflow.stages.plot_figure --study temporal --figure figure2 --inputs {params.inputs}"
+        " --facts {params.facts:q} --code {params.code} --svg {output.figure} --csv {output.csv} --log {log}"
+
+
+if TEMPORAL.pictured():
+
+    rule plot_temporal_receptive_fields:
+        """The receptive fields that a row with STRFs has learned."""
+        input:
+            predictions=files_of_cells(
+                TEMPORAL, "predictions.parquet", TEMPORAL.pictured()
+            ),
+            model=files_of_cells(TEMPORAL, "model.safetensors", TEMPORAL.pictured()),
+        output:
+            figure=report(
+                "results/temporal/receptive_fields.svg",
+                caption="../report/temporal_receptive_fields.rst",
+                category=TEMPORAL.title,
+                labels={"what": "Receptive fields", "beside the paper": "no"},
+            ),
+            csv="results/temporal/receptive_fields.csv",
+        log:
+            "results/logs/plot_temporal_receptive_fields.log",
+        localrule: True
+        conda:
+            "../../envs/serflow.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(1000),
+            runtime=minutes(15),
+        params:
+            inputs=named_inputs,
+            facts=as_is(as_json({"titles": titles(TEMPORAL)})),
+            code=code("stages.plot_figure", "studies.temporal.receptive_fields"),
+        message:
+            "Draw the receptive fields of the temporal-context paper"
+        shell:
+            "python -m serflow.stages.plot_figure --study temporal --figure receptive_fields --inputs {params.inputs}"
+            " --facts {params.facts:q} --code {params.code} --svg {output.figure} --csv {output.csv} --log {log}"
+
+
+rule temporal:
+    """All tables and figures of the temporal-context paper."""
+    input:
+        TEMPORAL.targets(),
