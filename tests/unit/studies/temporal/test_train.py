@@ -394,10 +394,10 @@ def test_validation_speakers_are_in_no_loss(tmp_path):
 
 
 def test_a_plain_classifier_is_fitted_on_training_speakers_alone(tmp_path):
-    """Those are few, and all others have the wrong classes."""
-    data, rows = planted(), PARTS._replace(train=np.arange(4), val=np.arange(4, 12), test=np.arange(12, 21))
+    """All others, who are more, have the wrong classes."""
+    data, rows = planted(), PARTS._replace(train=np.arange(8), val=np.arange(8, 14), test=np.arange(14, 21))
     wrong = data.examples.targets.copy()
-    wrong[4:] = 1 - wrong[4:]
+    wrong[8:] = 1 - wrong[8:]
     other = replace(data, examples=data.examples._replace(targets=wrong))
     results = [fitted(each, rows, tmp_path, "svc") for each in (data, other)]
     for one, changed in zip(*(result.tested for result in results), strict=True):
