@@ -12,7 +12,6 @@ step (MB).
 import argparse
 import json
 import multiprocessing
-import resource
 
 import serflow  # noqa: F401  # one thread, before NumPy starts
 
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from _common import best_by_turns, print_comparison
+from _memory import rise_mb
 from serflow.nn.adversarial import GradientReversal
 from serflow.nn.parameters import count_parameters
 from serflow.studies.invariance.catalog import load_system, system_info, system_names
@@ -33,7 +33,6 @@ BATCH, FRAMES, DIM, N_CLASSES, N_SPEAKERS = 32, 230, 39, 4, 8
 EPOCH_STEPS, VALIDATION_BATCHES = 72, 10
 BASELINE = "ser_only"
 OPTIONS = Options()
-MEMORY_STEPS = 3
 
 
 class PeerNetwork(nn.Module):
@@ -203,10 +202,7 @@ def peak_mb(system: str, who: str) -> float:
     torch.set_num_threads(1)
     ours = build(system)
     training = Training(system, ours if who == "ours" else PeerNetwork(ours))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(MEMORY_STEPS):
-        training.step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return rise_mb(training.step)
 
 
 def compare_memory() -> None:

@@ -54,7 +54,7 @@ def test_numbers_of_others_stand_above_ours_and_are_marked(finished: Workflow) -
     assert third["Feature"].tolist()[:4] == [
         "Mel Spectrogram (published)", "Spectrogram (published)", "Spectrogram (published)", "Wav2vec (published)"
     ]  # fmt: skip
-    assert third.iloc[:4, 2].tolist() == ["61.80", "58.30", "63.90", "64.30"]
+    assert third.iloc[:4, 2].astype(float).tolist() == [61.8, 58.3, 63.9, 64.3]
     assert third["Model"].tolist()[4:] == ["Baseline (ours)", "+Seg (ours)", "+Seg+FineTune (ours)"]
     compared = table(finished, "table3_vs_paper")
     assert compared["note"].str.contains("quotes it from others").sum() == 4

@@ -1,4 +1,4 @@
-"""Who trains, who validates, and who is tested: whole speakers, each of the tested ones in turn (section 3.2)."""
+"""Who trains, who validates, and who is tested: whole speakers, each of the tested ones in turn (section 3.3)."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
