@@ -569,6 +569,20 @@ def split_files(study, corpus):
     return [f"results/splits/{corpus}/{draw}.parquet" for draw in study.draws(corpus)]
 
 
+def cell_pulses(study, wildcards):
+    """The pitch pulses, for cells that read them."""
+    if not study.reads_pulses(study.cell(wildcards)):
+        return {}
+    return {"pulses": pulse_shards(wildcards.corpus)}
+
+
+def cell_wav2vec(study, wildcards):
+    """The record of wav2vec's weights, for cells that have it in the graph."""
+    if not study.reads_wav2vec(study.cell(wildcards)):
+        return {}
+    return {"weights": ["resources/weights/wav2vec.json"]}
+
+
 def cell_splits(study, wildcards):
     """The split of each run of a cell that has runs of its own."""
     cell = study.cell(wildcards)

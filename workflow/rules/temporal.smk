@@ -2,25 +2,11 @@
 TEMPORAL = STUDIES["temporal"]
 
 
-def temporal_pulses(wildcards):
-    """The pitch pulses, for rows that read them."""
-    if not TEMPORAL.reads_pulses(TEMPORAL.cell(wildcards)):
-        return {}
-    return {"pulses": pulse_shards(wildcards.corpus)}
-
-
-def temporal_weights(wildcards):
-    """The record of wav2vec's weights, for rows that have it in the graph."""
-    if not TEMPORAL.reads_wav2vec(TEMPORAL.cell(wildcards)):
-        return {}
-    return {"weights": ["resources/weights/wav2vec.json"]}
-
-
 rule train_temporal:
     """Train and test one row on one corpus: all runs, all folds."""
     input:
-        unpack(temporal_pulses),
-        unpack(temporal_weights),
+        unpack(lambda wildcards: cell_pulses(TEMPORAL, wildcards)),
+        unpack(lambda wildcards: cell_wav2vec(TEMPORAL, wildcards)),
         utterances="results/corpora/{corpus}/utterances.parquet",
         splits=lambda wildcards: split_files(TEMPORAL, wildcards.corpus),
         audio="results/packed/audio/{corpus}.parquet",
