@@ -14,6 +14,7 @@ from serflow.errors import TrainingError
 from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.runs.artefacts import FitResult, Tested
+from serflow.runs.classes import counts_of, tallies_of
 from serflow.runs.probes import probe_tally, stratified_rows
 from serflow.studies.invariance.catalog import COUNTED, Cell, load_system, system_info
 from serflow.studies.invariance.data import (
@@ -34,7 +35,7 @@ from serflow.training.batching import bucketed_batches, ordered_batches, without
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import predict
 from serflow.training.fit import Losses, Schedule, fit
-from serflow.training.metrics import Tally, chance_tally, reference_classes, score, tally
+from serflow.training.metrics import Tally, reference_classes, score, tally
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
 from serflow.training.statistics import frame_statistics
 
@@ -186,8 +187,8 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
     return FitResult(
         fit=rows.fit,
         tested=tested,
-        tallies={**_tallies(data, rows, tested), ("test", "last"): last, **probes},
-        counts=_counts(data, rows),
+        tallies={**tallies_of(data.examples.targets, rows, tested), ("test", "last"): last, **probes},
+        counts=counts_of(data.examples.targets, data.classes, rows),
         history=fitted.history,
         weights=fitted.best,
         best_period=fitted.best_period,
@@ -200,17 +201,6 @@ def _tested(role: str, data: CellData, rows: IntArray, probabilities: FloatArray
     utterances = [data.utterances[row] for row in rows]
     more = {"speaker": [data.speakers[row] for row in rows]}
     return Tested(role, utterances, data.examples.targets[rows], probabilities, more, vectors)
-
-
-def _tallies(data: CellData, rows: FoldRows, tested: Sequence[Tested]) -> dict[tuple[str, str], Tally]:
-    """Return the tallies of the study's own task, and those of guesses, on validation and test speakers."""
-    largest = data.examples.targets[rows.train].sum(0).argmax()
-    found = {}
-    for part in tested:
-        found[part.role, "prediction"] = tally(part.targets, part.probabilities.argmax(1))
-        found[part.role, "majority"] = tally(part.targets, np.full(len(part.targets), largest))
-        found[part.role, "chance"] = chance_tally(part.targets, len(data.classes))
-    return found
 
 
 def _probes(
@@ -262,14 +252,6 @@ def _left_out(data: CellData, rows: FoldRows, where: str) -> FitResult:
     )
 
 
-def _counts(data: CellData, rows: FoldRows) -> dict[str, dict[str, int]]:
-    labels = reference_classes(data.examples.targets)
-    return {
-        role: dict(zip(data.classes, np.bincount(labels[part], minlength=len(data.classes)).tolist(), strict=True))
-        for role, part in rows.roles().items()
-    }
-
-
 def _classified(cell: Cell, data: CellData, rows: FoldRows) -> FitResult:
     """Return what a plain classifier says; it has no epochs, and nothing to validate."""
     inputs, targets = utterance_statistics(data.frames), data.examples.targets
@@ -281,8 +263,8 @@ def _classified(cell: Cell, data: CellData, rows: FoldRows) -> FitResult:
     return FitResult(
         fit=rows.fit,
         tested=tested,
-        tallies=_tallies(data, rows, tested),
-        counts=_counts(data, rows),
+        tallies=tallies_of(data.examples.targets, rows, tested),
+        counts=counts_of(data.examples.targets, data.classes, rows),
         history=[],
         weights={},
         best_period=0,

@@ -17,6 +17,7 @@ from serflow.errors import TrainingError
 from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.runs.artefacts import FitResult, Tested
+from serflow.runs.classes import counts_of, tallies_of
 from serflow.studies.temporal.catalog import SYSTEMS, Cell, SystemInfo, load_network
 from serflow.studies.temporal.data import (
     Batch,
@@ -37,7 +38,7 @@ from serflow.training.batching import shuffled_batches, without_singles
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import predict
 from serflow.training.fit import Losses, Schedule, fit
-from serflow.training.metrics import Tally, chance_tally, reference_classes, score, tally
+from serflow.training.metrics import reference_classes, score, tally
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
 
 __all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
@@ -197,8 +198,8 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
     return FitResult(
         fit=rows.fit,
         tested=tested,
-        tallies=_tallies(data, rows, tested),
-        counts=_counts(data, rows),
+        tallies=tallies_of(data.examples.targets, rows, tested),
+        counts=counts_of(data.examples.targets, data.classes, rows),
         history=fitted.history,
         weights={name: value for name, value in fitted.best.items() if name not in frozen},
         best_period=fitted.best_period,
@@ -216,25 +217,6 @@ def _tested(role: str, data: CellData, rows: IntArray, probabilities: FloatArray
     return Tested(role, utterances, data.examples.targets[rows], probabilities, more)
 
 
-def _tallies(data: CellData, rows: FoldRows, tested: Sequence[Tested]) -> dict[tuple[str, str], Tally]:
-    """Return the tallies of the study's own task, and those of guesses, on validation and test speakers."""
-    largest = data.examples.targets[rows.train].sum(0).argmax()
-    found = {}
-    for part in tested:
-        found[part.role, "prediction"] = tally(part.targets, part.probabilities.argmax(1))
-        found[part.role, "majority"] = tally(part.targets, np.full(len(part.targets), largest))
-        found[part.role, "chance"] = chance_tally(part.targets, len(data.classes))
-    return found
-
-
-def _counts(data: CellData, rows: FoldRows) -> dict[str, dict[str, int]]:
-    labels = reference_classes(data.examples.targets)
-    return {
-        role: dict(zip(data.classes, np.bincount(labels[part], minlength=len(data.classes)).tolist(), strict=True))
-        for role, part in rows.roles().items()
-    }
-
-
 def _classified(data: CellData, options: Options, rows: FoldRows) -> FitResult:
     """Return what a plain classifier says; it has no epochs, and nothing to validate."""
     inputs, targets = log_mel_statistics(data, options.framing), data.examples.targets
@@ -246,8 +228,8 @@ def _classified(data: CellData, options: Options, rows: FoldRows) -> FitResult:
     return FitResult(
         fit=rows.fit,
         tested=tested,
-        tallies=_tallies(data, rows, tested),
-        counts=_counts(data, rows),
+        tallies=tallies_of(data.examples.targets, rows, tested),
+        counts=counts_of(data.examples.targets, data.classes, rows),
         history=[],
         weights={},
         best_period=0,

@@ -1,0 +1,32 @@
+"""What a fit of a study with classes leaves besides its predictions: tallies, those of guesses, counts of classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from serflow.protocols.folds import FoldRows
+from serflow.runs.artefacts import Tested
+from serflow.training.metrics import Tally, chance_tally, reference_classes, tally
+
+FloatArray = npt.NDArray[np.floating]
+
+
+def tallies_of(targets: FloatArray, rows: FoldRows, tested: Sequence[Tested]) -> dict[tuple[str, str], Tally]:
+    """Return the tallies of what was predicted, and of guesses, by role; ``targets`` are all, ``(n, classes)``."""
+    largest = targets[rows.train].sum(0).argmax()
+    found = {}
+    for part in tested:
+        found[part.role, "prediction"] = tally(part.targets, part.probabilities.argmax(1))
+        found[part.role, "majority"] = tally(part.targets, np.full(len(part.targets), largest))
+        found[part.role, "chance"] = chance_tally(part.targets, targets.shape[1])
+    return found
+
+
+def counts_of(targets: FloatArray, classes: Sequence[str], rows: FoldRows) -> dict[str, dict[str, int]]:
+    """Return how many utterances of each class a role has; ``targets`` are all, ``(n, classes)``."""
+    labels = reference_classes(targets)
+    return {
+        role: dict(zip(classes, np.bincount(labels[part], minlength=len(classes)).tolist(), strict=True))
+        for role, part in rows.roles().items()
+    }
