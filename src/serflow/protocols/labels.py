@@ -1,5 +1,6 @@
 """Classes of an utterance that several studies use: IEMOCAP's four, or a corpus's own words."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from serflow.errors import TrainingError
 Row = Mapping[str, Any]
 Target = tuple[float, ...]
 IEMOCAP_CLASSES = ("anger", "happiness", "neutral", "sadness")
+_COUNTED = ("neutral", "happiness", "anger", "sadness")
 _NO_CLASS = (None, "other", "undecided")
 
 
@@ -53,3 +55,54 @@ def require_two_classes(corpus: str, labels: Labels, targets: Sequence[Target], 
             f"{corpus}: a classifier needs utterances of two classes at least; of {n_rows} utterances {len(targets)} "
             f"have a label, of the classes {', '.join(labels.classes[i] for i in sorted(present)) or 'none'}"
         )
+
+
+def chosen_words(layout: str, rows: Sequence[Row], emotions: Sequence[str] | None, keys: str) -> Labels:
+    """Return a corpus's own words, those of ``emotions`` alone where it is not None; of IEMOCAP the four classes.
+
+    On IEMOCAP happiness and excitement are one class.
+
+    Raises
+    ------
+    TrainingError
+        If no utterance has one of ``emotions``; it names the ``keys`` that choose them.
+    """
+    if layout == "iemocap":
+        return iemocap_four(excitement=True)
+    own = own_words(rows)
+    if emotions is None:
+        return own
+    absent = [name for name in emotions if name not in own.classes]
+    if absent:
+        raise TrainingError(f"{keys}: no utterance is {', '.join(absent)}; there are {', '.join(own.classes)}")
+    classes = tuple(sorted(emotions))
+    return Labels(classes, lambda row: one_hot(classes, row["emotion"]))
+
+
+def check_iemocap(
+    speakers: Sequence[str], classes: Sequence[str], counts: Mapping[str, Sequence[int]], part: str
+) -> None:
+    """Refuse a whole IEMOCAP that has other utterances than a paper's.
+
+    Parameters
+    ----------
+    speakers, classes
+        Of each utterance, ``(n,)``.
+    counts
+        Of each speaker's neutral, happiness, anger and sadness.
+    part
+        What the error calls these utterances.
+
+    Raises
+    ------
+    TrainingError
+        Naming the first speaker and class whose number is another.
+    """
+    found = Counter(zip(speakers, classes, strict=True))
+    for speaker, of_speaker in counts.items():
+        for name, count in zip(_COUNTED, of_speaker, strict=True):
+            if found[speaker, name] != count:
+                raise TrainingError(
+                    f"{part}: {speaker} has {found[speaker, name]} utterances of {name}, and should have {count}; set "
+                    "`corpora: {iemocap: {allow_partial: true}}` if your copy is not whole"
+                )

@@ -1,10 +1,8 @@
 """What utterances are to be predicted as: IEMOCAP's four classes, or a corpus's own words (section 3.1)."""
 
-from collections import Counter
 from collections.abc import Sequence
 
-from serflow.errors import TrainingError
-from serflow.protocols.labels import Labels, Row, iemocap_four, one_hot, own_words
+from serflow.protocols.labels import Labels, Row, check_iemocap, chosen_words
 
 # utterances of the improvised part of IEMOCAP: neutral, happiness with excitement, anger, sadness; 2,943 together, as
 # the paper says. Counted from the corpus's own labels (specification, section 1).
@@ -13,7 +11,6 @@ IMPROVISED = {
     "Ses03F": (95, 80, 22, 108), "Ses03M": (103, 69, 68, 82), "Ses04F": (51, 129, 47, 41), "Ses04M": (123, 66, 37, 40),
     "Ses05F": (151, 124, 18, 73), "Ses05M": (136, 156, 13, 60),
 }  # fmt: skip
-_ORDER = ("neutral", "happiness", "anger", "sadness")
 
 
 def check_improvised(speakers: Sequence[str], classes: Sequence[str]) -> None:
@@ -29,14 +26,7 @@ def check_improvised(speakers: Sequence[str], classes: Sequence[str]) -> None:
     TrainingError
         Naming the first speaker and class whose number is another.
     """
-    found = Counter(zip(speakers, classes, strict=True))
-    for speaker, counts in IMPROVISED.items():
-        for name, count in zip(_ORDER, counts, strict=True):
-            if found[speaker, name] != count:
-                raise TrainingError(
-                    f"IEMOCAP, improvised: {speaker} has {found[speaker, name]} utterances of {name}, and should have "
-                    f"{count}; set `corpora: {{iemocap: {{allow_partial: true}}}}` if your copy is not whole"
-                )
+    check_iemocap(speakers, classes, IMPROVISED, "IEMOCAP, improvised")
 
 
 def emotion_labels(layout: str, rows: Sequence[Row], emotions: Sequence[str] | None) -> Labels:
@@ -49,16 +39,4 @@ def emotion_labels(layout: str, rows: Sequence[Row], emotions: Sequence[str] | N
     TrainingError
         If no utterance has one of ``emotions``.
     """
-    if layout == "iemocap":
-        return iemocap_four(excitement=True)
-    own = own_words(rows)
-    if emotions is None:
-        return own
-    absent = [name for name in emotions if name not in own.classes]
-    if absent:
-        raise TrainingError(
-            f"invariance.emotions, or many_speakers.emotions: no utterance is {', '.join(absent)}; there are "
-            f"{', '.join(own.classes)}"
-        )
-    classes = tuple(sorted(emotions))
-    return Labels(classes, lambda row: one_hot(classes, row["emotion"]))
+    return chosen_words(layout, rows, emotions, "invariance.emotions, or many_speakers.emotions")

@@ -1,13 +1,11 @@
 """What utterances are to be predicted as: IEMOCAP's four classes, or a corpus's own words (section 3.1)."""
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from serflow.errors import TrainingError
 from serflow.protocols.examples import Examples, read_examples
-from serflow.protocols.labels import Labels, Row, iemocap_four, one_hot, own_words
+from serflow.protocols.labels import Labels, Row, check_iemocap, chosen_words
 from serflow.stores.parquet import read_metadata
 from serflow.training.metrics import reference_classes
 
@@ -19,7 +17,6 @@ COUNTS = {
     "Ses04F": (76, 185, 205, 62), "Ses04M": (182, 118, 122, 81), "Ses05F": (221, 159, 78, 132),
     "Ses05M": (163, 283, 92, 113),
 }  # fmt: skip
-_ORDER = ("neutral", "happiness", "anger", "sadness")
 
 
 def check_counts(speakers: Sequence[str], classes: Sequence[str]) -> None:
@@ -35,14 +32,7 @@ def check_counts(speakers: Sequence[str], classes: Sequence[str]) -> None:
     TrainingError
         Naming the first speaker and class whose number is another.
     """
-    found = Counter(zip(speakers, classes, strict=True))
-    for speaker, counts in COUNTS.items():
-        for name, count in zip(_ORDER, counts, strict=True):
-            if found[speaker, name] != count:
-                raise TrainingError(
-                    f"IEMOCAP: {speaker} has {found[speaker, name]} utterances of {name}, and should have {count}; set "
-                    "`corpora: {iemocap: {allow_partial: true}}` if your copy is not whole"
-                )
+    check_iemocap(speakers, classes, COUNTS, "IEMOCAP")
 
 
 def emotion_labels(layout: str, rows: Sequence[Row], emotions: Sequence[str] | None) -> Labels:
@@ -55,18 +45,7 @@ def emotion_labels(layout: str, rows: Sequence[Row], emotions: Sequence[str] | N
     TrainingError
         If no utterance has one of ``emotions``.
     """
-    if layout == "iemocap":
-        return iemocap_four(excitement=True)
-    own = own_words(rows)
-    if emotions is None:
-        return own
-    absent = [name for name in emotions if name not in own.classes]
-    if absent:
-        raise TrainingError(
-            f"temporal.emotions: no utterance is {', '.join(absent)}; there are {', '.join(own.classes)}"
-        )
-    classes = tuple(sorted(emotions))
-    return Labels(classes, lambda row: one_hot(classes, row["emotion"]))
+    return chosen_words(layout, rows, emotions, "temporal.emotions")
 
 
 def read_utterances(path: Path, emotions: Sequence[str] | None) -> Examples:
