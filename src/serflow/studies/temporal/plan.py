@@ -293,6 +293,7 @@ class Plan:
             self._where(),
             show="mean_std",
             departures=self._said(),
+            beside="context",
         )
 
     def _other_segments(self) -> tuple[str, ...]:
