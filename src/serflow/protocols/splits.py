@@ -14,9 +14,9 @@
                    speakers validate in every fold; the like of ``last_session``, where there are no sessions
 =================  =====================================================================================================
 
-Sessions and speakers are in the order of their names. Each protocol has a file of its own, so that no study's draws are
-in another's. Which study asked for a protocol is not known here: what is said of a corpus that does not allow it names
-the keys that may have chosen it (`CHOICES`).
+Sessions are in the order of their names, 2 before 10; speakers in that of the letters of theirs. Each protocol has a
+file of its own, so that no study's draws are in another's. Which study asked for a protocol is not known here: what is
+said of a corpus that does not allow it names the keys that may have chosen it (`CHOICES`).
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from serflow.errors import CorpusError
+from serflow.order import natural
 
 ROLES = ("train", "val", "test")
 UNITS = ("dialogue", "speaker")
@@ -281,7 +282,7 @@ def _speakers_of_sessions(utterances: Sequence[Row]) -> dict[str, set[str]]:
         if row["session"] is None:
             raise CorpusError(f"{row['utterance']} has no session; give the corpus's sessions")
         speakers.setdefault(row["session"], set()).add(str(row["speaker"]))
-    return dict(sorted(speakers.items()))
+    return {name: speakers[name] for name in sorted(speakers, key=natural)}
 
 
 def _sessions(utterances: Sequence[Row]) -> dict[str, dict[str, str]]:
