@@ -17,6 +17,7 @@ from serflow.runs.provenance import Provenance
 from serflow.settings.base import checked
 from serflow.stores.parquet import check
 from serflow.studies.temporal.catalog import SYSTEMS, Cell, SystemInfo, load_network
+from serflow.studies.temporal.network import Network
 from serflow.studies.temporal.options import Options
 
 
@@ -57,7 +58,7 @@ class Files(NamedTuple):
     weights: tuple[Path, ...] = ()
 
 
-def rebuild(trained: Trained, model: Path, weights: Path | None, fit: str | None = None) -> torch.nn.Module:
+def rebuild(trained: Trained, model: Path, weights: Path | None, fit: str | None = None) -> Network[Any]:
     """Return the network of a fit (``run/fold``; the first if None); what of wav2vec is frozen comes from ``weights``.
 
     Raises
@@ -65,7 +66,7 @@ def rebuild(trained: Trained, model: Path, weights: Path | None, fit: str | None
     StoreError
         If the options give another network than the one whose weights there are.
     """
-    network: torch.nn.Module = load_network(trained.info.network).build(
+    network: Network[Any] = load_network(trained.info.network).build(
         trained.info, trained.options, len(trained.classes), weights, torch.device("cpu")
     )
     frozen = {name: value for name, value in network.named_parameters() if not value.requires_grad}
