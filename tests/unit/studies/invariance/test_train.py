@@ -244,7 +244,7 @@ def test_a_number_of_speakers_that_is_not_there_is_not_applicable(made, tmp_path
     outputs = [tmp_path / name for name in ("speakers.csv", "speakers_vs_paper.csv", "speakers_fits.csv")]
     tabulate.main(
         argparse.Namespace(
-            cells=made_of, layouts={"speakers": layout.to_json()}, study="invariance",
+            cells=made_of, layouts={"speakers": layout.to_json()}, study="invariance", beside=[],
             csv=outputs[:1], comparison=outputs[1:2], fits=outputs[2:],
         )
     )  # fmt: skip
