@@ -17,8 +17,8 @@ for all emotions, and shows all of them alike; an utterance has a level of its o
   bands are too wide up there to tell the harmonics apart; Praat finds the pulses from the waveform, and the spectrogram
   of their train has the lowest harmonics again.
 
-Strengths, sizes and the learning rate were chosen on the seed of ``CHOOSING``, and the seeds of ``TESTING`` were run once
-with what was chosen. ``--choose`` prints what the rows reach on the former. Of a ripple that is 3 dB deep in every
+Strengths, sizes and the learning rate were chosen on the seed of ``CHOOSING``, and the seeds of ``TESTING`` were run
+once with what was chosen. ``--choose`` prints what the rows reach on the former. Of a ripple that is 3 dB deep in every
 utterance the deviation of a band tells the rate (windows of 50 ms smooth the faster one), and both networks learn it,
 the one with receptive fields in two epochs and the one without in six: hence shallow ripples of drawn depths.
 """
@@ -94,10 +94,8 @@ class Scores(NamedTuple):
 
 def envelope(generator: np.random.Generator) -> FloatArray:
     """Return what a speaker does to each mel band (dB), ``(N_BANDS,)``, smooth over bands."""
-    steps = np.convolve(
-        generator.normal(size=N_BANDS + 8), np.hanning(9) / np.sqrt((np.hanning(9) ** 2).sum()), "valid"
-    )
-    return ENVELOPE_DB * steps
+    window = np.hanning(9)
+    return ENVELOPE_DB * np.convolve(generator.normal(size=N_BANDS + 8), window / np.linalg.norm(window), "valid")
 
 
 def coloured(waveform: FloatArray, gains_db: FloatArray) -> FloatArray:
