@@ -17,10 +17,12 @@ for all emotions, and shows all of them alike; an utterance has a level of its o
   bands are too wide up there to tell the harmonics apart; Praat finds the pulses from the waveform, and the spectrogram
   of their train has the lowest harmonics again.
 
-Strengths, sizes and the learning rate were chosen on the seed of ``CHOOSING``, and the seeds of ``TESTING`` were run
-once with what was chosen. ``--choose`` prints what the rows reach on the former. Of a ripple that is 3 dB deep in every
-utterance the deviation of a band tells the rate (windows of 50 ms smooth the faster one), and both networks learn it,
-the one with receptive fields in two epochs and the one without in six: hence shallow ripples of drawn depths.
+Strengths, sizes and the learning rate were chosen on the seed of ``CHOOSING``, and those of the ripples once more
+after seeds 300 to 303 and 400, which are spent: at 0.5 to 1.5 dB the network with receptive fields found the ripple
+on some seeds, and on others learnt nothing that holds for new speakers in its 168 updates. Seeds of ``TESTING`` were
+run once with what was chosen. Of a ripple that is 3 dB deep in every utterance the deviation of a band tells the rate
+(windows of 50 ms smooth the faster one), and both networks learn it, the one with receptive fields in two epochs and
+the one without in six: hence drawn depths. ``--choose`` prints what the rows reach on the seed that chooses.
 """
 
 import argparse
@@ -49,7 +51,7 @@ from serflow.stores.parquet import write_table
 from serflow.studies.temporal.catalog import SYSTEMS
 
 CHOOSING = (0,)
-TESTING = tuple(range(300, 308))
+TESTING = {"modulation": tuple(range(410, 418)), "pulses": tuple(range(300, 308))}
 ROWS = {
     "modulation": ("spectrogram", "modulation", "svc"),
     "pulses": ("spectrogram", "pitch_pulse", "pulse_spectrogram", "svc"),
@@ -63,15 +65,17 @@ N_BANDS = 30
 ENVELOPE_DB, LEVEL_DB = 4.0, 5.0
 # the ripple: rate (Hz) and direction of each emotion; density (cycles a mel band); depths of utterances (dB)
 RIPPLES = ((4.0, 1), (4.0, -1), (10.0, 1), (10.0, -1))
-DENSITY, DEPTH_DB = 0.1, (0.5, 1.5)
+DENSITY, DEPTH_DB = 0.1, (1.0, 2.0)
 # the pitch: of speakers (Hz), its excursion (octaves), where the pulses lie (Hz), and the noise below them (dB)
 PITCH, EXCURSION, PASS, NOISE_DB = (105.0, 130.0), 0.35, (2000.0, 7000.0), -9.0
 CONTOURS = ((-1.0, 0.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, -1.0), (1.0, -1.0, 1.0))
 OPTIONS: dict[str, Any] = {
     "augment": {"crop_s": 1.0, "gain_db": [-10.0, 0.0], "spec_augment": {"time_masks": 1, "time_width": 8}},
-    "strfnet": {"kernels": 4, "channels": 8, "embedding": 32, "attention": 32, "hidden": 32},
+    "strfnet": {"channels": 8, "embedding": 32, "attention": 32, "hidden": 32},
     "training": {"epochs": 12, "batch_size": 16, "learning_rate": 0.002, "device": "cpu"},
 }
+# rates and scales begin anywhere: of a few pairs of fields none may be near those of the ripples
+KERNELS = {"modulation": 16, "pulses": 4}
 FloatArray = npt.NDArray[np.floating]
 
 
@@ -205,7 +209,8 @@ def train_all(kind: str, seed: int) -> dict[str, Scores]:
     """Return what each row reaches on the data of a seed."""
     with tempfile.TemporaryDirectory() as folder:
         inputs = write_inputs(Path(folder), kind, seed)
-        return {system: train(inputs, Path(folder, system), system, seed, OPTIONS) for system in ROWS[kind]}
+        options = {**OPTIONS, "strfnet": {**OPTIONS["strfnet"], "kernels": KERNELS[kind]}}
+        return {system: train(inputs, Path(folder, system), system, seed, options) for system in ROWS[kind]}
 
 
 def report(kind: str, seeds: Sequence[int], found: Sequence[dict[str, Scores]]) -> None:
@@ -237,10 +242,10 @@ def difference(ours: Sequence[float], peers: Sequence[float]) -> dict[str, float
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=2, help=f"of {len(TESTING)} that test (default 2)")
+    parser.add_argument("--seeds", type=int, default=2, help="of 8 that test (default 2)")
     parser.add_argument("--kinds", nargs="+", choices=sorted(ROWS), default=list(ROWS), help="default: all")
     parser.add_argument("--choose", action="store_true", help="the seed that chooses instead")
     arguments = parser.parse_args()
-    chosen = CHOOSING if arguments.choose else TESTING[: arguments.seeds]
     for planted_kind in arguments.kinds:
+        chosen = CHOOSING if arguments.choose else TESTING[planted_kind][: arguments.seeds]
         report(planted_kind, chosen, [train_all(planted_kind, seed) for seed in chosen])
