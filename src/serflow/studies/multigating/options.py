@@ -50,8 +50,7 @@ class SharingOptions(Section):
     """What languages share: features of a common ``width``, weighed by gates of the ``selector`` (section 4.3).
 
     ``sum`` says how SB joins the features: as in its formula, or side by side (``concat``). ``base_units`` are those
-    of the one tower of Base, ``base_activations`` its activations. ``wide_units`` are those of the control with as
-    many weights as Ours.
+    of the one tower of Base, ``base_activations`` its activations.
     """
 
     width: int = Field(default=256, ge=1)

@@ -1,0 +1,57 @@
+"""How networks share what they learn: a module each in ``methods``, named as here."""
+
+from types import ModuleType
+from typing import Literal, NamedTuple
+
+from serflow.plugins import load_plugin
+
+_METHODS = "serflow.studies.multigating.methods"
+
+
+class Cell(NamedTuple):
+    """Runs on a corpus: of a system in one of its variants; joint systems are trained on all languages at once."""
+
+    system: str
+    corpus: str
+    variant: str
+
+
+class SystemInfo(NamedTuple):
+    """Facts of a system that need no network.
+
+    Parameters
+    ----------
+    title
+        The row's name in the paper, or what a control is.
+    trained
+        On ``all`` languages at once, or on ``one``.
+    network
+        It is a network; else a plain classifier.
+    """
+
+    title: str
+    trained: Literal["all", "one"] = "all"
+    network: bool = True
+
+
+SYSTEMS = {
+    "base": SystemInfo("Base"),
+    "sb": SystemInfo("SB"),
+    "omoe": SystemInfo("OMoE"),
+    "mmoe": SystemInfo("MMoE"),
+    "ours": SystemInfo("Ours"),
+    "sb_wide": SystemInfo("SB with the weights of Ours"),
+    "single": SystemInfo("Single language", "one"),
+    "svc": SystemInfo("Scaler and SVC", "one", network=False),
+}
+
+
+def load_method(system: str) -> ModuleType:
+    """Return the module of a system: ``build(dims, classes, options, device)``, or ``classify`` of a plain classifier.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such system.
+    """
+    return load_plugin(_METHODS, system, "system", "the multigating study")
