@@ -8,8 +8,18 @@ from serflow.plugins import load_plugin
 _METHODS = "serflow.studies.multigating.methods"
 
 
+JOINT = "joint"
+"""What the job of a system that is trained on all languages at once has in place of a corpus."""
+MAIN, NO_AUX = "main", "no_aux"
+ALPHA, ONLY, SELECTOR = "alpha-", "only-", "selector-"
+
+
 class Cell(NamedTuple):
-    """Runs on a corpus: of a system in one of its variants; joint systems are trained on all languages at once."""
+    """Runs on a corpus, or a job on all (`JOINT`): of a system in one of its variants.
+
+    ``variant`` is ``main`` as the section says, ``no_aux`` without the contrastive loss, ``alpha-0.1`` with another
+    weight of it, ``only-mfcc`` with one feature, ``selector-byol`` with another feature as selector.
+    """
 
     system: str
     corpus: str
@@ -27,15 +37,18 @@ class SystemInfo(NamedTuple):
         On ``all`` languages at once, or on ``one``.
     network
         It is a network; else a plain classifier.
+    joined
+        It predicts the classes of all languages together; else each language has its own.
     """
 
     title: str
     trained: Literal["all", "one"] = "all"
     network: bool = True
+    joined: bool = False
 
 
 SYSTEMS = {
-    "base": SystemInfo("Base"),
+    "one_tower": SystemInfo("Base", joined=True),
     "sb": SystemInfo("SB"),
     "omoe": SystemInfo("OMoE"),
     "mmoe": SystemInfo("MMoE"),

@@ -9,6 +9,10 @@ from serflow.settings.base import Distinct, Section
 Feature = Literal["allosaurus", "wav2vec", "mfcc", "ge2e", "byol"]
 FEATURES: tuple[Feature, ...] = ("allosaurus", "wav2vec", "mfcc", "ge2e", "byol")
 """The five features, in the paper's order (section 3)."""
+STORES: dict[Feature, str] = {
+    "allosaurus": "allosaurus", "wav2vec": "wav2vec", "mfcc": "mfcc", "ge2e": "ge2e_partials", "byol": "byol"
+}  # fmt: skip
+"""What a feature is read from, by the key below ``features``: GE2E is trained further, from its mel partials."""
 Activation = Literal["mish", "gelu", "tanh", "relu"]
 
 
@@ -106,14 +110,13 @@ class TrainingOptions(Section):
     precision: Literal["fp32", "bf16"] = "fp32"
 
 
-class Options(Section):
-    """All that a fit is trained with.
+class FitOptions(Section):
+    """What a fit is trained with, whatever its languages.
 
-    ``languages`` are those of the fit: all, or one; ``features`` what its network reads; ``aux`` whether the
-    contrastive loss is added; ``folds_used`` how many folds a run has, null for all.
+    ``features`` are those that its network reads; ``aux`` says whether the contrastive loss is added; ``folds_used`` is
+    how many folds a run has, null for all.
     """
 
-    languages: dict[str, LanguageOptions] = Field(default={})
     features: Annotated[tuple[Feature, ...], Field(min_length=1), Distinct] = FEATURES
     aux: bool = True
     folds_used: int | None = Field(default=None, ge=1)
@@ -122,3 +125,9 @@ class Options(Section):
     nas: NasOptions = NasOptions()
     contrastive: AuxOptions = AuxOptions()
     training: TrainingOptions = TrainingOptions()
+
+
+class Options(FitOptions):
+    """All that a fit is trained with; ``languages`` are those of the fit: all, or one."""
+
+    languages: dict[str, LanguageOptions] = Field(default={})
