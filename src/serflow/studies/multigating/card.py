@@ -23,7 +23,7 @@ DRAWS = {True: " One draw for all runs.", False: " A draw a run."}
 
 
 class Files(NamedTuple):
-    """The files that the card reads: of every corpus its utterance table and the splits of its runs, corpus by corpus."""
+    """The files that the card reads: the utterance table of every corpus, and the splits of its runs, one by one."""
 
     utterances: tuple[Path, ...]
     splits: tuple[Path, ...]
@@ -38,8 +38,8 @@ def make_card(
 ) -> Card:
     """Return the card; ``options`` are those of each corpus.
 
-    Utterances without one of the features, which only their audio tells, are left out by the trainings; their tables say
-    how many.
+    Utterances without one of the features, which only their audio tells, are left out by the trainings; their tables
+    say how many.
     """
     described, examples = {}, {}
     n_folds = None

@@ -136,10 +136,17 @@ class Plan:
         """Return the cell that a rule's wildcards name; a rule without a corpus is of a joint training."""
         return Cell(wildcards.system, getattr(wildcards, "corpus", JOINT), wildcards.variant)
 
+    def systems(self, trained: str) -> list[str]:
+        """Return the systems that are trained on ``all`` languages at once, or on ``one``."""
+        return [name for name, info in SYSTEMS.items() if info.trained == trained]
+
+    def joint_corpora(self) -> list[str]:
+        """Return the corpora in the order that joint trainings have them in: by the names of their languages."""
+        return [self.languages[name].corpus for name in sorted(self.languages)]
+
     def corpora_of(self, cell: Cell) -> list[str]:
-        """Return the corpora that a job is trained on, in the order of its options: by the names of their languages."""
-        joint = SYSTEMS[cell.system].trained == "all"
-        return [self.languages[name].corpus for name in sorted(self.languages)] if joint else [cell.corpus]
+        """Return the corpora that a job is trained on, in order."""
+        return self.joint_corpora() if SYSTEMS[cell.system].trained == "all" else [cell.corpus]
 
     def split_files(self, cell: Cell) -> list[str]:
         """Return the split of each run of a job's first corpus, then of the next."""
@@ -189,6 +196,43 @@ class Plan:
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""
         return [f"studies.multigating.methods.{cell.system}", *(["backbones.ge2e"] if self.reads_ge2e(cell) else [])]
+
+    # What figures and Table 1 are told
+
+    def table1_facts(self) -> dict[str, Any]:
+        """Return what Table 1 is told of the corpora and their languages."""
+        return {
+            "titles": {corpus: self.data.title(corpus) for corpus in self.corpora()},
+            "printed": {self.data.title(corpus): self.data.printed_title(corpus) for corpus in self.corpora()},
+            "languages": {
+                corpus: {
+                    "name": name,
+                    "title": self.language_title(name),
+                    "options": self.languages[name].as_json(["corpus", "emotions", "intensity"]),
+                }
+                for corpus, name in self.name_of.items()
+            },
+        }
+
+    def figure3_facts(self) -> dict[str, Any]:
+        """Return the title of the corpus, and the alpha of each cell by its variant."""
+        cells = self.pictured()
+        alphas = [f"{alpha:g}" for alpha in self.settings.figure3.alphas]
+        return {
+            "title": self.data.title(cells[0].corpus),
+            "alphas": dict(zip((cell.variant for cell in cells), alphas, strict=True)),
+        }
+
+    def figure4_facts(self) -> dict[str, Any]:
+        """Return the table of single features, and what languages and features are called."""
+        return {"layout": self.layout("features").to_json(), **self.gates_facts()}
+
+    def gates_facts(self) -> dict[str, Any]:
+        """Return what the language of each corpus, and each feature, is called."""
+        return {
+            "languages": {corpus: self.language_title(name) for corpus, name in self.name_of.items()},
+            "features": FEATURE_TITLES,
+        }
 
     # The protocol card
 
