@@ -27,15 +27,18 @@ class SystemInfo(NamedTuple):
         On ``all`` languages at once, or on ``one``.
     network
         It is a network; else a plain classifier.
+    joined
+        It predicts the classes of all languages together; else each language has its own.
     """
 
     title: str
     trained: Literal["all", "one"] = "all"
     network: bool = True
+    joined: bool = False
 
 
 SYSTEMS = {
-    "base": SystemInfo("Base"),
+    "base": SystemInfo("Base", joined=True),
     "sb": SystemInfo("SB"),
     "omoe": SystemInfo("OMoE"),
     "mmoe": SystemInfo("MMoE"),
