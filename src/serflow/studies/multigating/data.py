@@ -197,9 +197,7 @@ def make_batch(data: LanguageData, rows: IntArray, device: torch.device) -> Batc
     features = data.features
     partials = None
     if "ge2e" in features:
-        mels = [features["ge2e"][row] for row in rows]
-        owners = np.repeat(np.arange(len(rows)), [len(each) for each in mels])
-        partials = Partials(_tensor(_as_partials(np.concatenate(mels)), device), torch.from_numpy(owners).to(device))
+        partials = Partials(*(values.to(device) for values in as_partials([features["ge2e"][row] for row in rows])))
     byol = None
     if "byol" in features:
         byol = _tensor(np.concatenate([features["byol"][row] for row in rows]), device)
@@ -218,9 +216,11 @@ def _sequences(packed: Packed, rows: IntArray, device: torch.device) -> Sequence
     )
 
 
-def _as_partials(mels: FloatArray) -> FloatArray:
-    """Return ``(n, frames, bands)`` of rows of frame after frame."""
-    return mels.reshape(len(mels), PARTIAL_FRAMES, N_MELS)
+def as_partials(mels: Sequence[FloatArray]) -> Partials:
+    """Return the partials of utterances; each of ``mels`` has a row of frame after frame a partial."""
+    rows = np.concatenate(list(mels)).astype(np.float32)
+    owners = np.repeat(np.arange(len(mels)), [len(each) for each in mels])
+    return Partials(torch.from_numpy(rows).reshape(len(rows), PARTIAL_FRAMES, N_MELS), torch.from_numpy(owners))
 
 
 def _tensor(values: FloatArray, device: torch.device) -> torch.Tensor:

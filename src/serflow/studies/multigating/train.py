@@ -21,10 +21,11 @@ from serflow.runs.classes import counts_of, tallies_of
 from serflow.studies.multigating.batch import Batch
 from serflow.studies.multigating.batches import deal
 from serflow.studies.multigating.catalog import SYSTEMS, Cell, load_method
-from serflow.studies.multigating.data import CellData, Files, LanguageData, load_cell, make_batch, utterance_vectors
+from serflow.studies.multigating.data import CellData, Files, LanguageData, load_cell, make_batch
 from serflow.studies.multigating.network import Network, losses, parameter_groups
 from serflow.studies.multigating.options import Options
 from serflow.studies.multigating.protocol import folds as fold_rows
+from serflow.studies.multigating.vectors import utterance_vectors
 from serflow.training.batching import ordered_batches
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.fit import Losses, Schedule, fit
@@ -171,7 +172,7 @@ def train_fit(
             tallies=tallies_of(part.targets, of_corpus, tested),
             counts=counts_of(part.targets, part.classes, of_corpus),
             history=[own_history(row, part.corpus, data) for row in fitted.history],
-            weights={name: value for name, value in fitted.best.items() if network.speaks_of(part.language, name)},
+            weights=own_weights(fitted.best, part.language, data),
             best_period=fitted.best_period,
             n_parameters=count_parameters(network),
         )
@@ -180,6 +181,17 @@ def train_fit(
             where, part.corpus, score(results[part.corpus].tallies["test", "prediction"], "wa"), fitted.best_period,
         )  # fmt: skip
     return results
+
+
+def own_weights(weights: Mapping[str, Tensor], language: str, data: CellData) -> dict[str, Tensor]:
+    """Return the weights that speak of a language: without the towers and the transitions of others."""
+    others = tuple(
+        f"{part}.{other.language}."
+        for other in data.languages
+        if other.language != language
+        for part in ("towers.towers", "sharing.transitions")
+    )
+    return {name: value for name, value in weights.items() if not name.startswith(others)}
 
 
 def own_history(row: Mapping[str, float], corpus: str, data: CellData) -> dict[str, float]:
