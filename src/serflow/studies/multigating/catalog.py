@@ -38,7 +38,7 @@ class SystemInfo(NamedTuple):
 
 
 SYSTEMS = {
-    "base": SystemInfo("Base", joined=True),
+    "one_tower": SystemInfo("Base", joined=True),
     "sb": SystemInfo("SB"),
     "omoe": SystemInfo("OMoE"),
     "mmoe": SystemInfo("MMoE"),
@@ -50,7 +50,9 @@ SYSTEMS = {
 
 
 def load_method(system: str) -> ModuleType:
-    """Return the module of a system: ``build(dims, classes, options, device)``, or ``classify`` of a plain classifier.
+    """Return the module of a system.
+
+    It has ``build(dims, classes, options, weights, device)``, or ``classify`` of a plain classifier.
 
     Raises
     ------
