@@ -12,13 +12,13 @@ import torch
 from serflow.audio.voice import N_MELS, PARTIAL_FRAMES
 from serflow.backbones.weights import read_weights
 from serflow.errors import WeightsError
-from serflow.protocols.examples import Examples, look_up, read_roles, without_rejected
+from serflow.protocols.examples import Examples, look_up, without_rejected
 from serflow.protocols.folds import IntArray
 from serflow.stores.frames import PackedFrames
 from serflow.studies.multigating.batch import Batch, Partials, Sequences
-from serflow.studies.multigating.labels import read_utterances
+from serflow.studies.multigating.labels import all_classes, among, read_utterances
 from serflow.studies.multigating.options import FEATURES, Feature, LanguageOptions, Options
-from serflow.studies.multigating.protocol import RunRoles
+from serflow.studies.multigating.protocol import RunRoles, read_all_roles
 from serflow.training.batching import pad_frames
 
 FloatArray = npt.NDArray[np.floating]
@@ -47,7 +47,8 @@ class Files(NamedTuple):
     weights: tuple[Path, ...] = ()
 
 
-class Packed(NamedTuple):
+@dataclass(frozen=True)
+class Packed:
     """A packed store, and where each example is in it, ``(n,)``."""
 
     store: PackedFrames
@@ -64,28 +65,36 @@ class Packed(NamedTuple):
         return self.store.dim
 
     def __getitem__(self, row: int) -> FloatArray:
+        """Return the rows of an example, ``(n_rows, dim)``."""
         return self.store[int(self.rows[row])]
 
 
 @dataclass(frozen=True)
 class LanguageData:
-    """What is read of a language: ``features`` have a row for each example, ``roles`` the role of each by run and fold.
+    """What is read of a language: ``features`` have a row for each example, those that the network reads, in order.
 
-    ``features`` are those that the network reads, in the paper's order. ``classes`` are what is predicted: the
-    language's own, or those of all languages (Base), and ``targets`` are over them, ``(n, classes)``.
+    ``predicted`` are the examples with the classes that are predicted: the language's own, or of Base all languages'.
     """
 
     language: str
     examples: Examples
+    predicted: Examples
     features: Mapping[Feature, Packed]
-    roles: RunRoles
-    classes: tuple[str, ...]
-    targets: FloatArray
 
     @property
     def corpus(self) -> str:
         """By its name in the configuration."""
         return self.examples.corpus
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What is predicted."""
+        return self.predicted.classes
+
+    @property
+    def targets(self) -> FloatArray:
+        """What is to be predicted, ``(n, classes)``."""
+        return self.predicted.targets
 
     @property
     def excluded(self) -> dict[str, int]:
@@ -107,20 +116,17 @@ class LanguageData:
         """How long each utterance is, in rows of its first feature, ``(n,)``; batches are dealt by it."""
         return next(iter(self.features.values())).lengths
 
-    def over(self, classes: tuple[str, ...]) -> "LanguageData":
-        """Return the same with targets over more classes."""
-        targets = np.zeros((len(self.targets), len(classes)))
-        targets[:, [classes.index(name) for name in self.classes]] = self.targets
-        return replace(self, classes=classes, targets=targets)
-
 
 @dataclass(frozen=True)
 class CellData:
-    """What a cell reads: its languages in order, how many folds of a run it takes (None: all), and where GE2E's weights
-    lie (None where it is not read).
+    """What a cell reads: its languages in order, and the roles of their utterances by corpus, run and fold.
+
+    ``folds_used`` is how many folds of a run are taken (None: all), ``weights`` where GE2E's lie (None where it is not
+    read).
     """
 
     languages: tuple[LanguageData, ...]
+    roles: Mapping[str, RunRoles]
     folds_used: int | None
     weights: Path | None
 
@@ -157,33 +163,25 @@ def load_cell(files: Files, options: Options, runs: Sequence[int], joined: bool)
     languages = []
     for place, (language, of_language) in enumerate(options.languages.items()):
         stores = {name: getattr(files, STORES[name])[place] for name in options.features}
-        splits = files.splits[place * len(runs) : (place + 1) * len(runs)]
-        languages.append(_load_language(language, of_language, files.utterances[place], stores, splits, runs))
+        languages.append(_load_language(language, of_language, files.utterances[place], stores))
     if joined:
-        union = tuple(sorted({name for part in languages for name in part.classes}))
-        languages = [part.over(union) for part in languages]
-    return CellData(tuple(languages), options.folds_used, _weights(files) if "ge2e" in options.features else None)
+        classes = all_classes(part.examples for part in languages)
+        languages = [replace(part, predicted=among(part.examples, classes)) for part in languages]
+    roles = read_all_roles(files.splits, runs, {part.corpus: part.examples for part in languages})
+    weights = _weights(files) if "ge2e" in options.features else None
+    return CellData(tuple(languages), roles, options.folds_used, weights)
 
 
 def _load_language(
-    language: str,
-    options: LanguageOptions,
-    utterances: Path,
-    stores: Mapping[Feature, Path],
-    splits: Sequence[Path],
-    runs: Sequence[int],
+    language: str, options: LanguageOptions, utterances: Path, stores: Mapping[Feature, Path]
 ) -> LanguageData:
     opened = {name: PackedFrames.open(path) for name, path in stores.items()}
-    examples = without_rejected(
-        read_utterances(utterances, language, options), {f"no {STORES[name]}": store for name, store in opened.items()}
-    )
+    rejecting = {f"no {STORES[name]}": store for name, store in opened.items()}
+    examples = without_rejected(read_utterances(utterances, language, options), rejecting)
     features = {
         name: Packed(store, look_up(examples.utterances, store.row_of, stores[name])) for name, store in opened.items()
     }
-    roles = {
-        run: read_roles(path, examples.corpus, examples.utterances) for run, path in zip(runs, splits, strict=True)
-    }
-    return LanguageData(language, examples, features, roles, examples.classes, examples.targets)
+    return LanguageData(language, examples, examples, features)
 
 
 def _weights(files: Files) -> Path:

@@ -47,7 +47,7 @@ def load(files: Files, cell: Cell, options: Options, runs: Sequence[int]) -> Cel
 
 def folds(cell: Cell, data: CellData) -> Iterator[JointRows]:
     """Yield the fits of a cell."""
-    yield from fold_rows({part.corpus: part for part in data.languages}, data.folds_used)
+    yield from fold_rows(data.roles, data.folds_used)
 
 
 class Outputs(NamedTuple):
@@ -222,7 +222,12 @@ def _classified(cell: Cell, data: CellData, part: LanguageData, rows: FoldRows) 
     inputs = utterance_vectors(part, data.weights)
     fitted = load_method(cell.system).classify(inputs, reference_classes(part.targets), rows.train)
     tested = [
-        _tested(role, part, held_out, Outputs(np.eye(len(part.classes))[fitted.predict(inputs[held_out])], inputs[held_out], None))
+        _tested(
+            role,
+            part,
+            held_out,
+            Outputs(np.eye(len(part.classes))[fitted.predict(inputs[held_out])], inputs[held_out], None),
+        )
         for role, held_out in (("val", rows.val), ("test", rows.test))
     ]
     return FitResult(
