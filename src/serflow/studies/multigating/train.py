@@ -184,12 +184,12 @@ def train_fit(
 
 
 def own_weights(weights: Mapping[str, Tensor], language: str, data: CellData) -> dict[str, Tensor]:
-    """Return the weights that speak of a language: without the towers and the transitions of others."""
+    """Return the weights that speak of a language: without the towers, transitions and gates of others."""
     others = tuple(
         f"{part}.{other.language}."
         for other in data.languages
         if other.language != language
-        for part in ("towers.towers", "sharing.transitions")
+        for part in ("towers.towers", "sharing.transitions", "sharing.gates")
     )
     return {name: value for name, value in weights.items() if not name.startswith(others)}
 
