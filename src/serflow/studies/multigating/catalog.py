@@ -60,7 +60,9 @@ SYSTEMS = {
 
 
 def load_method(system: str) -> ModuleType:
-    """Return the module of a system: ``build(dims, classes, options, device)``, or ``classify`` of a plain classifier.
+    """Return the module of a system.
+
+    It has ``build(dims, classes, options, weights, device)``, or ``classify`` of a plain classifier.
 
     Raises
     ------
