@@ -44,6 +44,10 @@ def deal(
 
 
 def _endless(lengths: IntArray, batch_size: int, generator: np.random.Generator) -> Iterator[IntArray]:
-    """Yield batches of a language, dealt anew when all have been taken."""
+    """Yield batches of a language, dealt anew when all have been taken.
+
+    They are in no order: what the contrastive loss takes of a batch are the first of each emotion, not the shortest.
+    """
     while True:
-        yield from bucketed_batches(lengths, batch_size, generator)
+        for batch in bucketed_batches(lengths, batch_size, generator):
+            yield generator.permutation(batch)

@@ -63,3 +63,9 @@ def test_a_small_language_is_dealt_anew_when_all_of_it_was_taken():
 def test_a_language_of_few_utterances_has_one_batch_at_least():
     lengths = {"large": np.ones(1000, dtype=int), "small": np.ones(1, dtype=int)}
     assert Counter(language for language, _ in deal(lengths, 64, 1.0 + 1e-6, "toy"))["small"] == 1
+
+
+def test_a_batch_is_not_in_the_order_of_lengths():
+    lengths = {"toy": np.arange(64)}
+    batches = [places for epoch in range(4) for _, places in deal(lengths, 32, 1.0, "toy", epoch)]
+    assert not any((np.diff(places) > 0).all() for places in batches)
