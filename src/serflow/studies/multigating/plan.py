@@ -336,7 +336,7 @@ class Plan:
             for name in named
         ]
         columns = [Heading((said,), {"measure": measure}) for measure, said in MEASURES.items()]
-        quoted = [(self.language_title(name), method) for name in named for method in LITERATURE[name]]
+        quoted = tuple((self.language_title(name), method) for name in named for method in LITERATURE[name])
         return self._table("Method", rows, columns, {"system": SINGLE, "variant": MAIN})._replace(
             corner=("Language", "Method"), quoted=quoted
         )
