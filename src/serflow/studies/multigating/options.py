@@ -115,7 +115,7 @@ class Options(Section):
     contrastive loss is added; ``folds_used`` how many folds a run has, null for all.
     """
 
-    languages: dict[str, LanguageOptions] = {}
+    languages: dict[str, LanguageOptions] = Field(default_factory=dict)
     features: Annotated[tuple[Feature, ...], Field(min_length=1), Distinct] = FEATURES
     aux: bool = True
     folds_used: int | None = Field(default=None, ge=1)
