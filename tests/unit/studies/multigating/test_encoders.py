@@ -6,8 +6,16 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from serflow.nn.pooling import frame_mask
 from serflow.studies.multigating.batch import Sequences
-from serflow.studies.multigating.encoders import LastStateAttention, SequenceEncoder, last_states, sequence_encoder
+from serflow.studies.multigating.encoders import (
+    LastStateAttention,
+    PlaneConvolution,
+    SequenceEncoder,
+    TimeConvolution,
+    last_states,
+    sequence_encoder,
+)
 from serflow.studies.multigating.options import EncoderOptions
 
 LENGTHS = torch.tensor([9, 4, 1, 7])
@@ -89,6 +97,19 @@ def test_padding_changes_no_output_and_no_gradient(plane, training):
         found.append([vectors.detach(), valid, *gradients.values()])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("layer", [PlaneConvolution, TimeConvolution])
+def test_a_convolution_leaves_padding_at_zero_and_does_not_see_it(layer):
+    torch.manual_seed(0)
+    net = layer(DIM, 3, 5)
+    frames = read(14).frames
+    found = net(frames, frame_mask(LENGTHS, 14))
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone = net(frames[[row], :length], torch.ones(1, length, 1, dtype=torch.bool))
+        torch.testing.assert_close(found[[row], :length], alone)
+        assert alone.any()
+        assert not found[row, length:].any()
 
 
 def test_the_last_state_is_that_of_packed_sequences():
