@@ -50,12 +50,12 @@ class ContrastiveLoss(nn.Module):
         """
         with torch.autocast(representations.device.type, enabled=False):
             samples = F.normalize(representations, dim=1)
-            emotion = F.one_hot(targets.argmax(1), targets.shape[1])
+            emotion = targets.argmax(1, keepdim=True) == torch.arange(targets.shape[1], device=targets.device)
             counts = emotion.sum(0)
             kept = counts > self.more_than
             least = torch.where(kept, counts, len(targets)).amin()
-            chosen = emotion * (kept & (emotion.cumsum(0) <= least))
-            centroids = F.normalize(chosen.to(samples.dtype).T @ samples, dim=1)
+            chosen = (emotion & kept & (emotion.cumsum(0) <= least)).to(samples.dtype)
+            centroids = F.normalize(chosen.T @ samples, dim=1)
             similarities = self.scale * (samples @ centroids.T) + self.bias
             # a number and not -inf, which has no gradient where no emotion is kept
             similarities = similarities.masked_fill(~kept, torch.finfo(samples.dtype).min)

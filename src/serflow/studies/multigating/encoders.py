@@ -44,7 +44,7 @@ class PlaneConvolution(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Return ``(batch, frames, maps)`` of ``(batch, frames, columns)``, both zero where ``mask`` is false."""
         planes = self.convolution(F.pad(frames[:, None], (*self.sides, *self.sides))).relu()
-        return torch.einsum("bmtc,mc->btm", planes, self.weight) * mask
+        return torch.matmul(planes, self.weight[:, :, None]).squeeze(3).transpose(1, 2) * mask
 
 
 class TimeConvolution(nn.Module):

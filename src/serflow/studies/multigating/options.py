@@ -37,11 +37,12 @@ class EncoderOptions(Section):
 
     ``cnn`` says how the paper's "3x3 and 5x5 kernels" are read: both over time beside each other (``parallel``), the
     first for Allosaurus and the second for wav2vec (``respective``), or both over time and columns (``conv2d``).
-    ``maps`` and ``lstm`` (units a direction) are those of Allosaurus and wav2vec, ``mfcc_...`` those of MFCC.
+    ``maps`` and ``lstm`` (units a direction) are those of Allosaurus and wav2vec, ``mfcc_...`` those of MFCC, whose
+    kernels are of the first size alone. ``dropout`` is that of towers as well.
     """
 
     cnn: Literal["parallel", "respective", "conv2d"] = "parallel"
-    kernels: tuple[int, int] = (3, 5)
+    kernels: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (3, 5)
     maps: int = Field(default=64, ge=1)
     lstm: int = Field(default=128, ge=1)
     mfcc_maps: int = Field(default=32, ge=1)
@@ -53,8 +54,9 @@ class EncoderOptions(Section):
 class SharingOptions(Section):
     """What languages share: features of a common ``width``, weighed by gates of the ``selector`` (section 4.3).
 
-    ``sum`` says how SB joins the features: as in its formula, or side by side (``concat``). ``base_units`` are those
-    of the one tower of Base, ``base_activations`` its activations.
+    ``join`` says how SB and Base join the features: as in the formula (``sum``), or side by side (``concat``).
+    ``base_units`` are those of the one tower of Base, ``base_activations`` its activations. With ``byol`` as selector
+    the other features are weighed (section 5.3.2), with ``ge2e`` all are.
     """
 
     width: int = Field(default=256, ge=1)

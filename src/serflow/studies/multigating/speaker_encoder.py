@@ -26,12 +26,12 @@ class SpeakerEncoder(nn.Module):
         self.dim = network.linear.out_features
 
     def forward(self, partials: Partials, n_utterances: int) -> Tensor:
-        """Return embeddings ``(n_utterances, dim)``; each of the utterances has a partial."""
+        """Return embeddings ``(n_utterances, dim)``; a mean and a sum have the same direction."""
         embeddings = self.network(partials.mels).to(partials.mels.dtype)
-        total = embeddings.new_zeros(n_utterances, self.dim).index_add(0, partials.owners, embeddings)
-        counts = torch.zeros(n_utterances, dtype=total.dtype, device=total.device)
-        counts = counts.index_add(0, partials.owners, torch.ones_like(partials.owners, dtype=total.dtype))
-        return F.normalize(total / counts[:, None], dim=1)
+        utterances = torch.arange(n_utterances, device=partials.owners.device)
+        owned = (utterances[:, None] == partials.owners).to(embeddings.dtype)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return F.normalize(owned @ embeddings, dim=1)
 
 
 def load_speaker_encoder(weights: Path, device: torch.device, trained: bool) -> SpeakerEncoder:
