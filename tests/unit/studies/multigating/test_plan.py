@@ -440,6 +440,9 @@ def test_every_setting_that_departs_is_said(key, value, said):
     found = plan(section(key, value), corpora=REAL)
     assert [told for told in found.departures("emodb") if not told.startswith("output of ")] == [said]
     assert said in found.layout("table3").departures["cafe"]
+    # what is not read on one language alone is not said there
+    shared = key.partition(".")[0] in ("sharing", "nas") or key == "training.temperature"
+    assert (said in found.layout("table4").departures["cafe"]) == (not shared)
 
 
 @pytest.mark.parametrize(("key", "value", "said"), [(key, *told) for key, told in OF_STORES.items()])
