@@ -30,11 +30,13 @@ class Batch(NamedTuple):
     sequences
         Allosaurus, wav2vec and MFCC, those that the network reads.
     partials
-        Of GE2E; None for a network that does not read it.
+        Of GE2E; None for a network that does not train it further.
     byol
         ``(batch, dim)``; None for a network that does not read it.
     targets
         ``(batch, classes)``, of the language's own classes.
+    ge2e
+        Embeddings of GE2E as released, ``(batch, dim)``; None where it is trained further, from ``partials``.
     """
 
     language: str
@@ -42,6 +44,7 @@ class Batch(NamedTuple):
     partials: Partials | None
     byol: Tensor | None
     targets: Tensor
+    ge2e: Tensor | None = None
 
 
 class Said(NamedTuple):

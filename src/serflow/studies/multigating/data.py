@@ -17,7 +17,7 @@ from serflow.protocols.folds import IntArray
 from serflow.stores.frames import PackedFrames
 from serflow.studies.multigating.batch import Batch, Partials, Sequences
 from serflow.studies.multigating.labels import all_classes, among, read_utterances
-from serflow.studies.multigating.options import STORES, Feature, LanguageOptions, Options
+from serflow.studies.multigating.options import PARTIALS, Feature, LanguageOptions, Options
 from serflow.studies.multigating.protocol import RunRoles, read_all_roles
 from serflow.training.batching import pad_frames
 
@@ -32,7 +32,7 @@ class Files(NamedTuple):
     """The files that a cell reads: packed indices and utterance tables, one a language each.
 
     ``splits`` has one for each run of the first language, then of the next; ``weights`` is the record of GE2E's, for
-    cells that read it.
+    cells that train it further from ``ge2e_partials``; others read its embeddings, ``ge2e``.
     """
 
     utterances: tuple[Path, ...]
@@ -40,6 +40,7 @@ class Files(NamedTuple):
     allosaurus: tuple[Path, ...] = ()
     wav2vec: tuple[Path, ...] = ()
     mfcc: tuple[Path, ...] = ()
+    ge2e: tuple[Path, ...] = ()
     ge2e_partials: tuple[Path, ...] = ()
     byol: tuple[Path, ...] = ()
     weights: tuple[Path, ...] = ()
@@ -69,7 +70,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class LanguageData:
-    """What is read of a language: ``features`` have a row for each example, those that the network reads, in order.
+    """What is read of a language: ``features`` have a row for each example, by the name of their store, in order.
 
     ``predicted`` are the examples with the classes that are predicted: the language's own, or of Base all languages'.
     """
@@ -77,7 +78,7 @@ class LanguageData:
     language: str
     examples: Examples
     predicted: Examples
-    features: Mapping[Feature, Packed]
+    features: Mapping[str, Packed]
 
     @property
     def corpus(self) -> str:
@@ -120,7 +121,7 @@ class CellData:
     """What a cell reads: its languages in order, and the roles of their utterances by corpus, run and fold.
 
     ``folds_used`` is how many folds of a run are taken (None: all), ``weights`` where GE2E's lie (None where it is not
-    read).
+    trained further).
     """
 
     languages: tuple[LanguageData, ...]
@@ -140,7 +141,7 @@ class CellData:
     def dims(self) -> dict[str, int]:
         """Return the width of each feature that is read as it is stored."""
         features = self.languages[0].features
-        return {name: packed.dim for name, packed in features.items() if name != "ge2e"}
+        return {name: packed.dim for name, packed in features.items() if name != PARTIALS}
 
 
 def load_cell(files: Files, options: Options, runs: Sequence[int], joined: bool) -> CellData:
@@ -158,23 +159,24 @@ def load_cell(files: Files, options: Options, runs: Sequence[int], joined: bool)
     WeightsError
         If GE2E's weights are missing or changed.
     """
+    read = [PARTIALS if name == "ge2e" and files.ge2e_partials else name for name in options.features]
     languages = []
     for place, (language, of_language) in enumerate(options.languages.items()):
-        stores = {name: getattr(files, STORES[name])[place] for name in options.features}
+        stores = {name: getattr(files, name)[place] for name in read}
         languages.append(_load_language(language, of_language, files.utterances[place], stores))
     if joined:
         classes = all_classes(part.examples for part in languages)
         languages = [replace(part, predicted=among(part.examples, classes)) for part in languages]
     roles = read_all_roles(files.splits, runs, {part.corpus: part.examples for part in languages})
-    weights = _weights(files) if "ge2e" in options.features else None
+    weights = _weights(files) if PARTIALS in read else None
     return CellData(tuple(languages), roles, options.folds_used, weights)
 
 
 def _load_language(
-    language: str, options: LanguageOptions, utterances: Path, stores: Mapping[Feature, Path]
+    language: str, options: LanguageOptions, utterances: Path, stores: Mapping[str, Path]
 ) -> LanguageData:
     opened = {name: PackedFrames.open(path) for name, path in stores.items()}
-    rejecting = {f"no {STORES[name]}": store for name, store in opened.items()}
+    rejecting = {f"no {name}": store for name, store in opened.items()}
     examples = without_rejected(read_utterances(utterances, language, options), rejecting)
     features = {
         name: Packed(store, look_up(examples.utterances, store.row_of, stores[name])) for name, store in opened.items()
@@ -192,18 +194,21 @@ def make_batch(data: LanguageData, rows: IntArray, device: torch.device) -> Batc
     """Return utterances of a language, padded."""
     features = data.features
     partials = None
-    if "ge2e" in features:
-        partials = Partials(*(values.to(device) for values in as_partials([features["ge2e"][row] for row in rows])))
-    byol = None
-    if "byol" in features:
-        byol = _tensor(np.concatenate([features["byol"][row] for row in rows]), device)
+    if PARTIALS in features:
+        partials = Partials(*(values.to(device) for values in as_partials([features[PARTIALS][row] for row in rows])))
+    vectors = {name: _vectors(features[name], rows, device) for name in ("ge2e", "byol") if name in features}
     return Batch(
         language=data.language,
         sequences={name: _sequences(features[name], rows, device) for name in SEQUENCES if name in features},
         partials=partials,
-        byol=byol,
+        byol=vectors.get("byol"),
         targets=_tensor(data.examples.targets[rows], device),
+        ge2e=vectors.get("ge2e"),
     )
+
+
+def _vectors(packed: Packed, rows: IntArray, device: torch.device) -> torch.Tensor:
+    return _tensor(np.concatenate([packed[row] for row in rows]), device)
 
 
 def _sequences(packed: Packed, rows: IntArray, device: torch.device) -> Sequences:

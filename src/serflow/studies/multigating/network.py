@@ -22,16 +22,16 @@ Classes = Mapping[str, tuple[str, ...]]
 
 
 class FeatureEncoders(nn.Module):
-    """A vector of each feature: frames encoded, GE2E in the graph, BYOL as it is.
+    """A vector of each feature: frames encoded, GE2E in the graph or as it is, BYOL as it is.
 
     Parameters
     ----------
     dims
-        Values of a frame of each sequence feature, and of BYOL.
+        Values of a frame of each sequence feature, and of BYOL; of GE2E where its embeddings are read as released.
     options
         Which features are read, and sizes.
     weights
-        Those of GE2E; None where it is not read.
+        Those of GE2E; None where it is not trained further.
     device
         Where GE2E is loaded to.
     """
@@ -43,11 +43,11 @@ class FeatureEncoders(nn.Module):
         self.speaker = None
         self.widths: dict[str, int] = {}
         for feature in options.features:
-            if feature == "byol":
+            if feature == "byol" or (feature == "ge2e" and feature in dims):
                 self.widths[feature] = dims[feature]
             elif feature == "ge2e":
                 if weights is None:
-                    raise ValueError("the network reads ge2e, and there are no weights")
+                    raise ValueError("the network trains ge2e further, and there are no weights")
                 self.speaker = load_speaker_encoder(weights, device, options.training.ge2e_learning_rate > 0)
                 self.widths[feature] = self.speaker.dim
             else:
@@ -66,8 +66,9 @@ class FeatureEncoders(nn.Module):
         return {feature: self._encode(feature, batch) for feature in self.features}
 
     def _encode(self, feature: str, batch: Batch) -> Tensor:
-        if feature == "byol" and batch.byol is not None:
-            return batch.byol
+        stored = {"byol": batch.byol, "ge2e": batch.ge2e}.get(feature)
+        if stored is not None:
+            return stored
         if self.speaker is not None and feature == "ge2e" and batch.partials is not None:
             embeddings: Tensor = self.speaker(batch.partials, len(batch.targets))
             return embeddings

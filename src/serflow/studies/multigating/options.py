@@ -9,10 +9,8 @@ from serflow.settings.base import Distinct, Section
 Feature = Literal["allosaurus", "wav2vec", "mfcc", "ge2e", "byol"]
 FEATURES: tuple[Feature, ...] = ("allosaurus", "wav2vec", "mfcc", "ge2e", "byol")
 """The five features, in the paper's order (section 3)."""
-STORES: dict[Feature, str] = {
-    "allosaurus": "allosaurus", "wav2vec": "wav2vec", "mfcc": "mfcc", "ge2e": "ge2e_partials", "byol": "byol"
-}  # fmt: skip
-"""What a feature is read from, by the key below ``features``: GE2E is trained further, from its mel partials."""
+PARTIALS = "ge2e_partials"
+"""What GE2E is trained further from, below ``features``; all else is read as it is stored, by its own name."""
 Activation = Literal["mish", "gelu", "tanh", "relu"]
 
 
@@ -99,7 +97,8 @@ class TrainingOptions(Section):
     """How networks are trained (section 5.1).
 
     A batch is of one language. ``temperature`` T takes batches of a language with probability proportional to its
-    number of utterances to the power of 1/T: 1 takes each utterance once an epoch.
+    number of utterances to the power of 1/T: 1 takes each utterance once an epoch. With ``ge2e_learning_rate`` 0 the
+    embeddings of GE2E are read as released, and no network of it is run.
     """
 
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -127,6 +126,11 @@ class FitOptions(Section):
     nas: NasOptions = NasOptions()
     contrastive: AuxOptions = AuxOptions()
     training: TrainingOptions = TrainingOptions()
+
+    def stores(self) -> list[str]:
+        """Return what is read of each feature, by the key below ``features``."""
+        trained = self.training.ge2e_learning_rate > 0
+        return [PARTIALS if name == "ge2e" and trained else name for name in self.features]
 
 
 class Options(FitOptions):

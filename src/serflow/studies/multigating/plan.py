@@ -14,7 +14,7 @@ from serflow.settings.data import Data
 from serflow.studies.contract import Curves
 from serflow.studies.departures import departures
 from serflow.studies.multigating.catalog import ALPHA, JOINT, MAIN, NO_AUX, ONLY, SELECTOR, SYSTEMS, Cell
-from serflow.studies.multigating.options import STORES, EncoderOptions, Options, TrainingOptions
+from serflow.studies.multigating.options import FEATURES, PARTIALS, EncoderOptions, Options, TrainingOptions
 from serflow.studies.multigating.settings import PAPER, PAPER_CORPORA, PAPER_LANGUAGES, Multigating
 
 MEASURES = {"ua": "UA", "wa": "WA"}
@@ -156,11 +156,13 @@ class Plan:
 
     def stores(self, cell: Cell) -> dict[str, list[str]]:
         """Return the corpora by the features that a job reads of them."""
-        return {STORES[name]: self.corpora_of(cell) for name in self._options(cell).features}
+        options = self._options(cell)
+        read = options.stores() if SYSTEMS[cell.system].network else options.features
+        return {name: self.corpora_of(cell) for name in read}
 
     def reads_ge2e(self, cell: Cell) -> bool:
-        """Tell whether a job needs the weights of GE2E."""
-        return "ge2e" in self._options(cell).features
+        """Tell whether a job needs the weights of GE2E: one that trains it further."""
+        return PARTIALS in self.stores(cell)
 
     def options(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its system does not read."""
@@ -175,7 +177,9 @@ class Plan:
         if self.is_stand_in():
             spoken = {name: language.model_copy(update={"units": own.units}) for name, language in spoken.items()}
             sizes = {"maps": own.maps, "lstm": own.lstm, "mfcc_maps": own.maps, "mfcc_lstm": own.lstm}
-            fitted = {"epochs": own.epochs, "batch_size": own.batch_size}
+            fitted = {
+                "epochs": own.epochs, "batch_size": own.batch_size, "ge2e_learning_rate": own.ge2e_learning_rate
+            }  # fmt: skip
             changed |= {
                 "encoder": settings.encoder.model_copy(update=sizes),
                 "sharing": settings.sharing.model_copy(update={"width": own.width, "base_units": own.units}),
@@ -281,7 +285,7 @@ class Plan:
         stores = {
             feature: {key: value for key, value in self.data.parameters(feature).items()
                       if f"stores.{feature}.{key}" in PAPER}
-            for feature in STORES
+            for feature in FEATURES
             if feature in self.settings.features and feature in self.data.features
         }  # fmt: skip
         split = self.settings.as_json(["split", "folds", "resplit"])

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from serflow.settings.base import Distinct, Run, Section, SettingError, unknown
 from serflow.settings.data import Data
 from serflow.studies.departures import Open, Paper, Stated
-from serflow.studies.multigating.options import FEATURES, STORES, FitOptions, LanguageOptions
+from serflow.studies.multigating.options import FEATURES, FitOptions, LanguageOptions
 
 System = Literal["one_tower", "sb", "omoe", "mmoe", "ours"]
 LanguageName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -36,6 +36,7 @@ class StandIn(Section):
     width: int = Field(default=32, ge=1)
     maps: int = Field(default=16, ge=1)
     lstm: int = Field(default=16, ge=1)
+    ge2e_learning_rate: float = Field(default=0.0, ge=0)
 
 
 class Multigating(FitOptions):
@@ -100,10 +101,10 @@ class Multigating(FitOptions):
                 raise SettingError(f"{key}.corpus", unknown(f"{corpus!r} is not in corpora", corpus, data.corpora))
             if language.emotions is not None and data.layout(corpus) == "iemocap":
                 raise SettingError(f"{key}.emotions", f"{corpus} has the paper's four classes; set null")
-        for feature in self.features:
-            if STORES[feature] not in data.features:
+        for feature, store in zip(self.features, self.stores(), strict=True):
+            if store not in data.features:
                 raise SettingError(
-                    "multigating.features", f"{feature} reads features.{STORES[feature]}, which is not there; add it"
+                    "multigating.features", f"{feature} reads features.{store}, which is not there; add it"
                 )
         if self.sharing.selector not in self.features:
             said = unknown(

@@ -219,7 +219,7 @@ def _tested(role: str, part: LanguageData, rows: IntArray, said: Outputs) -> Tes
 
 def _classified(cell: Cell, data: CellData, part: LanguageData, rows: FoldRows) -> FitResult:
     """Return what a plain classifier says; it has no epochs, and nothing to validate."""
-    inputs = utterance_vectors(part, data.weights)
+    inputs = utterance_vectors(part)
     fitted = load_method(cell.system).classify(inputs, reference_classes(part.targets), rows.train)
     tested = [
         _tested(

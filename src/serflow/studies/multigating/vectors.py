@@ -1,39 +1,22 @@
 """What a plain classifier reads of an utterance: the same features, each as a vector."""
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from serflow.errors import WeightsError
-from serflow.studies.multigating.data import SEQUENCES, LanguageData, Packed, as_partials
-from serflow.studies.multigating.speaker_encoder import SpeakerEncoder, load_speaker_encoder
+from serflow.studies.multigating.data import SEQUENCES, LanguageData, Packed
 
 FloatArray = npt.NDArray[np.floating]
 
 
-def utterance_vectors(part: LanguageData, weights: Path | None) -> FloatArray:
+def utterance_vectors(part: LanguageData) -> FloatArray:
     """Return the features of each utterance side by side, ``(n, dim)``.
 
-    Mean and deviation over the frames of Allosaurus, wav2vec and MFCC, the embedding of GE2E as it was released, and
-    the vector of BYOL.
-
-    Raises
-    ------
-    WeightsError
-        If GE2E is read and its weights are not there, or not its own.
+    Mean and deviation over the frames of Allosaurus, wav2vec and MFCC; the embedding of GE2E as released; the vector
+    of BYOL.
     """
-    columns = []
-    for feature, packed in part.features.items():
-        if feature in SEQUENCES:
-            columns.append(_statistics(packed))
-        elif feature == "ge2e":
-            if weights is None:
-                raise WeightsError("GE2E is read, and no record of its weights was given; name one")
-            columns.append(_embeddings(packed, load_speaker_encoder(weights, torch.device("cpu"), trained=False)))
-        else:
-            columns.append(np.concatenate([packed[row] for row in range(len(packed.rows))]))
+    columns = [
+        _statistics(packed) if feature in SEQUENCES else _vectors(packed) for feature, packed in part.features.items()
+    ]
     return np.concatenate(columns, axis=1)
 
 
@@ -45,7 +28,5 @@ def _statistics(packed: Packed) -> FloatArray:
     return np.array(found)
 
 
-@torch.no_grad()
-def _embeddings(packed: Packed, encoder: SpeakerEncoder) -> FloatArray:
-    found = [encoder(as_partials([packed[row]]), 1).numpy() for row in range(len(packed.rows))]
-    return np.concatenate(found)
+def _vectors(packed: Packed) -> FloatArray:
+    return np.concatenate([packed[row] for row in range(len(packed.rows))])

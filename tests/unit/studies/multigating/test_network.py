@@ -213,7 +213,7 @@ def test_ge2e_without_a_learning_rate_is_frozen_and_absent_ge2e_is_not_loaded(we
     without, options = build("sb", None, features=["mfcc", "byol"])
     assert without.encoders.speaker is None
     assert len(parameter_groups(without, options)) == 1
-    with pytest.raises(ValueError, match="reads ge2e, and there are no weights"):
+    with pytest.raises(ValueError, match="trains ge2e further, and there are no weights"):
         build("sb", None)
 
 

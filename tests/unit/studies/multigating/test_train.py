@@ -1,5 +1,7 @@
 """What a fit of the multilingual paper trains on, selects, tests and leaves of each language."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from serflow.protocols.folds import FitName, FoldRows, JointRows
 from serflow.stores.frames import PackedFrames
 from serflow.studies.multigating import train
 from serflow.studies.multigating.catalog import SYSTEMS, Cell
-from serflow.studies.multigating.data import CellData, LanguageData, Packed
+from serflow.studies.multigating.data import CellData, LanguageData, Packed, make_batch
 from serflow.studies.multigating.labels import all_classes, among
 from serflow.studies.multigating.options import Options
 from serflow.training.checkpoints import Checkpoint
@@ -45,9 +47,9 @@ def language(name, seed=0):
     generator = np.random.default_rng([seed, len(name)])
     labels = np.arange(N) % len(CLASSES[name])
     corpus = f"{name}-corpus"
-    vectors = 6 * np.eye(4)[labels] + generator.normal(size=(N, 4))
+    vectors = 3 * np.eye(4)[labels] + generator.normal(size=(N, 4))
     features = {
-        "mfcc": packed([generator.normal(size=(length, 6)) for length in generator.integers(5, 30, N)], corpus),
+        "mfcc": packed([0.1 * generator.normal(size=(length, 6)) for length in generator.integers(5, 30, N)], corpus),
         "byol": packed(list(vectors[:, None]), corpus),
     }
     examples = Examples(
@@ -173,7 +175,9 @@ def test_a_language_alone_is_trained_as_the_only_one(tmp_path):
 
 
 def test_a_language_is_learnt_from_vectors_that_tell_its_classes(tmp_path):
-    trained = fitted(tmp_path, "single", ("german",), training={**SIZES["training"], "epochs": 15})
+    trained = fitted(
+        tmp_path, "single", ("german",), training={**SIZES["training"], "epochs": 25, "learning_rate": 0.02}
+    )
     assert score(trained["german-corpus"].tallies["test", "prediction"], "wa") == 1.0
 
 
@@ -227,7 +231,12 @@ def test_systems_begin_with_the_same_encoders(tmp_path, monkeypatch):
 
 
 def test_a_plain_classifier_is_tested_on_the_same_utterances(tmp_path):
-    found = fitted(tmp_path, "svc", ("german",))["german-corpus"]
+    data = cell_data(("german",))
+    part = replace(data.languages[0], features={"byol": data.languages[0].features["byol"]})
+    found = train.train_fit(
+        Cell("svc", "german-corpus", "main"), replace(data, languages=(part,)), options(("german",)), rows_of(data),
+        Checkpoint(tmp_path / "svc.pt", "key"),
+    )["german-corpus"]  # fmt: skip
     assert found.tested[1].utterances == fitted(tmp_path, "single", ("german",))["german-corpus"].tested[1].utterances
     assert score(found.tallies["test", "prediction"], "wa") == 1.0
     assert (found.history, found.n_parameters) == ([], 0)
@@ -242,3 +251,21 @@ def test_a_class_without_training_utterances_is_refused_with_the_keys_to_change(
             cell, data, options(("german",)), JointRows(rows.fit, {"german-corpus": rows}),
             Checkpoint(tmp_path / "fit.pt", "key"),
         )  # fmt: skip
+
+
+def test_embeddings_of_ge2e_are_read_as_released_where_it_is_not_trained_further(tmp_path):
+    data = cell_data(("german",))
+    part = data.languages[0]
+    released = replace(part, features={"mfcc": part.features["mfcc"], "ge2e": part.features["byol"]})
+    data = replace(data, languages=(released,))
+    assert data.dims() == {"mfcc": 6, "ge2e": 4}
+    batch = make_batch(released, np.array([3, 1]), torch.device("cpu"))
+    assert batch.partials is None
+    np.testing.assert_array_equal(batch.ge2e, np.concatenate([part.features["byol"][3], part.features["byol"][1]]))
+    own = options(("german",), features=("mfcc", "ge2e"), sharing={**SIZES["sharing"], "selector": "ge2e"},
+                  training={**SIZES["training"], "epochs": 25, "learning_rate": 0.02})  # fmt: skip
+    with reproducible():
+        found = train.train_fit(
+            Cell("single", "german-corpus", "main"), data, own, rows_of(data), Checkpoint(tmp_path / "fit.pt", "key")
+        )
+    assert score(found["german-corpus"].tallies["test", "prediction"], "wa") == 1.0
