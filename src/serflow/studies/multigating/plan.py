@@ -5,7 +5,7 @@ paper does not have. Table 1 has no scores: it is counted from the corpora. Runs
 that is trained on all languages come from one job.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from serflow.protocols.splits import draw_name
@@ -270,9 +270,14 @@ class Plan:
 
     def departures(self, corpus: str) -> list[str]:
         """Say where the settings that a corpus's cells depend on are not the paper's."""
+        return self._departures(corpus, [cell.system for cell in self.cells()])
+
+    def _departures(self, corpus: str, systems: Iterable[str]) -> list[str]:
+        """Say it of what some systems read."""
         name = self.name_of[corpus]
-        options = self._options(Cell(SINGLE, corpus, MAIN)).as_json()
-        language = options.pop("languages")[name]
+        options = self._options(Cell(SINGLE, corpus, MAIN))
+        read = options.as_json(list(dict.fromkeys(key for system in systems for key in _read(system, options))))
+        language = read.pop("languages")[name]
         stores = {
             feature: {key: value for key, value in self.data.parameters(feature).items()
                       if f"stores.{feature}.{key}" in PAPER}
@@ -280,7 +285,7 @@ class Plan:
             if feature in self.settings.features and feature in self.data.features
         }  # fmt: skip
         split = self.settings.as_json(["split", "folds", "resplit"])
-        said = departures({**options, **split, "stores": stores}, PAPER)
+        said = departures({**read, **split, "stores": stores}, PAPER)
         return [*said, *(departures(language, PAPER_LANGUAGES[name]) if name in PAPER_LANGUAGES else [])]
 
     # Tables
@@ -305,24 +310,23 @@ class Plan:
             return ("not a language of the paper",)
         return () if self.languages[name].corpus == PAPER_CORPORA[name] else ("not the paper's corpus",)
 
-    def _columns(self, reasons: Sequence[str] = ()) -> list[Heading]:
+    def _columns(self) -> list[Heading]:
         """Return UA and WA of each language."""
         return [
             Heading(
                 (self.language_title(name), said),
                 {"corpus": language.corpus, "measure": measure},
-                reasons=(*self._reasons(name), *reasons),
+                reasons=self._reasons(name),
             )
             for name, language in self.languages.items()
             for measure, said in MEASURES.items()
         ]
 
-    def _table(
-        self, corner: str, rows: Sequence[Heading], columns: Sequence[Heading], where: Mapping[str, str]
-    ) -> Layout:
+    def _table(self, name: str, corner: str, rows: Sequence[Heading], where: Mapping[str, str]) -> Layout:
+        systems = [cell.system for cell in self.cells(name)]
         return Layout(
-            (corner,), rows, columns, {"role": "test", **where}, over_folds="pooled", show="mean_std",
-            departures={corpus: self.departures(corpus) for corpus in self.corpora()},
+            (corner,), rows, self._columns(), {"role": "test", **where}, over_folds="pooled", show="mean_std",
+            departures={corpus: self._departures(corpus, systems) for corpus in self.corpora()},
         )  # fmt: skip
 
     def _table2(self) -> Layout:
@@ -336,13 +340,13 @@ class Plan:
             for name in named
         ]
         columns = [Heading((said,), {"measure": measure}) for measure, said in MEASURES.items()]
-        quoted = [(self.language_title(name), method) for name in named for method in LITERATURE[name]]
-        return self._table("Method", rows, columns, {"system": SINGLE, "variant": MAIN})._replace(
-            corner=("Language", "Method"), quoted=quoted
+        quoted = tuple((self.language_title(name), method) for name in named for method in LITERATURE[name])
+        return self._table("table2", "Method", rows, {"system": SINGLE, "variant": MAIN})._replace(
+            corner=("Language", "Method"), columns=columns, quoted=quoted
         )
 
     def _table3(self) -> Layout:
-        return self._table("Model", self._systems(self.settings.systems), self._columns(), {"variant": MAIN})
+        return self._table("table3", "Model", self._systems(self.settings.systems), {"variant": MAIN})
 
     def _systems(self, systems: Sequence[str], reasons: tuple[str, ...] = (), baseline: str = "sb") -> list[Heading]:
         against = (SYSTEMS[baseline].title,) if baseline in systems else None
@@ -356,14 +360,14 @@ class Plan:
             Heading((said,), {"variant": variant}, (AUX[NO_AUX],) if variant == MAIN else None)
             for variant, said in AUX.items()
         ]
-        return self._table("Setting", rows, self._columns(), {"system": SINGLE})
+        return self._table("table4", "Setting", rows, {"system": SINGLE})
 
     def _features(self) -> Layout:
         rows = [
             Heading((FEATURE_TITLES[name],), {"variant": ONLY + name}, reasons=("drawn in Figure 4 alone",))
             for name in self.settings.features
         ]
-        return self._table("Feature", rows, self._columns(), {"system": SINGLE})
+        return self._table("features", "Feature", rows, {"system": SINGLE})
 
     def _controls_layout(self) -> Layout:
         """Return what the paper does not have, beside what is trained on one language and on all."""
@@ -373,7 +377,7 @@ class Plan:
             for name, (title, guess) in READ_OFF.items()
             if name in self.settings.controls
         ]
-        return self._table("Model", [*rows, *guesses], self._columns(), {"variant": MAIN})
+        return self._table("controls", "Model", [*rows, *guesses], {"variant": MAIN})
 
 
 def _read(system: str, options: Options) -> list[str]:
