@@ -1,5 +1,6 @@
 """What a fit is trained with: the keys below ``multigating`` in ``config.yaml`` that its result depends on."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -62,6 +63,10 @@ class SharingOptions(Section):
     join: Literal["sum", "concat"] = "sum"
     base_units: int = Field(default=512, ge=1)
     base_activations: tuple[Activation, Activation] = ("tanh", "relu")
+
+    def weighed(self, features: Iterable[str]) -> tuple[str, ...]:
+        """Return the features that gates weigh, in order; BYOL as a selector is not among them (section 5.3.2)."""
+        return tuple(name for name in features if name != "byol" or self.selector != "byol")
 
 
 class NasOptions(Section):

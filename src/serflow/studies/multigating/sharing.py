@@ -117,8 +117,8 @@ class SoftGate(nn.Module):
 class Gated(nn.Module):
     """The sum of features weighed by a gate (section 4.3.1), behind the transitions of a language where searched.
 
-    The gate sees the selector as it is, not at the common width. GE2E is weighed along with the others; BYOL as a
-    selector is not (section 5.3.2), and no tower sees it but by the weights.
+    The gate sees the selector as it is, not at the common width. No tower sees a selector that is not weighed (see
+    `SharingOptions.weighed`) but by the weights.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class Gated(nn.Module):
                 f"multigating.sharing.selector: gates read {self.selector}, and the network reads {', '.join(widths)}; "
                 f"add {self.selector} to multigating.features or name another selector"
             )
-        weighed = {name: width for name, width in widths.items() if name != "byol" or self.selector != "byol"}
+        weighed = {name: widths[name] for name in options.weighed(widths)}
         if not weighed:
             raise ConfigError(
                 "multigating.sharing.selector: gates that read byol weigh the other features, and the network reads "
