@@ -1,7 +1,8 @@
 """Time and memory of a training step of the multilingual study's networks, of the paper's sizes, by utterance.
 
 ``python benchmarks/multigating_step.py [--memory] [--device cuda] [--batch 16] [system ...]``. Unit:
-milliseconds an utterance, of a batch of German ones of 1.5 to 4.5 s; one thread on a CPU. GE2E has random weights. Lines:
+milliseconds an utterance, of a batch of German ones of 1.5 to 4.5 s; one thread on a CPU. GE2E has random weights.
+
 
 - a step of each joint system and of one language alone, beside the same network of plain torch: packed sequences
   through a bidirectional LSTM, all frames projected for attention, a linear layer for each transition, and the
