@@ -1,7 +1,8 @@
 """Time and memory of a training step of the multilingual study's networks, of the paper's sizes, by utterance.
 
-``python benchmarks/multigating_step.py [--memory] [--device cuda] [--batch 16]``. Unit: milliseconds an utterance, of a
-batch of German utterances of 1.5 to 4.5 s; one thread on a CPU. GE2E has random weights. Lines:
+``python benchmarks/multigating_step.py [--memory] [--device cuda] [--batch 16] [system ...]``. Unit:
+milliseconds an utterance, of a batch of German ones of 1.5 to 4.5 s; one thread on a CPU. GE2E has random weights.
+
 
 - a step of each joint system and of one language alone, beside the same network of plain torch: packed sequences
   through a bidirectional LSTM, all frames projected for attention, a linear layer for each transition, and the
@@ -207,17 +208,20 @@ def encode_frames(network: Network, batch: Batch) -> Tensor:
     return torch.cat([encoder(batch.sequences[name]) for name, encoder in network.encoders.sequences.items()], dim=1)
 
 
-def compare(device: torch.device, n: int) -> None:
+def compare_steps(systems: list[str], device: torch.device, n: int) -> None:
     batch = make_batch(n, device)
-    steps = {}
-    for system in NETWORKS:
+    for system in systems:
         ours, peer = build(system, device), plain(system, device)
         with torch.no_grad():
             found, expected = (losses(network.eval(), batch, options).total for network, options in (ours, peer))
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
-        steps[system] = training_step(*ours, batch, device)
-        print_times(f"step_{system}_beside_plain", steps[system], training_step(*peer, batch, device), n)
-    (ours_net, _), (peer_net, _) = build("sb", device), plain("sb", device)
+        both = (training_step(*ours, batch, device), training_step(*peer, batch, device))
+        print_times(f"step_{system}_beside_plain", *both, n)
+
+
+def compare_parts(device: torch.device, n: int) -> None:
+    batch = make_batch(n, device)
+    (ours_net, options), (peer_net, _) = build("sb", device), plain("sb", device)
     print_times(
         "encoders_beside_plain",
         both_ways(ours_net, lambda: encode_frames(ours_net, batch), device),
@@ -227,8 +231,8 @@ def compare(device: torch.device, n: int) -> None:
     speaker = ours_net.encoders.speaker
     assert speaker is not None
     assert batch.partials is not None
-    partials = batch.partials
-    print_times("ge2e_beside_the_step", both_ways(ours_net, lambda: speaker(partials, n), device), steps["sb"], n)
+    alone = both_ways(speaker, lambda: speaker(batch.partials, n), device)
+    print_times("ge2e_beside_the_step", alone, training_step(ours_net, options, batch, device), n)
 
 
 def print_times(name: str, ours: Step, peer: Step, n: int) -> None:
@@ -254,15 +258,19 @@ def step_mb(system: str, n: int, device_name: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("systems", nargs="*", help="all and the parts where none is named")
     parser.add_argument("--memory", action="store_true", help="measure memory instead of time")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--batch", type=int, default=16, help="utterances of a step; the paper's batches may be of 64")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if not arguments.memory:
-        compare(torch.device(arguments.device), arguments.batch)
+        device = torch.device(arguments.device)
+        compare_steps(arguments.systems or NETWORKS, device, arguments.batch)
+        if not arguments.systems:
+            compare_parts(device, arguments.batch)
         return
-    for system in NETWORKS:
+    for system in arguments.systems or NETWORKS:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             found = pool.apply(step_mb, (system, arguments.batch, arguments.device))
         print(json.dumps({"name": f"memory_{system}", "ours": round(found, 1), "unit": "MB/utterance"}), flush=True)
