@@ -9,7 +9,7 @@ that leave the planted feature, beside those that leave the others.
 Three languages have four emotions each. In one of them Allosaurus tells the emotion, in the next wav2vec, in the third
 MFCC: a cue of the emotion, under noise of its own in each utterance. The two other features of a language have the
 same cues, louder, of an emotion drawn at random: they mislead. All features of all languages look alike otherwise, and
-the selector, BYOL, is noise around a constant: it does not tell the language, and one gate for all has nothing to go by.
+the selector, BYOL, is noise around a constant: it does not tell the language, and one gate for all knows nothing.
 
 Strengths, sizes, epochs and the learning rate were chosen on the seeds of ``CHOOSING``; the seeds of ``TESTING`` were
 run once with what was chosen.
