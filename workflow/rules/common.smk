@@ -218,12 +218,6 @@ def pulse_parameters():
     return {name: given[name] for name in ("floor_hz", "ceiling_hz") if name in given}
 
 
-def pulse_shards(corpus):
-    return expand(
-        "results/pulses/{corpus}/{shard}.parquet", corpus=corpus, shard=shards(corpus)
-    )
-
-
 def memory(mb):
     """Memory of a job in MB, doubled at each attempt."""
     return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
@@ -653,6 +647,17 @@ def utterance_tables(corpora):
 def layouts(study, tables):
     # in the order of the tables
     return json.dumps({table: study.layout(table).to_json() for table in tables})
+
+
+def tables_of_words(study, tables):
+    """Tables whose columns stand beside the scores of others."""
+    names = (study.layout(table).beside for table in tables)
+    return [f"results/{study.name}/{name}.csv" for name in names if name is not None]
+
+
+def beside_options(paths):
+    named = (f"{Path(path).stem}={path}" for path in paths)
+    return f"--beside {' '.join(named)}" if paths else ""
 
 
 def titles(study):

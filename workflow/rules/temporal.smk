@@ -24,8 +24,12 @@ rule train_temporal:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=memory(6000),
-        runtime=minutes(1440),
+        mem_mb=lambda wildcards, attempt: (
+            TEMPORAL.memory_mb(TEMPORAL.cell(wildcards)) * 2 ** (attempt - 1)
+        ),
+        runtime=lambda wildcards, attempt: (
+            TEMPORAL.minutes(TEMPORAL.cell(wildcards)) * 2 ** (attempt - 1)
+        ),
         gpu=int(wants_gpu(TEMPORAL.settings.training.device)),
     params:
         cell=named_wildcards,

@@ -18,9 +18,9 @@
 ``speaker_folds-5``  5 folds of whole speakers, as even as can be: one is tested, the next one validates
 ===================  ===================================================================================================
 
-Sessions and speakers are in the order of their names. Each protocol has a file of its own, so that no study's draws are
-in another's. Which study asked for a protocol is not known here: what is said of a corpus that does not allow it names
-the keys that may have chosen it (`CHOICES`).
+Sessions are in the order of their names, 2 before 10; speakers in that of the letters of theirs. Each protocol has a
+file of its own, so that no study's draws are in another's. Which study asked for a protocol is not known here: what is
+said of a corpus that does not allow it names the keys that may have chosen it (`CHOICES`).
 """
 
 import hashlib
@@ -29,6 +29,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from serflow.errors import CorpusError
+from serflow.order import natural
 from serflow.protocols.shared import script
 
 ROLES = ("train", "val", "test")
@@ -380,7 +381,7 @@ def _speakers_of_sessions(utterances: Sequence[Row]) -> dict[str, set[str]]:
         if row["session"] is None:
             raise CorpusError(f"{row['utterance']} has no session; give the corpus's sessions")
         speakers.setdefault(row["session"], set()).add(str(row["speaker"]))
-    return dict(sorted(speakers.items()))
+    return {name: speakers[name] for name in sorted(speakers, key=natural)}
 
 
 def _sessions(utterances: Sequence[Row]) -> dict[str, dict[str, str]]:

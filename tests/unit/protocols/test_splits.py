@@ -188,6 +188,12 @@ def test_a_session_is_left_out_in_turn_and_the_next_validates():
     assert found["5"] == {"test": ["5"], "val": ["1"], "train": ["2", "3", "4"]}
 
 
+def test_the_tenth_session_comes_after_the_second():
+    sessions = {f"Session{number}": [f"{number:02d}F", f"{number:02d}M"] for number in (10, 2, 1, 9)}
+    assert list(held("leave_session", people(sessions))) == ["Session1", "Session2", "Session9", "Session10"]
+    assert held("last_session", people(sessions))["02F"]["val"] == ["10F", "10M"]
+
+
 def test_the_first_speakers_are_tested_in_turn_and_the_others_validate():
     rows = people({None: [f"{number:02d}" for number in reversed(range(24))]})
     found = held("in_turn-8", rows)

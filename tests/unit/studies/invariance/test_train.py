@@ -19,7 +19,7 @@ from serflow.report.headings import Heading, Layout
 from serflow.report.intervals import table_intervals
 from serflow.report.style import figure_style
 from serflow.report.tables import fill, in_shape
-from serflow.runs.models import read_first_fit
+from serflow.runs.models import read_fit
 from serflow.runs.scores import read_runs
 from serflow.stages import tabulate
 from serflow.stages import train as stage
@@ -244,7 +244,7 @@ def test_a_number_of_speakers_that_is_not_there_is_not_applicable(made, tmp_path
     outputs = [tmp_path / name for name in ("speakers.csv", "speakers_vs_paper.csv", "speakers_fits.csv")]
     tabulate.main(
         argparse.Namespace(
-            cells=made_of, layouts={"speakers": layout.to_json()}, study="invariance",
+            cells=made_of, layouts={"speakers": layout.to_json()}, study="invariance", beside=[],
             csv=outputs[:1], comparison=outputs[1:2], fits=outputs[2:],
         )
     )  # fmt: skip
@@ -415,7 +415,7 @@ def train_as(folder, files, place):
 
 
 def test_weights_of_other_options_are_not_described(trained, made):
-    weights = read_first_fit(trained["mtl"] / "model.safetensors")
+    weights = read_fit(trained["mtl"] / "model.safetensors")
     other = Options.model_validate({**OPTIONS, "model": {**OPTIONS["model"], "fc": 9}})
     with pytest.raises(Exception, match="not those of its options"):
         networks.rebuild(other, weights, made.mfcc)
