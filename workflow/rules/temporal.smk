@@ -79,11 +79,11 @@ rule describe_temporal_networks:
     params:
         inputs=named_inputs,
         published=published(TEMPORAL),
-        code=code("stages.describe_networks", *TEMPORAL.described_by()),
+        code=code("stages.tabulate_words", *TEMPORAL.described_by()),
     message:
         "Compute the context spans of the temporal-context paper's networks"
     shell:
-        "python -m serflow.stages.describe_networks --study temporal --table context --inputs {params.inputs}"
+        "python -m serflow.stages.tabulate_words --study temporal --module networks --table context --inputs {params.inputs}"
         " --facts {{}} --code {params.code} --csv {output.csv} --comparison {output.comparison} --log {log}"
 
 

@@ -1,6 +1,7 @@
 """A paper's table from runs: every cell is a selection of runs, averaged."""
 
 import csv
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -57,6 +58,11 @@ def fill(layout: Layout, runs: Sequence[Run]) -> Filled:
             found = absent or select(runs, merged(layout.where, row.where, column.where), layout.over_folds)
             cells[i, j] = found if absent or isinstance(found, Value) else f"{NOT_APPLICABLE}: {found}"
     return Filled(layout, cells)
+
+
+def four_digits(value: float) -> str:
+    """Return a share or a correlation, which two digits would blur; nothing of NaN."""
+    return "" if math.isnan(value) else f"{round(value, 4) + 0.0:.4f}"
 
 
 def taken_in(table: Filled) -> list[Run]:

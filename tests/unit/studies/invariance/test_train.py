@@ -374,12 +374,6 @@ def test_figure_2_shows_validation_speakers_by_emotion_and_by_speaker(trained):
     assert [axes.get_title(loc="left").split("\n")[0] for axes in figure.axes] == ["Toy, by emotion", "Toy, by speaker"]
 
 
-def test_silhouettes_say_how_far_groups_lie_apart():
-    apart = np.repeat([[0.0, 0.0], [9.0, 9.0]], 5, 0) + np.random.default_rng(0).normal(size=(10, 2)) * 0.1
-    assert figure2.silhouette(apart, ["a"] * 5 + ["b"] * 5) > 0.9
-    assert figure2.silhouette(apart, ["a"] * 10) is None
-
-
 def test_the_figure_of_speakers_is_that_of_its_table(made, tmp_path):
     place = train(tmp_path, made, "svc")
     layout = Layout(
