@@ -23,6 +23,8 @@ from serflow.studies.dlc.plan import Plan as DlcPlan
 from serflow.studies.dlc.settings import Dlc
 from serflow.studies.invariance.plan import Plan as InvariancePlan
 from serflow.studies.invariance.settings import Invariance
+from serflow.studies.speakernorm.plan import Plan as SpeakernormPlan
+from serflow.studies.speakernorm.settings import Speakernorm
 from serflow.studies.temporal.plan import Plan as TemporalPlan
 from serflow.studies.temporal.settings import Temporal
 from serflow.synthetic.catalogue import LAYOUTS
@@ -34,6 +36,7 @@ class Config(Data):
     dlc: Dlc = Dlc()
     invariance: Invariance = Invariance()
     temporal: Temporal = Temporal()
+    speakernorm: Speakernorm = Speakernorm()
 
     @model_validator(mode="after")
     def _check_studies(self) -> "Config":
@@ -43,6 +46,8 @@ class Config(Data):
             self.invariance.check(self)
         if "temporal" in self.model_fields_set:
             self.temporal.check(self)
+        if "speakernorm" in self.model_fields_set:
+            self.speakernorm.check(self)
         return self
 
     def plans(self) -> dict[str, Plan]:
@@ -51,6 +56,7 @@ class Config(Data):
             "dlc": DlcPlan(self.dlc, self),
             "invariance": InvariancePlan(self.invariance, self),
             "temporal": TemporalPlan(self.temporal, self),
+            "speakernorm": SpeakernormPlan(self.speakernorm, self),
         }
 
     def absent_corpus(self, corpus: str, documents: Sequence[Written] = ()) -> str | None:

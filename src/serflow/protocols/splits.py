@@ -12,6 +12,11 @@
 ``leave_session``  a fold a session: all of it is tested, the next one validates (after the last comes the first)
 ``in_turn-8``      a fold for each of the first 8 speakers: one is tested, the other seven train, and the remaining
                    speakers validate in every fold; the like of ``last_session``, where there are no sessions
+``dialogue_fold``  a fold for each speaker that dialogues are named by (``Ses01F_impro01``), who is not alone in
+                   them: all utterances of these dialogues are tested, the others train (code of Cai et al., 2021)
+``speaker_fold``   a fold for each speaker, who is tested; the others train
+``session_fold``   a fold for each session, which is tested; the others train
+``utterance_fold`` ten folds of utterances, of all speakers alike
 =================  =====================================================================================================
 
 Sessions and speakers are in the order of their names. Each protocol has a file of its own, so that no study's draws are
@@ -37,9 +42,12 @@ COUPLES = ("session", "pair")
 VALIDATES = ("F", "M", "both")
 WHOLE_SESSIONS = ("last_session", "leave_session")
 """Protocols of whose folds a whole session is held out."""
+TESTED_IN_TURN = ("dialogue_fold", "speaker_fold", "session_fold", "utterance_fold")
+"""Protocols that test each part of a corpus in turn and train on the rest; nobody validates."""
+N_UTTERANCE_FOLDS = 10
 PROTOCOL_PATTERN = (
     rf"(?:(?:{'|'.join(DRAWN)})-[0-9]+|(?:{'|'.join(COUPLES)})-(?:{'|'.join(VALIDATES)})"
-    rf"|{'|'.join(WHOLE_SESSIONS)}|in_turn-[0-9]+)"
+    rf"|{'|'.join((*WHOLE_SESSIONS, *TESTED_IN_TURN))}|in_turn-[0-9]+)"
 )
 """Regular expression of the protocols' names, for the wildcard of their rule."""
 _GENDERS = {"F": "female", "M": "male"}
@@ -58,6 +66,7 @@ CHOICES = (
     Choice("invariance.held_out", COUPLES, "invariance.corpus"),
     Choice("invariance.many_speakers.split", ("speaker80", "speaker"), "invariance.many_speakers.corpus"),
     Choice("temporal.folds", (*WHOLE_SESSIONS, "in_turn", "speaker"), "temporal.corpus"),
+    Choice("speakernorm.folds", TESTED_IN_TURN, "speakernorm.corpus"),
 )
 
 Row = Mapping[str, str | None]
@@ -93,7 +102,7 @@ class Protocol(NamedTuple):
     @property
     def unit(self) -> str:
         """What is kept together: dialogue or speaker."""
-        return "dialogue" if self.kind == "dialogue" else "speaker"
+        return "dialogue" if self.kind in ("dialogue", "dialogue_fold", "utterance_fold") else "speaker"
 
 
 def draw_name(kind: str, draw: int) -> str:
@@ -110,7 +119,8 @@ def parse_protocol(protocol: str) -> Protocol:
         If there is no such protocol.
     """
     if not re.fullmatch(PROTOCOL_PATTERN, protocol):
-        known = [*(f"{kind}-0" for kind in DRAWN), *(f"{kind}-F" for kind in COUPLES), *WHOLE_SESSIONS, "in_turn-8"]
+        known = [*(f"{kind}-0" for kind in DRAWN), *(f"{kind}-F" for kind in COUPLES), *WHOLE_SESSIONS, "in_turn-8",
+                 *TESTED_IN_TURN]  # fmt: skip
         raise ValueError(f"no split protocol {protocol!r}; known: {', '.join(known)}, ...")
     kind, _, choice = protocol.partition("-")
     if kind in DRAWN:
@@ -176,6 +186,8 @@ def _divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
         return _first_speakers_in_turn(parts.n_tested, utterances)
     if parts.kind in COUPLES:
         return _couples_in_turn(parts, utterances)
+    if parts.kind in TESTED_IN_TURN:
+        return _parts_in_turn(parts.kind, utterances)
     return _all_but_last_session(utterances) if parts.kind == "last_session" else _sessions_in_turn(utterances)
 
 
@@ -194,6 +206,52 @@ def _couples_in_turn(protocol: Protocol, utterances: Sequence[Row]) -> list[Divi
             role = {validates: "val", tested: "test"}
             divisions.append(Division(f"{name}-{turn}", [role.get(str(row["speaker"]), "train") for row in utterances]))
     return divisions
+
+
+def _parts_in_turn(kind: str, utterances: Sequence[Row]) -> list[Division]:
+    """Return a fold for each part of the corpus, which is tested while the rest trains; ``speaker_01F`` of Ses01F."""
+    part_of = {
+        "dialogue_fold": _named_by,
+        "speaker_fold": lambda rows: [str(row["speaker"]) for row in rows],
+        "session_fold": _session_of,
+        "utterance_fold": _tenths,
+    }[kind](utterances)
+    parts = sorted(set(part_of))
+    if len(parts) < 2:
+        raise CorpusError(f"all utterances are of {', '.join(parts) or 'nobody'}, and none is left to train on")
+    what = kind.removesuffix("_fold")
+    return [
+        Division(f"{what}_{part.removeprefix('Ses')}", ["test" if other == part else "train" for other in part_of])
+        for part in parts
+    ]
+
+
+def _named_by(utterances: Sequence[Row]) -> list[str]:
+    """Return the speaker that the dialogue of each utterance is named by: what stands before its first ``_``."""
+    speakers = {row["speaker"] for row in utterances}
+    found = []
+    for row in utterances:
+        name = (row["dialogue"] or "").partition("_")[0]
+        if name not in speakers:
+            raise CorpusError(
+                f"{row['utterance']} has no dialogue"
+                if row["dialogue"] is None
+                else f"dialogue {row['dialogue']} is not named by a speaker of the corpus, as IEMOCAP's are"
+            )
+        found.append(name)
+    return found
+
+
+def _session_of(utterances: Sequence[Row]) -> list[str]:
+    _whole_sessions(utterances, 2)
+    return [str(row["session"]) for row in utterances]
+
+
+def _tenths(utterances: Sequence[Row]) -> list[str]:
+    """Return a number below `N_UTTERANCE_FOLDS` for each utterance; in the order of SHA-256 they are dealt in turn."""
+    names = sorted((str(row["utterance"]) for row in utterances), key=lambda name: (_order(0, name), name))
+    place = {name: at % N_UTTERANCE_FOLDS for at, name in enumerate(names)}
+    return [str(place[str(row["utterance"])]) for row in utterances]
 
 
 def _whole_sessions(utterances: Sequence[Row], at_least: int) -> dict[str, set[str]]:

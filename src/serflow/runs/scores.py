@@ -354,6 +354,6 @@ def score_rows(run: Run) -> Iterator[list[Any]]:
     for fit in run.fits:
         for (role, what), tally in fit.tallies.items():
             n = round(float(tally.totals.sum()))
-            kinds = ("wer",) if what == _OWN_TASK["wer"] else ("ua", "wa")
+            kinds = ("wer",) if what.endswith(_OWN_TASK["wer"]) else ("ua", "wa")
             scores = [two_digits(100.0 * score(tally, kind)) if kind in kinds else "" for kind in _OWN_TASK]
             yield [fit.run, fit.fold, role, what, n, *scores]

@@ -16,7 +16,7 @@ from serflow.files import exclusive
 from serflow.progress import progress
 from serflow.protocols.folds import FoldRows
 from serflow.runs.artefacts import FitResult, RunFacts, RunFiles, write_run
-from serflow.runs.provenance import gather, joined, same_audio
+from serflow.runs.provenance import Provenance, gather, joined, same_audio
 from serflow.settings.base import checked
 from serflow.stage import files_of, json_option, named_path, named_value, run_stage, stage_parser
 from serflow.training.checkpoints import Checkpoint, key_of
@@ -78,7 +78,13 @@ def main(arguments: argparse.Namespace) -> None:
             options=arguments.options,
             runs=arguments.runs,
             excluded=data.excluded,
-            provenance=joined([provenance, same_audio(given, data.utterances, fits)]),
+            provenance=joined(
+                [
+                    provenance,
+                    same_audio(given, data.utterances, fits),
+                    Provenance(remarks=tuple(getattr(data, "remarks", ()))),
+                ]
+            ),
             code=arguments.code,
         )
         names = ("predictions", "history", "metrics", "model", "embeddings")

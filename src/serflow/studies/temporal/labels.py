@@ -5,18 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from serflow.protocols.examples import Examples, read_examples
-from serflow.protocols.labels import Labels, Row, check_iemocap, chosen_words
+from serflow.protocols.labels import IEMOCAP_COUNTS, Labels, Row, check_iemocap, chosen_words
 from serflow.stores.parquet import read_metadata
 from serflow.training.metrics import reference_classes
 
-# utterances of IEMOCAP with a majority label: neutral, happiness with excitement, anger, sadness; 5,531 together.
-# Counted from the corpus's own labels (specification, section 1).
-COUNTS = {
-    "Ses01F": (171, 132, 147, 78), "Ses01M": (213, 146, 82, 116), "Ses02F": (135, 166, 67, 113),
-    "Ses02M": (227, 161, 70, 84), "Ses03F": (130, 128, 92, 172), "Ses03M": (190, 158, 148, 133),
-    "Ses04F": (76, 185, 205, 62), "Ses04M": (182, 118, 122, 81), "Ses05F": (221, 159, 78, 132),
-    "Ses05M": (163, 283, 92, 113),
-}  # fmt: skip
+COUNTS = IEMOCAP_COUNTS
 
 
 def check_counts(speakers: Sequence[str], classes: Sequence[str]) -> None:
