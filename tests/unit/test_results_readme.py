@@ -24,6 +24,7 @@ from serflow.stores.pulses import PULSES_SCHEMA
 from serflow.stores.vectors import vectors_schema
 from serflow.stores.waveforms import WAVEFORMS_SCHEMA
 from serflow.studies.dlc import figure4, pilot
+from serflow.studies.speakernorm import evaluations
 from serflow.studies.temporal import receptive_fields
 from serflow.transcripts.store import TRANSCRIPTS_SCHEMA
 
@@ -57,6 +58,7 @@ HEADINGS = {
     "dlc/figure4.csv": figure4.COLUMNS,
     "dlc/pilot/{corpus}.csv": pilot.COLUMNS,
     "temporal/receptive_fields.csv": receptive_fields.COLUMNS,
+    "speakernorm/figure2.csv": evaluations.COLUMNS,
 }
 # by these files are merged
 KEYS = ("utterance", "clip", "corpus", "profile", "condition", "run", "fold", "role")
@@ -186,4 +188,4 @@ def test_what_a_study_adds_is_of_its_own_files_alone(repository: Path, tmp_path:
     assert page.faults(tmp_path) == ["runs/toy/a/predictions.parquet: column gate is not on the page"]
     assert page.unseen(tmp_path, "dlc") >= {"condition", "oracle_prediction", "test_snr_db"}
     assert "gate" not in page.unseen(tmp_path, "dlc")
-    assert all("speaker" in page.unseen(tmp_path, study) for study in ("invariance", "temporal"))
+    assert all("speaker" in page.unseen(tmp_path, study) for study in ("invariance", "temporal", "speakernorm"))

@@ -142,7 +142,9 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
         *(
             pattern
             for pattern in page.patterns()
-            if pattern.startswith(("dlc/pilot/", "packed/audio/", "pulses/", "invariance/", "temporal/"))
+            if pattern.startswith(
+                ("dlc/pilot/", "packed/audio/", "pulses/", "invariance/", "temporal/", "speakernorm/")
+            )
         ),
         *("noise/{corpus}/{profile}/audio/plan.csv", "noise/{corpus}/{profile}/audio/{utterance}.flac"),
     }
