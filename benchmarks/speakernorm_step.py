@@ -12,8 +12,8 @@ With ``--memory`` how far an update lifts the memory of a process (MB), with and
 import argparse
 import json
 import multiprocessing
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain, product
 
 import serflow  # noqa: F401  # one thread, before NumPy starts
@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model, get_linear_schedule_with_warmup
 
-from _common import print_comparison
+from _common import best_by_turns, print_comparison
 from _memory import rise_mb
 from serflow.audio.waveform import FloatArray
 from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
@@ -160,37 +160,30 @@ def dealt(lengths: list[int], options: Options) -> list[list[int]]:
     return [every[places].tolist() for places in deal]
 
 
-def timed(update: Update, batches: Sequence[list[int]], accumulate: int) -> float:
-    """Return the time of an epoch of batches (s), of whole updates."""
-    start = time.perf_counter()
+def run_epoch(update: Update, batches: Sequence[list[int]], accumulate: int) -> None:
+    """Run an epoch of batches."""
     for first in range(0, len(batches), accumulate):
         update(batches[first : first + accumulate])
-    return time.perf_counter() - start
 
 
-def compare(
-    n_updates: int, config: Wav2Vec2Config, device: torch.device, longest_s: float, pools: Sequence[str]
-) -> None:
-    lengths = lengths_of(8 * n_updates, longest_s)
-    for pool, checkpointing in product(pools, (False, True)):
-        own = Options.model_validate(
-            {"pool": pool, "speaker": {"beta": 1.0}, "training": {"checkpointing": checkpointing}}
-        )
+def compare(arguments: argparse.Namespace, config: Wav2Vec2Config) -> None:
+    device, lengths = torch.device(arguments.device), lengths_of(8 * arguments.updates, arguments.longest)
+    for pool, kept in product(arguments.pools, arguments.activations):
+        training = {"checkpointing": kept == "checkpointed"}
+        own = Options.model_validate({"pool": pool, "speaker": {"beta": 1.0}, "training": training})
         similar = own.model_copy(update={"training": own.training.model_copy(update={"bucketing": True})})
         ours, peer = our_update(own, config, device), peer_update(own, config, device)
-        accumulate = own.training.accumulate
         runs = {"ours": (ours, own), "peer": (peer, own), "bucketed": (ours, similar)}
-        # each length once before it is timed
-        times = {
-            name: [timed(run, dealt(lengths, options), accumulate) for _ in range(3)][1:]
+        turns: dict[str, Callable[[], object]] = {
+            name: partial(run_epoch, run, dealt(lengths, options), own.training.accumulate)
             for name, (run, options) in runs.items()
         }
-        best = {name: 1000 * min(taken) / n_updates for name, taken in times.items()}
-        named = f"{pool}{', checkpointed' * checkpointing}"
+        best = {name: 1000 * taken / arguments.updates for name, taken in best_by_turns(turns, 2).items()}
+        named = f"{pool}, {kept}"
         print_comparison(f"update, {named}", best["ours"], best["peer"], "ms/update")
         print_comparison(f"update, {named}, bucketed", best["bucketed"], best["peer"], "ms/update")
         # before the next pair is built
-        del ours, peer, runs
+        del ours, peer, runs, turns
 
 
 def update_mb(which: str, checkpointing: bool, small: bool) -> float:
@@ -210,12 +203,13 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=2, help="updates of eight utterances to time")
     parser.add_argument("--longest", type=float, default=15.0, help="seconds at which utterances are cut")
     parser.add_argument("--pools", nargs="+", default=["mean", "masked_mean"], help="mean, masked_mean")
+    parser.add_argument("--activations", nargs="+", default=["kept", "checkpointed"], help="kept, checkpointed")
     parser.add_argument("--small", action="store_true", help="the stand-in's size instead of the base model's")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if not arguments.memory:
         config = Wav2Vec2Config(**{**BASE, **(SMALL if arguments.small else {})})
-        compare(arguments.updates, config, torch.device(arguments.device), arguments.longest, arguments.pools)
+        compare(arguments, config)
         return
     for checkpointing in (False, True):
         found = {}

@@ -93,6 +93,13 @@ def test_stand_ins_get_their_own():
     assert plan(training={"epochs": 8}).options(found.cells()[0])["training"]["epochs"] == 8
 
 
+def test_a_job_has_two_days_a_fit_on_the_papers_size():
+    found = plan(runs=[0, 1], tested="all")
+    hours = {kind: found.minutes(Cell("baseline", "iemocap", kind)) // 60 for kind in ("speaker_fold", "session_fold")}
+    assert hours == {"speaker_fold": 20 * 48 + 1, "session_fold": 10 * 48 + 1}
+    assert plan(synthetic=True).minutes(Cell("baseline", "iemocap", "speaker_fold")) == 60
+
+
 @pytest.mark.parametrize(
     ("section", "said"),
     [
