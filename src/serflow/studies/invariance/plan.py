@@ -168,8 +168,12 @@ class Plan:
         if corpus == self.many.corpus:
             changed |= {"model": self.many.model, "emotions": self.many.words()}
         if self.data.is_synthetic(corpus):
-            names = ("epochs", "batch_size", "learning_rate")
-            own = {name: getattr(settings.stand_in, name) for name in names}
+            stand_in, many = settings.stand_in, corpus == self.many.corpus
+            own = {
+                "epochs": stand_in.many_epochs if many else stand_in.epochs,
+                "batch_size": stand_in.batch_size,
+                "learning_rate": stand_in.learning_rate,
+            }
             changed["training"] = settings.training.model_copy(update=own)
         if cell.variant.startswith(COUNTED):
             changed["speakers"] = int(cell.variant.removeprefix(COUNTED))

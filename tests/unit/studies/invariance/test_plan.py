@@ -145,11 +145,14 @@ def test_words_are_those_of_the_corpus_and_only_iemocap_has_styles():
 
 def test_a_stand_in_is_trained_by_its_own_settings_and_a_real_corpus_by_the_papers():
     own = {"epochs": 3, "batch_size": 5, "learning_rate": 0.25}
-    found = plan({"stand_in": own}, corpora=corpora(iemocap="/data/iemocap"))
-    real, stand_in = (found.options(Cell("mtl", corpus, "main"))["training"] for corpus in ("iemocap", "mandarin"))
+    asked = {"stand_in": {**own, "many_epochs": 2}}
+    found = plan(asked, corpora=corpora(iemocap="/data/iemocap"))
+    real, many = (found.options(Cell("mtl", corpus, "main"))["training"] for corpus in ("iemocap", "mandarin"))
+    few = plan(asked).options(Cell("mtl", "iemocap", "main"))["training"]
     assert {name: real[name] for name in own} == {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3}
-    assert {name: stand_in[name] for name in own} == own
-    assert real["momentum"] == stand_in["momentum"] == 0.9
+    assert {name: few[name] for name in own} == own
+    assert {name: many[name] for name in own} == {**own, "epochs": 2}
+    assert real["momentum"] == few["momentum"] == many["momentum"] == 0.9
 
 
 def test_speakers_are_few_in_their_cells_alone():
@@ -391,13 +394,11 @@ def test_the_papers_own_settings_depart_in_nothing():
 
 
 def test_a_stand_ins_own_settings_are_named():
-    said = [
-        "learning rate 0.01, the paper's 0.001",
-        f"batch size 8, by default 32 {OPEN}",
-        "epochs 20, the paper's 100",
-    ]
-    assert plan(corpora=corpora(iemocap="/data/iemocap")).departures("mandarin") == said
-    assert plan(corpora=corpora(mandarin="/data/mandarin")).departures("iemocap") == said
+    said = ["learning rate 0.01, the paper's 0.001", f"batch size 8, by default 32 {OPEN}"]
+    found = plan(corpora=corpora(iemocap="/data/iemocap"))
+    assert found.departures("mandarin") == [*said, "epochs 8, the paper's 100"]
+    found = plan(corpora=corpora(mandarin="/data/mandarin"))
+    assert found.departures("iemocap") == [*said, "epochs 20, the paper's 100"]
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_the_card_says_what_each_corpus_is_trained_with():
         "SpeechOcean Mandarin: SGD, learning rate 0.01, Nesterov momentum 0.9, batches of 8"
     )
     assert mixed["selection metric"] == (
-        "IEMOCAP: best validation accuracy of 100 epochs; SpeechOcean Mandarin: best validation accuracy of 20 epochs"
+        "IEMOCAP: best validation accuracy of 100 epochs; SpeechOcean Mandarin: best validation accuracy of 8 epochs"
     )
     features = Config().as_json()["features"]
     fewer = {**features, "mfcc_kaldi": {**features["mfcc_kaldi"], "delta_order": 1}}
