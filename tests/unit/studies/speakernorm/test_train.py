@@ -14,8 +14,10 @@ from serflow.stores.waveforms import PackedWaveforms
 from serflow.studies.speakernorm import train
 from serflow.studies.speakernorm.catalog import Cell
 from serflow.studies.speakernorm.data import CellData, make_batch, require_room
+from serflow.studies.speakernorm.network import Found
 from serflow.studies.speakernorm.options import Options, TrainingOptions
 from serflow.training.checkpoints import Checkpoint
+from serflow.training.fit import Fitted
 from serflow.training.metrics import score
 from serflow.training.seeds import reproducible
 from serflow.transcripts.spelling import Spelling
@@ -168,13 +170,25 @@ def test_a_speaker_who_is_not_in_training_is_scored_on_held_out_utterances(weigh
     assert found.absent["test", "unseen"] == "every transcript of the test is in training too"
 
 
-def test_cases_of_a_fold_see_the_same_batches_and_first_weights(weights):
-    learners = [
-        learner_of(options(speaker=speaker)) for speaker in ({"beta": 1.0}, {"beta": 0.1, "direction": "forward"})
-    ]
-    one, other = ([rows.tolist() for rows in learner._epoch(1)] for learner in learners)
-    assert one == other
-    assert one != [rows.tolist() for rows in learners[0]._epoch(0)]
+def test_cases_of_a_fold_begin_with_the_same_weights_and_see_the_same_batches(weights, tmp_path, monkeypatch):
+    begun = []
+
+    def noted(learner, optimizers, schedule, *, seed, **others):
+        begun.append((learner.network.state_dict(), [rows.tolist() for rows in learner.epoch(1)], seed))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "fit", noted)
+    other_run = ROWS._replace(fit=FitName(1, "x"))
+    for case, rows in (("reverse-1", ROWS), ("forward-0.1", ROWS), ("baseline", ROWS), ("reverse-1", other_run)):
+        with pytest.raises(KeyboardInterrupt):
+            fitted(weights, tmp_path, case=case, rows=rows, probe=False)
+    first, *others, again = begun
+    for found in others:
+        assert found[1:] == first[1:]
+        assert all(torch.equal(value, first[0][name]) for name, value in found[0].items())
+    assert again[1] != first[1]
+    assert again[2] != first[2]
+    assert not torch.equal(again[0]["emotion.weight"], first[0]["emotion.weight"])
 
 
 def test_a_frozen_encoder_is_not_moved_and_not_kept(weights, tmp_path):
@@ -187,6 +201,55 @@ def test_a_class_that_no_training_utterance_has_is_refused(weights, tmp_path):
     rows = ROWS._replace(train=np.arange(0, 8, 2))
     with pytest.raises(TrainingError, match="no training utterance is sadness; leave that class out"):
         fitted(weights, tmp_path, rows=rows)
+
+
+# What is evaluated
+
+
+class Told(torch.nn.Module):
+    """Says an utterance, which it knows by its length, in frames of its own, and Z in all that are padding."""
+
+    def forward(self, waveforms, n_samples):
+        rows = ((n_samples - 9_000) // 400).tolist()
+        said = [[symbol for letter in cell_data().spelt[row] for symbol in (letter, 0)] for row in rows]
+        longest = max(map(len, said)) + 3
+        symbols = torch.stack([torch.eye(29)[[*frames, *[27] * (longest - len(frames))]] for frames in said])
+        emotion = torch.tensor([[float(row), 0.0] for row in rows])
+        speaker = torch.eye(2)[[row % 2 for row in rows]]
+        return Found(emotion, symbols, torch.tensor([len(frames) for frames in said]), speaker, emotion)
+
+
+@pytest.mark.parametrize("pool", ["mean", "masked_mean"])
+def test_what_is_said_of_utterances_comes_in_their_order_and_from_their_own_frames(pool):
+    learner = learner_of(options(pool=pool, training={"batch_size": 5}))
+    learner.network = Told()
+    rows = np.array([7, 2, 11, 0, 9, 3])
+    found = learner.evaluate(rows)
+    assert found.heard == [TEXTS[row] for row in rows]
+    assert found.vectors[:, 0].tolist() == rows.tolist()
+    assert found.speakers.argmax(1).tolist() == [row % 2 for row in rows]
+    np.testing.assert_allclose(found.probabilities[:, 0], 1 / (1 + np.exp(-rows)))
+    assert learner.word_errors(rows, found)[:, 0].tolist() == [0] * 6
+
+
+def test_the_last_weights_are_tested_and_kept_and_the_best_ones_say_what_they_would(weights, tmp_path, monkeypatch):
+    """The best evaluation says anger of everything, the last one sadness."""
+
+    def scripted(learner, optimizers, schedule, **others):
+        states = []
+        for bias in ([-100.0, 100.0], [100.0, -100.0]):
+            learner.network.emotion.bias.data = torch.tensor(bias)
+            states.append({name: value.clone() for name, value in learner.network.state_dict().items()})
+        return Fitted(states[1], states[0], 0, [{"period": 0, "updates": 1, "test_wa": 0.5}])
+
+    monkeypatch.setattr(train, "fit", scripted)
+    found = fitted(weights, tmp_path, probe=False)
+    (tested,) = found.tested
+    assert tested.more["best_prediction"] == ["anger"] * 4
+    assert tested.probabilities.argmax(1).tolist() == [1] * 4
+    assert found.tallies["test", "best"].hits.tolist() == [2, 0]
+    assert found.tallies["test", "prediction"].hits.tolist() == [0, 2]
+    assert found.weights["emotion.bias"].tolist() == [-100, 100]
 
 
 # Batches of a period
