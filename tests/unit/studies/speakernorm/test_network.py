@@ -153,6 +153,17 @@ def test_checkpointing_changes_no_gradient_with_dropout_and_masks():
         torch.testing.assert_close(gradient, found[1][name])
 
 
+@pytest.mark.parametrize(("on", "times"), [(True, 2), (False, 1)])
+def test_checkpointing_runs_each_layer_again_for_its_gradients(on, times):
+    own = options()
+    net, batch, runs = network(own), batch_of(), []
+    net.backbone.checkpoint_gradients(not on)
+    net.backbone.checkpoint_gradients(on)
+    net.backbone.model.encoder.layers[1].attention.register_forward_hook(lambda *_: runs.append(1))
+    joint_losses(net.train()(batch.waveforms, batch.n_samples), batch, own, 0).total.backward()
+    assert len(runs) == times
+
+
 def test_utterances_shorter_than_the_masks_of_training_are_padded():
     net = network(options(), apply_spec_augment=True, mask_time_prob=0.05, mask_time_length=10)
     n_samples = torch.tensor([1_000])
