@@ -23,6 +23,8 @@ from serflow.studies.dlc.plan import Plan as DlcPlan
 from serflow.studies.dlc.settings import Dlc
 from serflow.studies.invariance.plan import Plan as InvariancePlan
 from serflow.studies.invariance.settings import Invariance
+from serflow.studies.multigating.plan import Plan as MultigatingPlan
+from serflow.studies.multigating.settings import Multigating
 from serflow.studies.speakernorm.plan import Plan as SpeakernormPlan
 from serflow.studies.speakernorm.settings import Speakernorm
 from serflow.studies.temporal.plan import Plan as TemporalPlan
@@ -36,6 +38,7 @@ class Config(Data):
     dlc: Dlc = Dlc()
     invariance: Invariance = Invariance()
     temporal: Temporal = Temporal()
+    multigating: Multigating = Multigating()
     speakernorm: Speakernorm = Speakernorm()
 
     @model_validator(mode="after")
@@ -46,6 +49,8 @@ class Config(Data):
             self.invariance.check(self)
         if "temporal" in self.model_fields_set:
             self.temporal.check(self)
+        if "multigating" in self.model_fields_set:
+            self.multigating.check(self)
         if "speakernorm" in self.model_fields_set:
             self.speakernorm.check(self)
         return self
@@ -56,6 +61,7 @@ class Config(Data):
             "dlc": DlcPlan(self.dlc, self),
             "invariance": InvariancePlan(self.invariance, self),
             "temporal": TemporalPlan(self.temporal, self),
+            "multigating": MultigatingPlan(self.multigating, self),
             "speakernorm": SpeakernormPlan(self.speakernorm, self),
         }
 

@@ -156,7 +156,7 @@ def test_shards_follow_from_published_counts_alone() -> None:
 def test_what_is_absent_names_key_source_licence_and_the_line_to_write(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
     config = Config().model_dump()
-    config["corpora"]["iemocap"]["root"] = config["corpora"]["emodb"]["root"] = nowhere
+    config["corpora"]["iemocap"]["root"] = config["corpora"]["crema_d"]["root"] = nowhere
     config["corpora"]["cafe"]["root"] = None
     config["corpora"]["ravdess"]["root"] = str(tmp_path)
     config["noise"]["esc50"]["root"] = nowhere
@@ -168,8 +168,11 @@ def test_what_is_absent_names_key_source_licence_and_the_line_to_write(tmp_path:
     assert iemocap.startswith(f"corpora.iemocap.root: no folder {nowhere}\n")
     assert "sail.usc.edu/iemocap" in iemocap
     assert "corpora: {iemocap: {root:" in iemocap
-    assert "take iemocap out of `dlc:`, `invariance:`, `temporal:` and `speakernorm:` to go on without it" in iemocap
-    assert "ask for the targets of other corpora to go on without it" in str(typed.absent_corpus("emodb"))
+    assert (
+        "take iemocap out of `dlc:`, `invariance:`, `temporal:`, `multigating:` and `speakernorm:` to go on without it"
+        in iemocap
+    )
+    assert "ask for the targets of other corpora to go on without it" in str(typed.absent_corpus("crema_d"))
     assert str(typed.absent_corpus("cafe")).startswith("corpora.cafe.root: null, and this target needs the corpus\n")
     assert typed.absent_corpus("ravdess") is typed.absent_corpus("mosei") is None
     esc50 = typed.absent_esc50()
@@ -258,11 +261,11 @@ def test_a_folder_may_be_called_like_a_home_that_is_nobodys() -> None:
 
 def test_a_corpus_without_a_root_is_no_fault_until_it_is_needed() -> None:
     config = Config().model_dump()
-    config["corpora"]["emodb"]["root"] = None
+    config["corpora"]["crema_d"]["root"] = None
     config["corpora"]["mine"] = {"layout": "table", "root": None}
     typed = check_config(config)
-    assert not {"emodb", "mine"} & {corpus for _, corpus, _ in [*typed.feature_stores(), *typed.transcript_stores()]}
-    for corpus in ("emodb", "mine"):
+    assert not {"crema_d", "mine"} & {corpus for _, corpus, _ in [*typed.feature_stores(), *typed.transcript_stores()]}
+    for corpus in ("crema_d", "mine"):
         assert "ask for the targets of other corpora" in str(typed.absent_corpus(corpus))
 
 

@@ -382,6 +382,40 @@ def test_the_state_of_a_second_optimiser_matters(tmp_path):
     assert again.fit().history != whole.history
 
 
+class OnFrozen(Toy):
+    """The first layer is held by no optimiser, and the normalisation after it counts all the same."""
+
+    def __init__(self, folder, **options):
+        super().__init__(folder, learning_rate=0.3, **options)
+        frozen, *moved = self.network
+        frozen.requires_grad_(False)
+        self.optimizers = {"main": OPTIMIZERS["own adam"]([p for part in moved for p in part.parameters()], 0.3)}
+
+    def build(self):
+        return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2))
+
+
+@pytest.mark.parametrize("select", ["val_ua", None])
+def test_what_no_optimiser_holds_is_not_written_and_is_there_at_the_end(tmp_path, select):
+    toy = OnFrozen(tmp_path / "whole", periods=9, select=select)
+    begun = {name: value.clone() for name, value in toy.network.state_dict().items()}
+    whole = toy.fit()
+    state = Checkpoint(tmp_path / "whole" / "fit.pt", "key").load()
+    moved = [name for name in begun if name not in ("0.weight", "0.bias")]
+    assert "1.running_mean" in moved
+    assert list(state["network"]) == moved
+    assert list(state["best"]) == ([] if select is None else moved)
+    for weights in (whole.best, whole.last, toy.network.state_dict()):
+        assert list(weights) == list(begun)
+        assert torch.equal(weights["0.weight"], begun["0.weight"])
+        assert not torch.equal(weights["4.weight"], begun["4.weight"])
+    assert same(whole.best, toy.network.state_dict())
+    for after in (1, 5):
+        OnFrozen(tmp_path / str(after), periods=after, select=select).fit()
+        torch.manual_seed(99)
+        assert_same_fit(OnFrozen(tmp_path / str(after), periods=9, select=select).fit(), whole)
+
+
 class ByUpdates(Toy):
     """Periods of seven updates of two batches, over epochs of five batches."""
 

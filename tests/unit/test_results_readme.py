@@ -24,6 +24,9 @@ from serflow.stores.pulses import PULSES_SCHEMA
 from serflow.stores.vectors import vectors_schema
 from serflow.stores.waveforms import WAVEFORMS_SCHEMA
 from serflow.studies.dlc import figure4, pilot
+from serflow.studies.multigating import figure3 as multigating_figure3
+from serflow.studies.multigating import figure4 as multigating_figure4
+from serflow.studies.multigating import gates
 from serflow.studies.speakernorm import evaluations
 from serflow.studies.temporal import receptive_fields
 from serflow.transcripts.store import TRANSCRIPTS_SCHEMA
@@ -58,6 +61,9 @@ HEADINGS = {
     "dlc/figure4.csv": figure4.COLUMNS,
     "dlc/pilot/{corpus}.csv": pilot.COLUMNS,
     "temporal/receptive_fields.csv": receptive_fields.COLUMNS,
+    "multigating/figure3.csv": multigating_figure3.COLUMNS,
+    "multigating/figure4.csv": multigating_figure4.COLUMNS,
+    "multigating/gates.csv": gates.COLUMNS,
     "speakernorm/figure2.csv": evaluations.COLUMNS,
 }
 # by these files are merged

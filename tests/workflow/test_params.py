@@ -37,6 +37,7 @@ TARGETS = (
         "invariance",
         "results/invariance/search.csv",
         "temporal",
+        "multigating",
         "speakernorm",
         "results/noise/mine/h1/audio",
         "results/packed/audio/iemocap.npy",

@@ -34,10 +34,11 @@ def table(finished: Workflow, name: str) -> pd.DataFrame:
 
 def test_the_tables_have_the_papers_rows_and_say_what_the_data_are(finished: Workflow) -> None:
     first = table(finished, "table1")
-    assert list(first)[1:] == [f"{name} (synthetic)" for name in ("UA", "UA warped", "WA", "WA warped")]
+    assert list(first)[2:] == [f"{name} (synthetic)" for name in ("UA", "UA warped", "WA", "WA warped")]
     assert first["Feature"].tolist() == ["Spectrogram", "P. p. + Mod.", "Wav2vec (stand-in weights)"]
-    assert (first.iloc[2, [2, 4]] == "n/a").all()
-    assert first.iloc[:2, 1:].astype(float).le(100).all(axis=None)
+    assert first["Context span [ms]"].tolist() == table(finished, "context")["Context span [ms]"].tolist()
+    assert (first.iloc[2, [3, 5]] == "n/a").all()
+    assert first.iloc[:2, 2:].astype(float).le(100).all(axis=None)
     second = table(finished, "table2")
     assert [name.split(" (")[0] for name in second["Model"]] == [
         "Fine-tune All", "Fine-tune Context Network", "Fine-tune Encoder Network", "No Fine-tune"

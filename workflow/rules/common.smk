@@ -218,12 +218,6 @@ def pulse_parameters():
     return {name: given[name] for name in ("floor_hz", "ceiling_hz") if name in given}
 
 
-def pulse_shards(corpus):
-    return expand(
-        "results/pulses/{corpus}/{shard}.parquet", corpus=corpus, shard=shards(corpus)
-    )
-
-
 def memory(mb):
     """Memory of a job in MB, doubled at each attempt."""
     return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
@@ -558,6 +552,14 @@ def run_files(folder, *more):
     return {Path(name).stem: f"{folder}/{name}" for name in (*RUN_FILES, *more)}
 
 
+def joint_run_files(folder, corpora, *more):
+    """What a training on several corpora leaves behind: by name, the file of each corpus."""
+    return {
+        name: expand(file, corpus=corpora)
+        for name, file in run_files(folder, *more).items()
+    }
+
+
 def packed_store(name, feature, corpus, condition):
     """A packed store by the name that the training knows it by; its array lies beside the index."""
     packed = f"results/packed/{feature}/{corpus}/{condition}"
@@ -591,6 +593,20 @@ def cell_splits(study, wildcards):
     )
 
 
+def cell_stores(study, wildcards):
+    """The features that a job reads of each of its corpora, and the weights of GE2E, for those that train it further."""
+    cell = study.cell(wildcards)
+    inputs = {}
+    for feature, corpora in study.stores(cell).items():
+        for corpus in corpora:
+            store = packed_store(feature, feature, corpus, CLEAN)
+            for name, path in store.items():
+                inputs.setdefault(name, []).append(path)
+    if study.reads_ge2e(cell):
+        inputs["weights"] = ["resources/weights/ge2e.json"]
+    return inputs
+
+
 def named(values):
     return [f"{name}={value}" for name, value in values.items()]
 
@@ -610,9 +626,9 @@ def named_inputs(wildcards, input):
     ]
 
 
-def train_code(study, cell):
+def train_code(study, cell, stage="train"):
     """Fingerprint of what a cell is trained by: the loop, the study, and what it loads by name."""
-    return code("stages.train", f"studies.{study.name}.train", *study.modules(cell))
+    return code(f"stages.{stage}", f"studies.{study.name}.train", *study.modules(cell))
 
 
 def cell_files(study, name, table):
@@ -631,6 +647,17 @@ def utterance_tables(corpora):
 def layouts(study, tables):
     # in the order of the tables
     return json.dumps({table: study.layout(table).to_json() for table in tables})
+
+
+def tables_of_words(study, tables):
+    """Tables whose columns stand beside the scores of others."""
+    names = (study.layout(table).beside for table in tables)
+    return [f"results/{study.name}/{name}.csv" for name in names if name is not None]
+
+
+def beside_options(paths):
+    named = (f"{Path(path).stem}={path}" for path in paths)
+    return f"--beside {' '.join(named)}" if paths else ""
 
 
 def titles(study):

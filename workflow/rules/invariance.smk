@@ -97,11 +97,11 @@ rule describe_invariance_networks:
             )
         ),
         published=published(INVARIANCE),
-        code=code("stages.describe_networks", "studies.invariance.networks"),
+        code=code("stages.tabulate_words", "studies.invariance.networks"),
     message:
         "Describe the networks of the speaker-invariance paper"
     shell:
-        "python -m serflow.stages.describe_networks --study invariance --table table1 --inputs {params.inputs}"
+        "python -m serflow.stages.tabulate_words --study invariance --module networks --table table1 --inputs {params.inputs}"
         " --facts {params.facts:q} --code {params.code} --csv {output.csv} --comparison {output.comparison}"
         " --log {log}"
 

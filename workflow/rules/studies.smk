@@ -12,6 +12,7 @@ for study in STUDIES.values():
                     for table in tables
                     for cell in cell_files(study, "metrics.json", table)
                 ],
+                beside=tables_of_words(study, tables),
             output:
                 csv=[
                     report(
@@ -44,13 +45,14 @@ for study in STUDIES.values():
             params:
                 study=study.name,
                 layouts=as_is(layouts(study, tables)),
+                beside=lambda wildcards, input: beside_options(input.beside),
                 published=published(study),
                 code=code("stages.tabulate"),
             message:
                 f"Make {' and '.join(tables)} of the {study.title} paper, beside the paper's own"
             shell:
                 "python -m serflow.stages.tabulate --study {params.study} --layouts {params.layouts:q}"
-                " --cells {input.cells} --code {params.code} --csv {output.csv}"
+                " --cells {input.cells} {params.beside} --code {params.code} --csv {output.csv}"
                 " --comparison {output.comparison} --fits {output.fits} --log {log}"
 
     rule:

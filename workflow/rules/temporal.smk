@@ -24,8 +24,12 @@ rule train_temporal:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=memory(6000),
-        runtime=minutes(1440),
+        mem_mb=lambda wildcards, attempt: (
+            TEMPORAL.memory_mb(TEMPORAL.cell(wildcards)) * 2 ** (attempt - 1)
+        ),
+        runtime=lambda wildcards, attempt: (
+            TEMPORAL.minutes(TEMPORAL.cell(wildcards)) * 2 ** (attempt - 1)
+        ),
         gpu=int(wants_gpu(TEMPORAL.settings.training.device)),
     params:
         cell=named_wildcards,
@@ -75,11 +79,11 @@ rule describe_temporal_networks:
     params:
         inputs=named_inputs,
         published=published(TEMPORAL),
-        code=code("stages.describe_networks", *TEMPORAL.described_by()),
+        code=code("stages.tabulate_words", *TEMPORAL.described_by()),
     message:
         "Compute the context spans of the temporal-context paper's networks"
     shell:
-        "python -m serflow.stages.describe_networks --study temporal --table context --inputs {params.inputs}"
+        "python -m serflow.stages.tabulate_words --study temporal --module networks --table context --inputs {params.inputs}"
         " --facts {{}} --code {params.code} --csv {output.csv} --comparison {output.comparison} --log {log}"
 
 

@@ -21,7 +21,7 @@ from serflow.stores.parquet import read_metadata, read_table
 FloatArray = npt.NDArray[np.floating]
 NO_LABEL = "no label of the study"
 SAME_AUDIO = "the same audio as an earlier one"
-FACTS = ("speaker", "session", "dialogue", "turn", "gender", "style", "sentence", "text", "duplicate_of")
+FACTS = ("speaker", "session", "dialogue", "turn", "gender", "style", "intensity", "sentence", "text", "duplicate_of")
 """What an example tells of its utterance besides its label."""
 LABELS = ("utterance", "emotion", "sentiment", "valence_ratings")
 """What labels are made from."""

@@ -1,5 +1,6 @@
 """The rows of a fit: what a study's fold rule gives, to training and to the protocol card alike."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 
 from serflow.protocols.splits import ROLES
 
-__all__ = ["ROLES", "FitName", "FoldRows", "IntArray"]
+__all__ = ["ROLES", "FitName", "FoldRows", "IntArray", "JointRows"]
 
 IntArray = npt.NDArray[np.integer]
 
@@ -30,3 +31,10 @@ class FoldRows(NamedTuple):
     def roles(self) -> dict[str, IntArray]:
         """Return the rows by role."""
         return {role: getattr(self, role) for role in ROLES}
+
+
+class JointRows(NamedTuple):
+    """Who is in a fit on several corpora at once: of each by name, rows of its utterances."""
+
+    fit: FitName
+    of_corpus: Mapping[str, FoldRows]

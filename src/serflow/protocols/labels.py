@@ -9,15 +9,14 @@ from serflow.errors import TrainingError
 Row = Mapping[str, Any]
 Target = tuple[float, ...]
 IEMOCAP_CLASSES = ("anger", "happiness", "neutral", "sadness")
-_COUNTED = ("neutral", "happiness", "anger", "sadness")
-# utterances of IEMOCAP with a majority label: neutral, happiness with excitement, anger, sadness; 5,531 together.
-# Counted from the corpus's own labels.
-IEMOCAP_COUNTS: Mapping[str, tuple[int, int, int, int]] = {
+IEMOCAP_COUNTS = {
     "Ses01F": (171, 132, 147, 78), "Ses01M": (213, 146, 82, 116), "Ses02F": (135, 166, 67, 113),
     "Ses02M": (227, 161, 70, 84), "Ses03F": (130, 128, 92, 172), "Ses03M": (190, 158, 148, 133),
     "Ses04F": (76, 185, 205, 62), "Ses04M": (182, 118, 122, 81), "Ses05F": (221, 159, 78, 132),
     "Ses05M": (163, 283, 92, 113),
 }  # fmt: skip
+"""Utterances of each speaker: neutral, happiness with excitement, anger, sadness; 5,531 together, by the labels."""
+_COUNTED = ("neutral", "happiness", "anger", "sadness")
 _NO_CLASS = (None, "other", "undecided")
 
 

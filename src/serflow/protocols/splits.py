@@ -1,6 +1,5 @@
 """Splits of a corpus into training, validation and test: by a named protocol, which says what is dealt and how.
 
-=================  =====================================================================================================
 ``dialogue-0``     whole dialogues, 70/10/20, draw 0 (DLC, section IV)
 ``speaker-3``      whole speakers, 70/10/20, draw 3
 ``speaker80-0``    whole speakers, 80/10/10, draw 0 (Tu et al., section 3.1)
@@ -18,10 +17,33 @@
 ``session_fold``   a fold for each session, which is tested; the others train
 ``utterance_fold`` ten folds of utterances, of all speakers alike
 =================  =====================================================================================================
+=======
+===================  ===================================================================================================
+``dialogue-0``       whole dialogues, 70/10/20, draw 0 (DLC, section IV)
+``speaker-3``        whole speakers, 70/10/20, draw 3
+``speaker80-0``      whole speakers, 80/10/10, draw 0 (Tu et al., section 3.1)
+``utterance-0``      single utterances, 64/16/20, draw 0 (Wang et al., section 3), of every emotion alike
+``speaker64-0``      whole speakers, 64/16/20, draw 0
+``sentence-0``       whole sentences, 64/16/20, draw 0, whoever says them
+``session-F``        a fold a session: of its two speakers the woman validates and the man is tested (Tu et al., section
+                     3.1); with ``M`` the other way round, with ``both`` each in turn
+``pair-F``           the same, where there are no sessions: the n-th woman and the n-th man are the n-th pair
+``last_session``     a fold for each speaker of all sessions but the last: one is tested, the others of them train, and
+                     the last session validates in every fold (Xia et al., section 3.3)
+``leave_session``    a fold a session: all of it is tested, the next one validates (after the last comes the first)
+``in_turn-8``        a fold for each of the first 8 speakers: one is tested, the other seven train, and the remaining
+                     speakers validate in every fold; the like of ``last_session``, where there are no sessions
+``speaker_folds-5``  5 folds of whole speakers, as even as can be: one is tested, the next one validates
+``dialogue_fold``    a fold for each speaker that dialogues are named by (``Ses01F_impro01``), who is not alone in
+                     them: all utterances of these dialogues are tested, the others train (code of Cai et al., 2021)
+``speaker_fold``     a fold for each speaker, who is tested; the others train
+``session_fold``     a fold for each session, which is tested; the others train
+``utterance_fold``   ten folds of utterances, of all speakers alike
+===================  ===================================================================================================
 
-Sessions and speakers are in the order of their names. Each protocol has a file of its own, so that no study's draws are
-in another's. Which study asked for a protocol is not known here: what is said of a corpus that does not allow it names
-the keys that may have chosen it (`CHOICES`).
+Sessions are in the order of their names, 2 before 10; speakers in that of the letters of theirs. Each protocol has a
+file of its own, so that no study's draws are in another's. Which study asked for a protocol is not known here: what is
+said of a corpus that does not allow it names the keys that may have chosen it (`CHOICES`).
 """
 
 import hashlib
@@ -30,12 +52,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from serflow.errors import CorpusError
+from serflow.order import natural
+from serflow.protocols.shared import script
 
 ROLES = ("train", "val", "test")
 UNITS = ("dialogue", "speaker")
 TRAIN_END = 0.7
 VAL_END = 0.8
-DRAWN = {"dialogue": (TRAIN_END, VAL_END), "speaker": (TRAIN_END, VAL_END), "speaker80": (0.8, 0.9)}
+DRAWN = {
+    "dialogue": (TRAIN_END, VAL_END),
+    "speaker": (TRAIN_END, VAL_END),
+    "speaker80": (0.8, 0.9),
+    "speaker64": (0.64, 0.8),
+    "sentence": (0.64, 0.8),
+    "utterance": (0.64, 0.8),
+}
 """Protocols of which there are draws, and where they cut the order of the units."""
 COUPLES = ("session", "pair")
 """Protocols that hold out a woman and a man in turn."""
@@ -45,9 +76,11 @@ WHOLE_SESSIONS = ("last_session", "leave_session")
 TESTED_IN_TURN = ("dialogue_fold", "speaker_fold", "session_fold", "utterance_fold")
 """Protocols that test each part of a corpus in turn and train on the rest; nobody validates."""
 N_UTTERANCE_FOLDS = 10
+COUNTED = {"in_turn": 8, "speaker_folds": 5}
+"""Protocols whose name says how many speakers or folds are tested in turn, and how many of them are usual."""
 PROTOCOL_PATTERN = (
     rf"(?:(?:{'|'.join(DRAWN)})-[0-9]+|(?:{'|'.join(COUPLES)})-(?:{'|'.join(VALIDATES)})"
-    rf"|{'|'.join((*WHOLE_SESSIONS, *TESTED_IN_TURN))}|in_turn-[0-9]+)"
+    rf"|{'|'.join((*WHOLE_SESSIONS, *TESTED_IN_TURN))}|(?:{'|'.join(COUNTED)})-[0-9]+)"
 )
 """Regular expression of the protocols' names, for the wildcard of their rule."""
 _GENDERS = {"F": "female", "M": "male"}
@@ -66,10 +99,13 @@ CHOICES = (
     Choice("invariance.held_out", COUPLES, "invariance.corpus"),
     Choice("invariance.many_speakers.split", ("speaker80", "speaker"), "invariance.many_speakers.corpus"),
     Choice("temporal.folds", (*WHOLE_SESSIONS, "in_turn", "speaker"), "temporal.corpus"),
+    Choice("multigating.split", ("utterance", "sentence", "speaker64", "speaker_folds"), "multigating.languages"),
     Choice("speakernorm.folds", TESTED_IN_TURN, "speakernorm.corpus"),
 )
 
 Row = Mapping[str, str | None]
+COLUMNS = ("utterance", "dialogue", "speaker", "session", "gender", "emotion", "intensity", "text", "style", "sentence")
+"""What a division reads of an utterance."""
 
 
 class Division(NamedTuple):
@@ -91,7 +127,7 @@ class Protocol(NamedTuple):
     validates
         Who of a woman and a man validates.
     n_tested
-        How many speakers are tested in turn.
+        How many speakers, or folds of them, are tested in turn.
     """
 
     kind: str
@@ -101,8 +137,9 @@ class Protocol(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """What is kept together: dialogue or speaker."""
-        return "dialogue" if self.kind in ("dialogue", "dialogue_fold", "utterance_fold") else "speaker"
+        """What is kept together: dialogue, sentence, speaker, or the utterance alone."""
+        unit = self.kind.removesuffix("_fold")
+        return unit if unit in ("dialogue", "sentence", "utterance") else "speaker"
 
 
 def draw_name(kind: str, draw: int) -> str:
@@ -119,8 +156,13 @@ def parse_protocol(protocol: str) -> Protocol:
         If there is no such protocol.
     """
     if not re.fullmatch(PROTOCOL_PATTERN, protocol):
-        known = [*(f"{kind}-0" for kind in DRAWN), *(f"{kind}-F" for kind in COUPLES), *WHOLE_SESSIONS, "in_turn-8",
-                 *TESTED_IN_TURN]  # fmt: skip
+        known = [
+            *(f"{kind}-0" for kind in DRAWN),
+            *(f"{kind}-F" for kind in COUPLES),
+            *WHOLE_SESSIONS,
+            *TESTED_IN_TURN,
+            *(f"{kind}-{count}" for kind, count in COUNTED.items()),
+        ]
         raise ValueError(f"no split protocol {protocol!r}; known: {', '.join(known)}, ...")
     kind, _, choice = protocol.partition("-")
     if kind in DRAWN:
@@ -138,7 +180,7 @@ def divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
     protocol
         See the module.
     utterances
-        ``utterance``, ``dialogue``, ``speaker``, ``session`` and ``gender`` of each, in corpus order.
+        `COLUMNS` of each, in corpus order.
 
     Raises
     ------
@@ -166,7 +208,7 @@ def _otherwise(kind: str, utterances: Sequence[Row]) -> str:
 
 
 def _allows(kind: str, utterances: Sequence[Row]) -> bool:
-    choice = "-0" if kind in DRAWN else "-F" if kind in COUPLES else "-8" if kind == "in_turn" else ""
+    choice = "-0" if kind in DRAWN else "-F" if kind in COUPLES else f"-{COUNTED[kind]}" if kind in COUNTED else ""
     try:
         _divide(kind + choice, utterances)
     except CorpusError:
@@ -177,11 +219,21 @@ def _allows(kind: str, utterances: Sequence[Row]) -> bool:
 def _divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
     parts = parse_protocol(protocol)
     if parts.draw is not None:
-        units = [
-            split_unit(parts.unit, str(row["utterance"]), row["dialogue"], str(row["speaker"])) for row in utterances
-        ]
-        role = split_units(units, parts.draw, DRAWN[parts.kind])
+        cuts = DRAWN[parts.kind]
+        if parts.unit == "utterance":
+            return [Division(protocol, _stratified(utterances, parts.draw, cuts))]
+        units = (
+            _sentences(utterances)
+            if parts.unit == "sentence"
+            else [
+                split_unit(parts.unit, str(row["utterance"]), row["dialogue"], str(row["speaker"]))
+                for row in utterances
+            ]
+        )
+        role = split_units(units, parts.draw, cuts)
         return [Division(protocol, [role[unit] for unit in units])]
+    if parts.kind == "speaker_folds":
+        return _speakers_in_folds(int(parts.n_tested or 0), utterances)
     if parts.n_tested is not None:
         return _first_speakers_in_turn(parts.n_tested, utterances)
     if parts.kind in COUPLES:
@@ -189,6 +241,73 @@ def _divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
     if parts.kind in TESTED_IN_TURN:
         return _parts_in_turn(parts.kind, utterances)
     return _all_but_last_session(utterances) if parts.kind == "last_session" else _sessions_in_turn(utterances)
+
+
+def _stratified(utterances: Sequence[Row], seed: int, cuts: tuple[float, float]) -> list[str | None]:
+    """Return roles of single utterances, of each emotion in each intensity to the shares of all, give or take one.
+
+    Emotions stand one after the other, those without an intensity first, and their utterances in the order of
+    `split_units`. Of the first ``k`` of them all, for every ``k``, the share that is tested is rounded to whole
+    utterances; likewise the share that validates of those that are not tested. So rounding does not add up over
+    emotions, and a study that uses some intensities of a corpus finds the shares in what it uses.
+    """
+    order = sorted(
+        range(len(utterances)),
+        key=lambda place: (
+            utterances[place]["intensity"] or "",
+            utterances[place]["emotion"] or "",
+            _order(seed, str(utterances[place]["utterance"])),
+        ),
+    )
+    test = _every(order, 1 - cuts[1])
+    val = _every([place for place in order if place not in test], 1 - cuts[0] / cuts[1])
+    roles: list[str | None] = [
+        "test" if place in test else "val" if place in val else "train" for place in range(len(utterances))
+    ]
+    if absent := [role for role in ROLES if role not in roles]:
+        raise CorpusError(f"of {len(utterances)} utterance(s) none is left for {', '.join(absent)}")
+    return roles
+
+
+def _every(places: Sequence[int], share: float) -> set[int]:
+    """Return evenly spaced places, of the first ``k`` the ``share``, rounded."""
+    return {place for k, place in enumerate(places) if round(share * (k + 1)) > round(share * k)}
+
+
+def _sentences(utterances: Sequence[Row]) -> list[str]:
+    """Return what is said in each utterance.
+
+    Raises
+    ------
+    CorpusError
+        If that is not known of one.
+    """
+    said = [script(row["text"], row["style"], row["sentence"]) for row in utterances]
+    for row, sentence in zip(utterances, said, strict=True):
+        if sentence is None:
+            raise CorpusError(
+                f"of {row['utterance']} no sentence is known ({said.count(None)} of {len(said)} utterances are so)"
+            )
+    return [str(sentence) for sentence in said]
+
+
+def _speakers_in_folds(n_folds: int, utterances: Sequence[Row]) -> list[Division]:
+    """Return folds of speakers who are next to each other by name: one is tested, the next one validates."""
+    speakers = sorted({str(row["speaker"]) for row in utterances})
+    if n_folds < len(ROLES) or len(speakers) < n_folds:
+        advice = f"; set multigating.folds to {len(speakers)} or fewer" if len(ROLES) <= len(speakers) < n_folds else ""
+        raise CorpusError(
+            f"{len(speakers)} speaker(s) in {n_folds} folds; three folds are needed at least, and a speaker in each"
+            f"{advice}"
+        )
+    fold_of = {speaker: place * n_folds // len(speakers) for place, speaker in enumerate(speakers)}
+    divisions = []
+    for tested in range(n_folds):
+        role = {tested: "test", (tested + 1) % n_folds: "val"}
+        divisions.append(
+            Division(str(tested + 1), [role.get(fold_of[str(row["speaker"])], "train") for row in utterances])
+        )
+    return divisions
 
 
 def _couples_in_turn(protocol: Protocol, utterances: Sequence[Row]) -> list[Division]:
@@ -339,7 +458,7 @@ def _speakers_of_sessions(utterances: Sequence[Row]) -> dict[str, set[str]]:
         if row["session"] is None:
             raise CorpusError(f"{row['utterance']} has no session; give the corpus's sessions")
         speakers.setdefault(row["session"], set()).add(str(row["speaker"]))
-    return dict(sorted(speakers.items()))
+    return {name: speakers[name] for name in sorted(speakers, key=natural)}
 
 
 def _sessions(utterances: Sequence[Row]) -> dict[str, dict[str, str]]:
@@ -386,7 +505,7 @@ def split_units(units: Iterable[str], seed: int, cuts: tuple[float, float] = (TR
     Parameters
     ----------
     units
-        Names of dialogues, speakers or utterances; repeated names count once.
+        Names of dialogues, sentences, speakers or utterances; repeated names count once.
     seed
         Number of the draw.
     cuts
@@ -402,7 +521,7 @@ def split_units(units: Iterable[str], seed: int, cuts: tuple[float, float] = (TR
     if n < len(ROLES):
         raise CorpusError(
             f"{n} unit(s) ({', '.join(ordered)}) cannot be split into {', '.join(ROLES)}: "
-            "at least 3 dialogues or speakers are needed"
+            "at least 3 dialogues, sentences or speakers are needed"
         )
     train_end = min(max(round(cuts[0] * n), 1), n - 2)
     val_end = min(max(round(cuts[1] * n), train_end + 1), n - 1)

@@ -70,13 +70,17 @@ def words_beside_paper(
 ) -> tuple[list[str], list[list[Any]]]:
     """Return a line per cell of a table of words: ours, the paper's (empty where it has none), and whether they agree.
 
-    Marks of the data behind a column's name, in brackets, are left aside. ``printed`` are names of columns in the
+    Marks of the data behind the name of a row or column, in brackets, are left aside. ``printed`` are names in the
     paper, where they have others here.
     """
+
+    def in_paper(name: str) -> str:
+        own = name.split(" (")[0]
+        return (printed or {}).get(own, own)
+
     lines: list[list[Any]] = []
     for name, *cells in rows:
         for column, ours in zip(heading[1:], cells, strict=True):
-            own = column.split(" (")[0]
-            paper = published.get((name, (printed or {}).get(own, own)))
+            paper = published.get((in_paper(name), in_paper(column)))
             lines.append([name, column, ours, paper, None if paper is None else ours == paper])
     return [heading[0].lower(), "column", "ours", "paper", "same"], lines

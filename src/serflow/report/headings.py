@@ -60,6 +60,9 @@ class Layout(NamedTuple):
         Where settings are not the paper's, by corpus; for the comparison.
     quoted
         Names of rows that the paper quotes from others; its numbers stand above ours, marked.
+    beside
+        A table of words of the study with the same rows, by its name in the results; its columns stand between the
+        rows' names and their scores. None for none.
     """
 
     corner: tuple[str, ...]
@@ -70,6 +73,7 @@ class Layout(NamedTuple):
     show: Literal["mean", "mean_std"] = "mean"
     departures: Mapping[str, Sequence[str]] = {}
     quoted: Sequence[tuple[str, ...]] = ()
+    beside: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain lists and mappings."""

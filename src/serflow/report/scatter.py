@@ -1,6 +1,5 @@
 """Vectors as points in a plane, in panels: principal components or t-SNE, coloured by emotion, speaker or what else."""
 
-import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from serflow.order import natural
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.style import EMOTION_STYLES, FAINT, UNLABELLED, point_style
 from serflow.rounding import rounding
@@ -140,13 +140,8 @@ def looks_of(groups: Iterable[str | None]) -> dict[str | None, Mapping[str, Any]
     if names <= set(EMOTION_STYLES):
         looks |= {name: look for name, look in EMOTION_STYLES.items() if name in names}
     else:
-        looks |= {name: point_style(position) for position, name in enumerate(sorted(names, key=_natural))}
+        looks |= {name: point_style(position) for position, name in enumerate(sorted(names, key=natural))}
     return looks | {None: UNLABELLED} if None in found else looks
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a key that puts s2 before s10."""
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def draw_points(axes: Axes, points: NDArray[np.float64], groups: Sequence[str | None], looks: Looks) -> None:

@@ -1,13 +1,16 @@
 """A paper's table from runs: every cell is a selection of runs, averaged."""
 
 import csv
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
-from serflow.errors import ConfigError
+from serflow.errors import ConfigError, StoreError
+from serflow.files import check_digest
 from serflow.report.facts import marked, marks
-from serflow.report.headings import NOT_APPLICABLE, Layout, full_name, merged, why_absent
+from serflow.report.headings import NOT_APPLICABLE, Heading, Layout, full_name, merged, why_absent
 from serflow.runs.provenance import joined
 from serflow.runs.scores import Run, Value, score_rows, select
 
@@ -55,6 +58,11 @@ def fill(layout: Layout, runs: Sequence[Run]) -> Filled:
             found = absent or select(runs, merged(layout.where, row.where, column.where), layout.over_folds)
             cells[i, j] = found if absent or isinstance(found, Value) else f"{NOT_APPLICABLE}: {found}"
     return Filled(layout, cells)
+
+
+def four_digits(value: float) -> str:
+    """Return a share or a correlation, which two digits would blur; nothing of NaN."""
+    return "" if math.isnan(value) else f"{round(value, 4) + 0.0:.4f}"
 
 
 def taken_in(table: Filled) -> list[Run]:
@@ -109,17 +117,30 @@ def _show(found: Value | str, show: str) -> str:
     return f"{found.mean:.2f} ± {found.std:.2f}" if with_std else f"{found.mean:.2f}"
 
 
-def in_shape(table: Filled, published: Published) -> tuple[list[str], list[list[str]]]:
+class Words(NamedTuple):
+    """Columns of words beside the scores: their headings, and the words by the row's name, in one piece."""
+
+    headings: Sequence[str]
+    of_rows: Mapping[str, Sequence[str]]
+
+
+NO_WORDS = Words((), {})
+
+
+def in_shape(table: Filled, published: Published, words: Words = NO_WORDS) -> tuple[list[str], list[list[str]]]:
     """Return heading and rows of the table in the paper's own shape, in percent.
 
     Names say ``(synthetic)`` and the like; a cell that cannot be had says ``n/a``. Rows that the paper quotes from
-    others come first, with its numbers, and say ``(published)``.
+    others come first, with its numbers, and say ``(published)``. ``words`` stand behind the names, those of
+    `Layout.beside`.
     """
     columns, rows = headings(table)
     of_cells = _marks(table).cells
+    absent = [NOT_APPLICABLE] * len(words.headings)
     lines = [
         [
             *name,
+            *words.of_rows.get(full_name(table.layout.rows[i]), absent),
             *(
                 marked(_show(table.cells[i, j], table.layout.show), of_cells.get((i, j), ()))
                 for j in range(len(columns))
@@ -132,11 +153,12 @@ def in_shape(table: Filled, published: Published) -> tuple[list[str], list[list[
         [
             *row[:-1],
             marked(row[-1], ["published"]),
+            *absent,
             *(_quoted(published.get((row, name)), table.layout.show) for name in names),
         ]
         for row in table.layout.quoted
     ]
-    return [*table.layout.corner, *columns], [*quoted, *lines]
+    return [*table.layout.corner, *words.headings, *columns], [*quoted, *lines]
 
 
 def _quoted(found: Printed | None, show: str) -> str:
@@ -185,6 +207,26 @@ def read_published_words(study: str, table: str) -> dict[tuple[str, str], str]:
 def _published_lines(study: str, table: str) -> list[list[str]]:
     path = resources.files(f"serflow.studies.{study}").joinpath("published", f"{table}.csv")
     return list(csv.reader(path.read_text(encoding="utf-8").splitlines())) if path.is_file() else []
+
+
+def read_words(path: str | os.PathLike[str], rows: Sequence[Heading]) -> Words:
+    """Read a table of words, a CSV whose first column names rows as `facts.marked` has them, for ``rows``.
+
+    Raises
+    ------
+    StoreError
+        If it is not what was written, or has not one row for each of ``rows``.
+    """
+    check_digest(path)
+    with open(path, encoding="utf-8", newline="") as file:
+        heading, *lines = csv.reader(file)
+    of_rows = {}
+    for name in map(full_name, rows):
+        found = [words for said, *words in lines if said == name or said.startswith(f"{name} (")]
+        if len(found) != 1:
+            raise StoreError(f"{path}: has {len(found)} rows {name!r} where a table needs one; delete it and run again")
+        of_rows[name] = found[0]
+    return Words(heading[1:], of_rows)
 
 
 def fit_rows(runs: Sequence[Run]) -> tuple[list[str], Iterator[list[Any]]]:

@@ -6,20 +6,31 @@ from safetensors import safe_open
 from torch import Tensor
 
 from serflow.errors import StoreError
+from serflow.files import check_digest
 
 
-def read_first_fit(path: Path) -> dict[str, Tensor]:
-    """Return the weights of the first fit of a cell, by their names in the network.
+def read_fit(path: Path, fit: str | None = None) -> dict[str, Tensor]:
+    """Return the weights of a fit of a cell, by their names in the network.
+
+    Parameters
+    ----------
+    path
+        ``model.safetensors`` of the cell.
+    fit
+        Run and fold, ``0/Ses01F``; None for the first fit there is.
 
     Raises
     ------
     StoreError
-        If the file holds none.
+        If the file is absent or damaged, or holds none of that fit.
     """
+    check_digest(path)
     with safe_open(path, framework="pt") as handle:
         names = sorted(handle.keys())
-        if not names:
-            raise StoreError(f"{path}: holds no weights; give the cell of a network")
-        run, fold, _ = names[0].split("/", 2)
-        prefix = f"{run}/{fold}/"
-        return {name.removeprefix(prefix): handle.get_tensor(name) for name in names if name.startswith(prefix)}
+        if fit is None and names:
+            fit = names[0].rsplit("/", 1)[0]
+        prefix = f"{fit}/"
+        found = {name.removeprefix(prefix): handle.get_tensor(name) for name in names if name.startswith(prefix)}
+    if not found:
+        raise StoreError(f"{path}: holds no weights{f' of fit {fit}' if fit else ''}; give the cell of a network")
+    return found

@@ -175,9 +175,17 @@ def _known_keys(section: type[BaseModel], path: KeyPath) -> list[str]:
             # a free-form mapping: its values decide
             continue
         annotation = fields[part].annotation
-        arguments = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
-        model = arguments[-1] if arguments else annotation
+        sections = list(_sections(annotation))
+        model = sections[-1] if sections else annotation
     return list(getattr(model, "model_fields", {}))
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections that a type names, such as that of ``dict[str, Section | None]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections(part)
 
 
 # what pydantic calls the key of a free-form mapping, and a value that is no section, mapping or list

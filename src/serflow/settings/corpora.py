@@ -152,14 +152,19 @@ class Corpora(Section):
 
     def n_shards(self, corpus: str) -> int:
         """Return the number of jobs that a corpus's audio is dealt to; needs no data."""
-        settings = self.corpora[corpus]
-        if settings.shards is not None:
-            return settings.shards
-        published = load_corpus(self.layout(corpus)).info.n_utterances
-        if settings.options is not None and settings.options.published is not None:
-            published = settings.options.published.get("total")
-        size = self.synthetic.utterances if self.is_synthetic(corpus) else published
+        shards, size = self.corpora[corpus].shards, self.n_utterances(corpus)
+        if shards is not None:
+            return shards
         return math.ceil(size / self.audio.shard_size) if size else 1
+
+    def n_utterances(self, corpus: str) -> int | None:
+        """Return how many utterances a corpus has as published, or as a stand-in; None where nothing says."""
+        if self.is_synthetic(corpus):
+            return self.synthetic.utterances
+        options = self.corpora[corpus].options
+        if options is not None and options.published is not None:
+            return options.published.get("total")
+        return load_corpus(self.layout(corpus)).info.n_utterances
 
     def has_turns(self, corpus: str) -> bool:
         """Say whether the corpus's utterances have an order in dialogues."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from serflow.corpora._tables import read_utterances
-from serflow.protocols.splits import DRAWN, divide, parse_protocol
+from serflow.protocols.splits import COLUMNS, DRAWN, divide, parse_protocol
 from serflow.stage import run_stage, stage_parser
 from serflow.stores.parquet import read_metadata, write_batches
 
@@ -17,8 +17,7 @@ SPLIT_SCHEMA = pa.schema([("utterance", pa.string()), ("fold", pa.string()), ("r
 def main(arguments: argparse.Namespace) -> None:
     """Split ``--utterances`` into ``--split``, whose folds are those of ``--protocol``."""
     protocol = parse_protocol(arguments.protocol)
-    columns = ["utterance", "dialogue", "speaker", "session", "gender"]
-    rows = read_utterances(arguments.utterances, columns=columns).to_pylist()
+    rows = read_utterances(arguments.utterances, columns=list(COLUMNS)).to_pylist()
     tables = []
     for fold, roles in divide(arguments.protocol, rows):
         placed = [(row["utterance"], fold, role) for row, role in zip(rows, roles, strict=True) if role is not None]

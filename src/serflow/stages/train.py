@@ -8,8 +8,10 @@ import argparse
 import importlib
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from serflow.errors import TrainingError
 from serflow.files import exclusive
@@ -21,6 +23,8 @@ from serflow.settings.base import checked
 from serflow.stage import files_of, json_option, named_path, named_value, run_stage, stage_parser
 from serflow.training.checkpoints import Checkpoint, key_of
 from serflow.training.seeds import reproducible
+
+OUTPUTS = RunFiles._fields
 
 
 def require_all_tested(utterances: Sequence[str], rows: FoldRows, result: FitResult) -> None:
@@ -49,52 +53,95 @@ def require_all_tested(utterances: Sequence[str], rows: FoldRows, result: FitRes
         )
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Train a cell and write ``--predictions``, ``--history``, ``--metrics``, ``--model`` and ``--embeddings``."""
+class Job(NamedTuple):
+    """A cell of a study, and what its fits read.
+
+    ``given`` are its inputs by name, ``provenance`` is what they are made from.
+    """
+
+    study: ModuleType
+    cell: Any
+    options: Any
+    data: Any
+    given: Mapping[str, Path | Sequence[Path]]
+    provenance: Provenance
+
+
+def read_job(arguments: argparse.Namespace) -> Job:
+    """Read what a command line names."""
     study = importlib.import_module(f"serflow.studies.{arguments.study}.train")
     cell = study.Cell(**dict(arguments.cell))
     files = files_of(study.Files, arguments.inputs)
     options = checked(study.Options, arguments.options, arguments.study)
     data = study.load(files, cell, options, arguments.runs)
     given = {name: value for name, value in files._asdict().items() if value is not None}
-    provenance = gather(given)
-    depends_on = [arguments.code, arguments.options, dict(provenance.sources)]
+    return Job(study, cell, options, data, given, gather(given))
+
+
+def train_fits(job: Job, arguments: argparse.Namespace, states: Path) -> Iterator[tuple[Any, Any]]:
+    """Train the fits of a cell one after the other; yield who is in each, and what it left behind."""
+    depends_on = [arguments.code, arguments.options, dict(job.provenance.sources)]
+    with reproducible():
+        fits = list(job.study.folds(job.cell, job.data))
+        for rows in progress(fits, len(fits), " ".join(job.cell), unit="fit"):
+            key = key_of(arguments.study, *job.cell, *rows.fit, *depends_on)
+            checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
+            yield rows, job.study.train_fit(job.cell, job.data, job.options, rows, checkpoint)
+
+
+def write(
+    job: Job,
+    arguments: argparse.Namespace,
+    files: RunFiles,
+    cell: Any,
+    data: Any,
+    trained: Sequence[tuple[FoldRows, FitResult]],
+) -> None:
+    """Write the runs of a cell, which is of the ``classes``, ``excluded`` and ``utterances`` of ``data``."""
+    facts = RunFacts(
+        study=arguments.study,
+        cell=cell._asdict(),
+        classes=data.classes,
+        options=arguments.options,
+        runs=arguments.runs,
+        excluded=data.excluded,
+        provenance=joined(
+            [
+                job.provenance,
+                same_audio(job.given, data.utterances, [rows for rows, _ in trained]),
+                # what a study says of its data, if anything
+                Provenance(remarks=tuple(getattr(data, "remarks", ()))),
+            ]
+        ),
+        code=arguments.code,
+    )
+    write_run(files, facts, [result for _, result in trained])
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Train a cell and write ``--predictions``, ``--history``, ``--metrics``, ``--model`` and ``--embeddings``."""
+    job = read_job(arguments)
     states = arguments.predictions.parent / "fits"
     # a trainer that outlived the run that started it may be at work here
     with exclusive(states):
-        results = []
-        with reproducible():
-            fits = list(study.folds(cell, data))
-            for rows in progress(fits, len(fits), " ".join(cell), unit="fit"):
-                key = key_of(arguments.study, *cell, *rows.fit, *depends_on)
-                checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
-                result = study.train_fit(cell, data, options, rows, checkpoint)
-                require_all_tested(data.utterances, rows, result)
-                results.append(result)
-        facts = RunFacts(
-            study=arguments.study,
-            cell=cell._asdict(),
-            classes=data.classes,
-            options=arguments.options,
-            runs=arguments.runs,
-            excluded=data.excluded,
-            provenance=joined(
-                [
-                    provenance,
-                    same_audio(given, data.utterances, fits),
-                    Provenance(remarks=tuple(getattr(data, "remarks", ()))),
-                ]
-            ),
-            code=arguments.code,
-        )
-        names = ("predictions", "history", "metrics", "model", "embeddings")
-        write_run(RunFiles(**{name: getattr(arguments, name) for name in names}), facts, results)
+        trained = []
+        for rows, result in train_fits(job, arguments, states):
+            require_all_tested(job.data.utterances, rows, result)
+            trained.append((rows, result))
+        write(job, arguments, RunFiles(*(getattr(arguments, name) for name in OUTPUTS)), job.cell, job.data, trained)
         shutil.rmtree(states, ignore_errors=True)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = stage_parser(__doc__)
+    parser = job_parser(__doc__)
+    add_outputs(parser)
+    return parser
+
+
+def job_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what names a cell and what it reads."""
+    parser = stage_parser(description)
     parser.add_argument("--study", required=True, help="package of serflow.studies")
     parser.add_argument("--cell", type=named_value, nargs="+", required=True, help="name=value of each field of it")
     parser.add_argument(
@@ -103,12 +150,20 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, nargs="+", required=True, help="numbers of the runs")
     parser.add_argument("--options", type=json_option, required=True, help="what a fit is trained with, JSON")
     parser.add_argument("--code", required=True, help="fingerprint of the code, kept in the outputs")
-    parser.add_argument("--predictions", type=Path, required=True, help="output: Parquet, a row per tested utterance")
-    parser.add_argument("--history", type=Path, required=True, help="output: Parquet, a row per period")
-    parser.add_argument("--metrics", type=Path, required=True, help="output: JSON of hits, totals and counts")
-    parser.add_argument("--model", type=Path, required=True, help="output: safetensors, best weights of each fit")
-    parser.add_argument("--embeddings", type=Path, help="output: Parquet, a vector per tested utterance")
     return parser
+
+
+def add_outputs(parser: argparse.ArgumentParser, **several: Any) -> None:
+    """Add an option for each of `OUTPUTS`; ``several`` says how it takes one for each corpus."""
+    said = {
+        "predictions": "Parquet, a row per tested utterance",
+        "history": "Parquet, a row per period",
+        "metrics": "JSON of hits, totals and counts",
+        "model": "safetensors, best weights of each fit",
+        "embeddings": "Parquet, a vector per tested utterance",
+    }
+    for name, text in said.items():
+        parser.add_argument(f"--{name}", type=Path, required=name != "embeddings", help=f"output: {text}", **several)
 
 
 if __name__ == "__main__":

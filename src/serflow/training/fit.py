@@ -50,7 +50,10 @@ class Learner(Protocol[BatchT]):
 
     @property
     def network(self) -> nn.Module:
-        """All that is trained; ``fit`` switches it between training and evaluation."""
+        """All that is trained; ``fit`` switches it between training and evaluation.
+
+        A parameter that no optimiser holds stands still, and what builds the network gives it the same values again.
+        """
 
     def start(self, period: int) -> Mapping[str, float]:
         """Prepare a period, in training mode: ramps, parts that stand still, the steps of a critic.
@@ -190,8 +193,8 @@ def fit(
 ) -> Fitted:
     """Train until the schedule ends it; the network is left with the best weights, in evaluation mode.
 
-    The state is written after each period. Random numbers depend on the seed and the period alone, so a killed fit
-    goes on after its last whole period to the same result, bit for bit.
+    The state is written after each period, but for parameters that no optimiser holds. Random numbers depend on the
+    seed and the period alone, so a killed fit goes on after its last whole period to the same result, bit for bit.
 
     An update over several batches is that of one batch with the items of all, where losses are means over items:
     batches count by their `Losses.n`. A period's last update takes the batches that are left, which then are the mean
@@ -222,6 +225,11 @@ def fit(
     """
     network = learner.network
     rates = [group["lr"] for group in optimizers["main"].param_groups]
+    standing = _standing(network, optimizers)
+
+    def weights() -> dict[str, Tensor]:
+        return {key: value for key, value in network.state_dict().items() if key not in standing}
+
     history, best, best_period = _resume(network, optimizers, checkpoint)
     if history:
         log.info("%s: goes on after period %d", name, len(history) - 1)
@@ -251,10 +259,10 @@ def fit(
                 raise ValueError(f"{where}: no {schedule.select} to select by, only {', '.join(row)}")
             elif best_period < 0 or row[schedule.select] > history[best_period][schedule.select]:
                 best_period = period
-                best = {key: value.detach().clone() for key, value in network.state_dict().items()}
+                best = {key: value.detach().clone() for key, value in weights().items()}
             checkpoint.save(
                 {
-                    "network": network.state_dict(),
+                    "network": weights(),
                     "optimizers": {key: optimizer.state_dict() for key, optimizer in optimizers.items()},
                     "history": history,
                     "best": best,
@@ -272,8 +280,23 @@ def fit(
     network.eval()
     if schedule.select is None:
         return Fitted(last, last, best_period, history)
-    network.load_state_dict(best)
-    return Fitted({key: value.cpu() for key, value in best.items()}, last, best_period, history)
+    _load(network, best)
+    return Fitted({key: value.cpu() for key, value in {**last, **best}.items()}, last, best_period, history)
+
+
+def _standing(network: nn.Module, optimizers: Mapping[str, Optimizer]) -> set[str]:
+    """Return the parameters that no optimiser moves, as frozen parts of a pretrained network: they are not written."""
+    moved = {
+        id(parameter)
+        for optimizer in optimizers.values()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    return {name for name, parameter in network.named_parameters() if id(parameter) not in moved}
+
+
+def _load(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    network.load_state_dict({**network.state_dict(), **weights})
 
 
 def _resume(
@@ -283,7 +306,7 @@ def _resume(
     state = checkpoint.load()
     if state is None:
         return [], {}, -1
-    network.load_state_dict(state["network"])
+    _load(network, state["network"])
     for key, optimizer in optimizers.items():
         optimizer.load_state_dict(state["optimizers"][key])
     return state["history"], state["best"], state["best_period"]

@@ -17,6 +17,7 @@ LAYOUT = Layout(
     over_folds="pooled",
     show="mean_std",
     departures={"emodb": ["optimiser adam"]},
+    beside="spans",
 )
 
 

@@ -18,8 +18,19 @@ from made_up_runs import (
     write_scores,
 )
 from serflow.errors import ConfigError, StoreError
+from serflow.files import write_csv
 from serflow.report.headings import Heading, Layout
-from serflow.report.tables import Printed, fill, fit_rows, headings, in_shape, read_published, taken_in
+from serflow.report.tables import (
+    Printed,
+    Words,
+    fill,
+    fit_rows,
+    headings,
+    in_shape,
+    read_published,
+    read_words,
+    taken_in,
+)
 from serflow.runs.scores import read_runs
 
 SYSTEMS, CORPORA = ("alone", "adversary"), ("near", "far")
@@ -209,6 +220,41 @@ def test_a_mark_stands_behind_the_last_of_a_rows_names(tmp_path):
     assert headings(table)[1][1] == ["1", "Adversary (stand-in weights)"]
 
 
+# Words beside the scores
+
+
+def test_words_stand_between_a_rows_name_and_its_scores(tmp_path):
+    words = Words(["Reads", "Span"], {"Adversary": ["both", "75"], "Alone": ["near", "200"], "Chance": ["-", "-"]})
+    table = fill(layout(quoted=[("Others",)]), read_runs(write(tmp_path)))
+    heading, lines = in_shape(table, {(("Others",), "Both"): Printed(50.0)}, words)
+    assert heading == ["System", "Reads", "Span", "Near test", "Far test", "Both"]
+    assert lines[:3] == [
+        ["Others (published)", "n/a", "n/a", "n/a", "n/a", "50.00"],
+        ["Alone", "near", "200", "41.00", "51.00", "46.00"],
+        ["Adversary", "both", "75", "61.00", "71.00", "66.00"],
+    ]
+
+
+def test_words_are_joined_by_the_name_of_the_row_whatever_its_marks(tmp_path):
+    path = tmp_path / "spans.csv"
+    rows = layout().rows
+
+    def write_words(*lines):
+        write_csv(path, ["System", "Span"], lines)
+
+    write_words(("Adversary (stand-in weights)", "75"), ("Alone too", "300"), ("Alone", "200"), ("Chance", "-"))
+    assert read_words(path, rows) == Words(["Span"], {"Alone": ["200"], "Adversary": ["75"], "Chance": ["-"]})
+    write_words(("Alone", "200"), ("Alone (partial)", "200"))
+    with pytest.raises(StoreError, match=r"spans\.csv: has 2 rows 'Alone' where a table needs one"):
+        read_words(path, rows)
+    write_words(("Alone", "200"))
+    with pytest.raises(StoreError, match=r"spans\.csv: has 0 rows 'Adversary'"):
+        read_words(path, rows)
+    path.write_text("System,Span\nAlone,75\nAdversary,75\nChance,-\n")
+    with pytest.raises(StoreError, match=r"spans\.csv: does not match the SHA-256"):
+        read_words(path, rows)
+
+
 # Files
 
 
@@ -221,12 +267,12 @@ def test_every_fit_has_a_line(tmp_path):
     assert [line[1] for line in found] == ["near"] * 4 + ["far"] * 4
 
 
-def run_stage(folder, paths, tables, study="dlc"):
+def run_stage(folder, paths, tables, study="dlc", more=()):
     outputs = {kind: [folder / f"{name}_{kind}.csv" for name in tables] for kind in ("csv", "comparison", "fits")}
     command = [
         sys.executable, "-m", "serflow.stages.tabulate", "--study", study,
         "--layouts", json.dumps({name: table.to_json() for name, table in tables.items()}),
-        "--cells", *paths, "--code", "f" * 16,
+        "--cells", *paths, *more, "--code", "f" * 16,
         *(part for kind, files in outputs.items() for part in (f"--{kind}", *files)),
     ]  # fmt: skip
     result = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -272,6 +318,19 @@ def test_the_stage_writes_tables_beside_the_papers(tmp_path):
     # each table has the fits that it takes in
     assert [line[1] for line in rows["table1", "fits"]] == ["method", "single"]
     assert [line[1] for line in rows["noise_classifier", "fits"]] == ["method", "noise_classifier"]
+
+
+def test_the_stage_joins_the_words_that_a_layout_names(tmp_path):
+    tables = {**DLC_TABLES, "table1": DLC_TABLES["table1"]._replace(beside="reads")}
+    cells = dlc_cells(tmp_path)
+    write_csv(tmp_path / "words.csv", ["Row", "Reads"], [["1 Single", "mfb"]])
+    result, rows = run_stage(tmp_path, cells, tables, more=("--beside", f"reads={tmp_path / 'words.csv'}"))
+    assert result.returncode == 0, result.stderr
+    assert rows["table1", "csv"] == [["Experiment", "Method", "Reads", "IEMOCAP h1"], ["1", "Single", "mfb", "50.00"]]
+    assert rows["noise_classifier", "csv"] == [["Experiment", "Overall"], ["1", "50.00"]]
+    result, _ = run_stage(tmp_path, cells, tables)
+    assert result.returncode == 1
+    assert "--beside: the columns of reads stand in table1; give reads=path" in result.stderr
 
 
 def test_a_cell_that_no_table_takes_in_is_refused(tmp_path):

@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from serflow.errors import StoreError
 from serflow.report.facts import marked, marks
 from serflow.report.scatter import Panel, draw_scatter, project, scatter_table
-from serflow.runs.artefacts import EMBEDDINGS_KIND
+from serflow.runs.embeddings import Embedded, read_embedded, silhouette
 from serflow.runs.provenance import Provenance, joined
-from serflow.stores.parquet import check, read_metadata, read_table
+from serflow.stores.parquet import read_metadata
 
 SHOWN_SPEAKERS = 4
 
@@ -28,49 +26,6 @@ class Files(NamedTuple):
 
     embeddings: tuple[Path, ...]
     predictions: tuple[Path, ...]
-
-
-class Embedded(NamedTuple):
-    """Validation embeddings of a fit, ``(n, dim)``, with the emotion, speaker and name of each utterance."""
-
-    fit: str
-    vectors: np.ndarray[Any, np.dtype[np.float32]]
-    emotions: list[str]
-    speakers: list[str]
-    utterances: list[str]
-
-
-def read_embedded(embeddings: Path, predictions: Path, role: str = "val") -> Embedded:
-    """Return the embeddings of a cell's first fit.
-
-    Raises
-    ------
-    StoreError
-        If a file is damaged, or the two are not of one cell.
-    """
-    cell = check(embeddings, EMBEDDINGS_KIND)["cell"]
-    check(predictions, "predictions", {"cell": cell})
-    vectors = read_table(embeddings).to_pandas()
-    said = read_table(predictions, columns=["run", "fold", "role", "utterance", "label", "speaker"]).to_pandas()
-    run, fold = vectors.loc[vectors["role"] == role, ["run", "fold"]].iloc[0]
-    of_fit = vectors[(vectors["run"] == run) & (vectors["fold"] == fold) & (vectors["role"] == role)]
-    both = of_fit.merge(said, on=["run", "fold", "role", "utterance"], how="left", validate="one_to_one")
-    if both["label"].isna().any():
-        raise StoreError(f"{predictions}: lacks utterances of {embeddings}; delete both and run again")
-    return Embedded(
-        f"run {run}, {fold}",
-        np.stack(both["vector"].to_numpy()).astype(np.float32),
-        both["label"].tolist(),
-        both["speaker"].tolist(),
-        both["utterance"].tolist(),
-    )
-
-
-def silhouette(vectors: np.ndarray[Any, Any], groups: Sequence[str]) -> float | None:
-    """Return the mean silhouette of groups of vectors ``(n, dim)``; None where there is one group, or one a vector."""
-    from sklearn.metrics import silhouette_score
-
-    return float(silhouette_score(vectors, groups)) if 1 < len(set(groups)) < len(groups) else None
 
 
 def _heading(title: str, found: Embedded, by: str, groups: Sequence[str]) -> str:
@@ -98,10 +53,10 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
         metadata = read_metadata(embeddings)
         provenance = Provenance.from_json(metadata["provenance"])
         corpus = metadata["cell"]["corpus"]
-        found = read_embedded(embeddings, predictions)
+        found, *_ = read_embedded(embeddings, predictions, "val")
         title = facts["titles"][corpus]
         panels += panels_of(marked(title, marks(provenance)), found)
-        fits.append(f"{title}: {found.fit}")
+        fits.append(f"{title}: run {found.run}, {found.fold}")
         provenances.append(provenance)
     figure = draw_scatter(
         panels,

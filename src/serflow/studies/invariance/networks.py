@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from serflow.errors import StoreError
 from serflow.report.facts import marked, marks
 from serflow.report.headings import NOT_APPLICABLE
-from serflow.runs.models import read_first_fit
+from serflow.runs.models import read_fit
 from serflow.runs.provenance import Provenance
 from serflow.settings.base import checked
 from serflow.stores.parquet import check
@@ -78,7 +78,7 @@ def make_table(files: Files, facts: Mapping[str, Any]) -> tuple[list[str], list[
         metadata = check(predictions, "predictions")
         options = checked(Options, metadata["options"], str(predictions))
         title = marked(facts["titles"][metadata["cell"]["corpus"]], marks(Provenance.from_json(metadata["provenance"])))
-        columns[title] = describe(rebuild(options, read_first_fit(model), model))
+        columns[title] = describe(rebuild(options, read_fit(model), model))
     layers: Sequence[str] = list(dict.fromkeys(name for column in columns.values() for name in column))
     # what stands before the pooling comes before it, however many layers a corpus's network has
     layers = sorted(layers, key=lambda name: not name.startswith("TDNN"))

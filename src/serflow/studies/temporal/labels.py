@@ -9,8 +9,6 @@ from serflow.protocols.labels import IEMOCAP_COUNTS, Labels, Row, check_iemocap,
 from serflow.stores.parquet import read_metadata
 from serflow.training.metrics import reference_classes
 
-COUNTS = IEMOCAP_COUNTS
-
 
 def check_counts(speakers: Sequence[str], classes: Sequence[str]) -> None:
     """Refuse a whole IEMOCAP that has other utterances than the paper's.
@@ -25,7 +23,7 @@ def check_counts(speakers: Sequence[str], classes: Sequence[str]) -> None:
     TrainingError
         Naming the first speaker and class whose number is another.
     """
-    check_iemocap(speakers, classes, COUNTS, "IEMOCAP")
+    check_iemocap(speakers, classes, IEMOCAP_COUNTS, "IEMOCAP")
 
 
 def emotion_labels(layout: str, rows: Sequence[Row], emotions: Sequence[str] | None) -> Labels:

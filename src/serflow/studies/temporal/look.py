@@ -10,24 +10,21 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from safetensors import safe_open
 from torch import Tensor
 
 from serflow.audio.mel import SAMPLE_RATE
 from serflow.backbones.weights import read_weights
 from serflow.errors import StoreError
-from serflow.files import check_digest
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.marks import provenance_marks
 from serflow.report.style import EMOTION_STYLES, FAINT, line_style
-from serflow.runs.provenance import Provenance
-from serflow.settings.base import checked
-from serflow.stores.parquet import check, read_table
+from serflow.stores.parquet import read_table
 from serflow.stores.waveforms import PackedWaveforms
-from serflow.studies.temporal.catalog import SYSTEMS, Cell, SystemInfo, load_network
+from serflow.studies.temporal.catalog import load_network
 from serflow.studies.temporal.data import Batch
 from serflow.studies.temporal.front_end import LogMelFrontEnd
 from serflow.studies.temporal.network import Network, Wav2VecFrontEnd
+from serflow.studies.temporal.networks import Trained, read_trained, rebuild
 from serflow.studies.temporal.options import Options
 from serflow.studies.temporal.segment_net import SegmentNet
 
@@ -35,21 +32,6 @@ FloatArray = npt.NDArray[np.floating]
 _WIDTH, _HEIGHT, _GAP = 8.0, 1.5, 0.5
 _MARGINS = Margins(left=0.85, right=0.4, top=1.15, bottom=0.68)
 _RECORD = Path("resources/weights/wav2vec.json")
-
-
-class Trained(NamedTuple):
-    """A cell as the metadata of its predictions tell of it."""
-
-    name: str
-    cell: Cell
-    options: Options
-    classes: list[str]
-    provenance: Provenance
-
-    @property
-    def info(self) -> SystemInfo:
-        """What the row reads."""
-        return SYSTEMS[self.cell.system]
 
 
 class Tested(NamedTuple):
@@ -106,7 +88,7 @@ def picture(folder: Path, results: Path, utterance: str) -> Figure:
         If the weights of wav2vec are not those of their record.
     """
     predictions = folder / "predictions.parquet"
-    trained = _read_run(predictions)
+    trained = read_trained(predictions)
     if trained.info.network != "segment_net" or not trained.options.segment_net.segments:
         raise StoreError(
             f"{folder}: {trained.name} has no segment classifiers to look at; give a run of wav2vec with some, such as "
@@ -115,18 +97,9 @@ def picture(folder: Path, results: Path, utterance: str) -> Figure:
     tested = _read_tested(predictions, utterance)
     waveform = _read_waveform(results, trained, utterance)
     weights = _wav2vec(results, trained) if trained.info.reads == "wav2vec" else None
-    method = load_network(trained.info.network)
-    network = method.build(trained.info, trained.options, len(trained.classes), weights, torch.device("cpu"))
-    load_weights(network, folder / "model.safetensors", f"{tested.run}/{tested.fold}/")
-    segments = classify_segments(network, method, waveform, len(trained.classes))
+    network = rebuild(trained, folder / "model.safetensors", weights, f"{tested.run}/{tested.fold}")
+    segments = classify_segments(network, load_network(trained.info.network), waveform, len(trained.classes))
     return _draw(trained, tested, utterance, waveform, segments)
-
-
-def _read_run(predictions: Path) -> Trained:
-    metadata = check(predictions, "predictions")
-    options = checked(Options, metadata["options"], str(predictions))
-    provenance = Provenance.from_json(metadata["provenance"])
-    return Trained(metadata["name"], Cell(**metadata["cell"]), options, metadata["classes"], provenance)
 
 
 def _read_tested(predictions: Path, utterance: str) -> Tested:
@@ -166,27 +139,6 @@ def _require_same(trained: Trained, digests: dict[str, str], path: Path) -> None
             f"{path}: another than {trained.name} was made from; run `snakemake --cores 2 results/runs/temporal/"
             f"{trained.name}/metrics.json`, which trains it anew"
         )
-
-
-def load_weights(network: torch.nn.Module, path: Path, prefix: str) -> None:
-    """Give a network the weights of a fit, whose names begin with ``prefix``; what is frozen is not among them.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged, or they are those of another network.
-    """
-    check_digest(path)
-    with safe_open(path, framework="pt") as handle:
-        names = [name for name in handle.keys() if name.startswith(prefix)]  # noqa: SIM118
-        weights = {name.removeprefix(prefix): handle.get_tensor(name) for name in names}
-    frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
-    try:
-        missing, unknown = network.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise StoreError(f"{path}: its weights are not those of its options; delete it and run again") from error
-    if unknown or set(missing) - frozen:
-        raise StoreError(f"{path}: its weights are not those of its options; delete it and run again")
 
 
 def classify_segments(network: Network[SegmentNet], method: ModuleType, waveform: Tensor, n_classes: int) -> Segments:

@@ -120,6 +120,12 @@ class SegmentNetOptions(Section):
             raise ValueError(f"{len(self.kernels)} kernels and {len(self.strides)} strides; a layer has one of each")
         return self
 
+    @model_validator(mode="after")
+    def _a_layer_to_train(self) -> "SegmentNetOptions":
+        if self.fine_tune == "context" and self.context_layers == 0:
+            raise ValueError("fine_tune is context, of which context_layers 0 leaves no layer; set 1 or more, or null")
+        return self
+
 
 class TrainingOptions(Section):
     """How networks are trained (section 3.2); an epoch takes one crop of each utterance.

@@ -12,6 +12,7 @@ from serflow.settings.base import STAND_IN
 from serflow.settings.data import Data
 from serflow.studies.contract import Curves
 from serflow.studies.departures import departures
+from serflow.studies.temporal import costs
 from serflow.studies.temporal.catalog import PLAIN, SYSTEMS, WARPED, Cell
 from serflow.studies.temporal.options import Options
 from serflow.studies.temporal.settings import FINE_TUNED, PAPER, Temporal
@@ -34,6 +35,9 @@ MEASURES = {"ua": "UA", "wa": "WA"}
 TWICE = "twice"
 READ_OFF = {"chance": ("Chance", "chance"), "majority": ("Majority class", "majority")}
 _NOT_A_ROW = "not a row of the paper"
+# of corpora with sessions MSP-Improv has the most, six of two speakers; utterances of a corpus that does not say
+_MOST_FOLDS = {"last_session": 10, "leave_session": 6, "speaker": 1}
+_MOST_UTTERANCES = 10_000
 
 
 def learned(fine_tune: str, segments: int) -> str:
@@ -140,6 +144,18 @@ class Plan:
     def runs(self, corpus: str) -> list[int]:
         """Return the runs of a corpus; a stand-in's own where it is one."""
         return self.settings.stand_in.runs if self.data.is_synthetic(corpus) else self.settings.runs
+
+    def minutes(self, cell: Cell) -> int:
+        """Return how long a cell's job may take on one CPU core, in minutes; see `costs.minutes`."""
+        options = self._options(cell)
+        folds = self.settings.tested if self.settings.folds == "in_turn" else _MOST_FOLDS[self.settings.folds]
+        n_fits = len(self.runs(cell.corpus)) * min(folds, options.folds_used or folds)
+        n_utterances = self.data.n_utterances(cell.corpus) or _MOST_UTTERANCES
+        return costs.minutes(cell.system, options, n_utterances, n_fits)
+
+    def memory_mb(self, cell: Cell) -> int:
+        """Return the memory that a cell's job may need, in MB; see `costs.memory_mb`."""
+        return costs.memory_mb(cell.system, self._options(cell))
 
     def unit(self) -> str:
         """Return what splits keep together."""
@@ -293,6 +309,7 @@ class Plan:
             self._where(),
             show="mean_std",
             departures=self._said(),
+            beside="context",
         )
 
     def _other_segments(self) -> tuple[str, ...]:

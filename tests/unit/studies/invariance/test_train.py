@@ -19,7 +19,7 @@ from serflow.report.headings import Heading, Layout
 from serflow.report.intervals import table_intervals
 from serflow.report.style import figure_style
 from serflow.report.tables import fill, in_shape
-from serflow.runs.models import read_first_fit
+from serflow.runs.models import read_fit
 from serflow.runs.scores import read_runs
 from serflow.stages import tabulate
 from serflow.stages import train as stage
@@ -244,7 +244,7 @@ def test_a_number_of_speakers_that_is_not_there_is_not_applicable(made, tmp_path
     outputs = [tmp_path / name for name in ("speakers.csv", "speakers_vs_paper.csv", "speakers_fits.csv")]
     tabulate.main(
         argparse.Namespace(
-            cells=made_of, layouts={"speakers": layout.to_json()}, study="invariance",
+            cells=made_of, layouts={"speakers": layout.to_json()}, study="invariance", beside=[],
             csv=outputs[:1], comparison=outputs[1:2], fits=outputs[2:],
         )
     )  # fmt: skip
@@ -374,12 +374,6 @@ def test_figure_2_shows_validation_speakers_by_emotion_and_by_speaker(trained):
     assert [axes.get_title(loc="left").split("\n")[0] for axes in figure.axes] == ["Toy, by emotion", "Toy, by speaker"]
 
 
-def test_silhouettes_say_how_far_groups_lie_apart():
-    apart = np.repeat([[0.0, 0.0], [9.0, 9.0]], 5, 0) + np.random.default_rng(0).normal(size=(10, 2)) * 0.1
-    assert figure2.silhouette(apart, ["a"] * 5 + ["b"] * 5) > 0.9
-    assert figure2.silhouette(apart, ["a"] * 10) is None
-
-
 def test_the_figure_of_speakers_is_that_of_its_table(made, tmp_path):
     place = train(tmp_path, made, "svc")
     layout = Layout(
@@ -421,7 +415,7 @@ def train_as(folder, files, place):
 
 
 def test_weights_of_other_options_are_not_described(trained, made):
-    weights = read_first_fit(trained["mtl"] / "model.safetensors")
+    weights = read_fit(trained["mtl"] / "model.safetensors")
     other = Options.model_validate({**OPTIONS, "model": {**OPTIONS["model"], "fc": 9}})
     with pytest.raises(Exception, match="not those of its options"):
         networks.rebuild(other, weights, made.mfcc)

@@ -267,6 +267,38 @@ def test_a_stand_in_is_trained_by_its_own_settings_and_a_real_corpus_by_the_pape
     }  # fmt: skip
 
 
+def test_a_job_asks_for_what_its_row_needs():
+    """Steps are measured by benchmarks/temporal_step.py; fine-tuning wav2vec needs most, as STRFNet on 512 bands."""
+    found = plan({"controls": ["strfnet_on_wav2vec", "segment_net_on_mel", "svc"]}, corpora=REAL, backbones=RELEASED)
+    asked = {(cell.system, cell.variant): found.memory_mb(cell) for cell in found.cells()}
+    assert asked["svc", "plain"] < asked["spectrogram", "plain"] < asked["all_three", "plain"]
+    assert asked["spectrogram", "plain"] == asked["spectrogram", "warp"] == asked["modulation", "plain"]
+    assert asked["all_three", "plain"] < asked["wav2vec", "plain"] == asked["wav2vec", "none-2"]
+    assert asked["wav2vec", "none-2"] < asked["wav2vec", "context-2"] < asked["wav2vec", "all-2"]
+    assert asked["wav2vec", "all-2"] > 64 * 413 > asked["all_three", "plain"]
+    assert asked["strfnet_on_wav2vec", "plain"] > 30_000
+    halves = ({"training": {"batch_size": 32}}, {"augment": {"crop_s": 1.5}})
+    for half in halves:
+        small = plan(half, corpora=REAL, backbones=RELEASED).memory_mb(wav2vec("all-2"))
+        assert small - 2500 == (asked["wav2vec", "all-2"] - 2500) / 2
+    assert plan().memory_mb(Cell("spectrogram", "iemocap", "plain")) < 2000
+
+
+def test_a_job_asks_for_twice_the_time_of_its_fits_and_a_week_at_most():
+    own = {"folds": "in_turn", "tested": 4, "training": {"epochs": 10}}
+    one = plan({**own, "corpus": "emodb"}, corpora=REAL).minutes(Cell("spectrogram", "emodb", "plain"))
+    fits = 4 * 10 * 535 * 0.11 / 60
+    assert one - 60 == pytest.approx(2 * fits, abs=1)
+    for more, times in (({"runs": [0, 1]}, 2), ({"folds_used": 2}, 0.5), ({"augment": {"crop_s": 1.5}}, 0.5)):
+        found = plan({**own, "corpus": "emodb", **more}, corpora=REAL).minutes(Cell("spectrogram", "emodb", "plain"))
+        assert found - 60 == pytest.approx(2 * times * fits, abs=1)
+    papers = plan(corpora=REAL, backbones=RELEASED)
+    assert papers.minutes(wav2vec("all-2")) == 7 * 24 * 60
+    assert papers.minutes(Cell("svc", "iemocap", "plain")) == 60
+    for cell in plan().cells():
+        assert 60 < plan().minutes(cell) < 180
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_options_of_every_system_are_what_the_training_reads(system):
     found = plan({"strfnet": {"hidden": 7}, "framing": {"n_mels": 20}}, corpora=REAL)

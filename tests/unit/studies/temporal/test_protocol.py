@@ -8,9 +8,10 @@ import pytest
 
 from made_up_runs import UTTERANCE, write_split, write_utterances
 from serflow.errors import TrainingError
+from serflow.protocols.labels import IEMOCAP_COUNTS
 from serflow.protocols.splits import divide
 from serflow.studies.temporal.card import Files, make_card
-from serflow.studies.temporal.labels import COUNTS, check_counts, emotion_labels, read_utterances
+from serflow.studies.temporal.labels import check_counts, emotion_labels, read_utterances
 from serflow.studies.temporal.protocol import folds
 
 CLASSES = ("neutral", "happiness", "anger", "sadness")
@@ -21,7 +22,7 @@ def iemocap():
     return [
         {"utterance": f"{speaker}_{name}_{i}", "speaker": speaker, "session": speaker[4], "emotion": name,
          "dialogue": None, "gender": "female" if speaker[-1] == "F" else "male"}
-        for speaker, counts in COUNTS.items()
+        for speaker, counts in IEMOCAP_COUNTS.items()
         for name, count in zip(CLASSES, counts, strict=True)
         for i in range(count)
     ]  # fmt: skip
@@ -42,7 +43,7 @@ def rows_of(protocol, rows, runs=(0,), n_folds=None):
 def test_iemocap_has_the_utterances_of_the_paper():
     """5,531 utterances (section 3.1); class counts of the specification, happiness with excitement."""
     rows = iemocap()
-    assert len(rows) == sum(map(sum, COUNTS.values())) == 5531
+    assert len(rows) == sum(map(sum, IEMOCAP_COUNTS.values())) == 5531
     assert Counter(row["emotion"] for row in rows) == {"neutral": 1708, "happiness": 1636, "anger": 1103,
                                                        "sadness": 1084}  # fmt: skip
     check_counts([row["speaker"] for row in rows], [row["emotion"] for row in rows])
@@ -127,7 +128,7 @@ def said_of(rows, fold):
 def test_the_last_session_validates_and_each_speaker_of_the_others_is_tested_in_turn():
     """Section 3.2: seven speakers train."""
     rows = iemocap()
-    first = sorted(COUNTS)[:8]
+    first = sorted(IEMOCAP_COUNTS)[:8]
     found = rows_of("last_session", rows)
     assert [fold.fit for fold in found] == [(0, speaker) for speaker in first]
     for fold in found:

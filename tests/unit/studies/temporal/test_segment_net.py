@@ -263,6 +263,13 @@ def test_more_layers_than_there_are_is_said(stand_in):
         built(stand_in, context_layers=9)
 
 
+def test_a_context_network_of_no_layer_cannot_be_trained():
+    with pytest.raises(ValueError, match="fine_tune is context, of which context_layers 0 leaves no layer"):
+        SegmentNetOptions(fine_tune="context", context_layers=0)
+    for part, n_layers in (("context", 1), ("context", None), ("all", 0), ("encoder", 0), ("none", 0)):
+        assert SegmentNetOptions(fine_tune=part, context_layers=n_layers).context_layers == n_layers
+
+
 def test_hidden_values_are_the_mean_of_the_utterance():
     read = frames()
     hidden = torch.zeros(read.shape, dtype=torch.bool)

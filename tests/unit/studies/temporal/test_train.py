@@ -525,4 +525,6 @@ def test_context_spans_are_those_of_the_networks_that_were_trained(stand_in, tmp
     _, compared = words_beside_paper(heading, rows, read_published_words("temporal", "context"))
     assert [line[2:] for line in compared[:2]] == [["75", "75", True], ["75-200", "75-200", True]]
     with pytest.raises(StoreError, match=r"model.safetensors: its weights are not those of its options"):
-        networks.rebuild(runs[0].predictions, runs[1].model, None)
+        networks.rebuild(networks.read_trained(runs[0].predictions), runs[1].model, None)
+    with pytest.raises(StoreError, match=r"model.safetensors: holds no weights of fit 9/a"):
+        networks.rebuild(networks.read_trained(runs[0].predictions), runs[0].model, None, "9/a")

@@ -1,0 +1,1 @@
+"""How languages share a network: a module each."""
