@@ -45,7 +45,7 @@ rule train_speakernorm:
         " --model {output.model} --log {log}"
 
 
-rule describe_speakernorm_networks:
+rule list_speakernorm_hyperparameters:
     """Table 1: the hyper-parameters of the runs, as they kept them."""
     input:
         predictions=cell_files(SPEAKERNORM, "predictions.parquet", None),
@@ -67,7 +67,7 @@ rule describe_speakernorm_networks:
             labels={"what": "table1", "beside the paper": "yes"},
         ),
     log:
-        "results/logs/describe_speakernorm_networks.log",
+        "results/logs/list_speakernorm_hyperparameters.log",
     localrule: True
     conda:
         "../../envs/serflow.yaml"
@@ -78,12 +78,13 @@ rule describe_speakernorm_networks:
     params:
         inputs=named_inputs,
         published=published(SPEAKERNORM),
-        code=code("stages.describe_networks", "studies.speakernorm.networks"),
+        code=code("stages.tabulate_words", "studies.speakernorm.hyperparameters"),
     message:
         "List the hyper-parameters of the speaker-normalisation paper's runs"
     shell:
-        "python -m serflow.stages.describe_networks --study speakernorm --table table1 --inputs {params.inputs}"
-        " --facts {{}} --code {params.code} --csv {output.csv} --comparison {output.comparison} --log {log}"
+        "python -m serflow.stages.tabulate_words --study speakernorm --module hyperparameters --table table1"
+        " --inputs {params.inputs} --facts {{}} --code {params.code} --csv {output.csv} --comparison {output.comparison}"
+        " --log {log}"
 
 
 for number in (2, 3):

@@ -16,7 +16,7 @@ from serflow.report.tables import fill, read_published, read_published_words
 from serflow.runs.scores import read_runs
 from serflow.stores.waveforms import pack_waveforms
 from serflow.studies.departures import flat
-from serflow.studies.speakernorm import evaluations, networks
+from serflow.studies.speakernorm import evaluations, hyperparameters
 from serflow.studies.speakernorm.catalog import Cell
 from serflow.studies.speakernorm.options import Options
 from serflow.studies.speakernorm.settings import PAPER
@@ -238,7 +238,7 @@ def files_of(written, folder):
     utterance = PreparedUtterance("u", np.zeros(10, dtype=np.int16), 16_000, 1, "PCM_16", 0)
     write_prepared(shard, [utterance], {"corpus": "iemocap", "synthetic": False, "shard": "0000", "n_shards": 1})
     pack_waveforms([shard], folder / "iemocap.npy", folder / "iemocap.parquet")
-    return networks.Files(
+    return hyperparameters.Files(
         tuple(files.predictions for files in written),
         tuple(files.history for files in written),
         folder / "iemocap.parquet",
@@ -247,7 +247,7 @@ def files_of(written, folder):
 
 def test_table_1_is_read_from_the_runs(tmp_path):
     written = write_runs(tmp_path)
-    heading, rows = networks.make_table(files_of(written, tmp_path), {})
+    heading, rows = hyperparameters.make_table(files_of(written, tmp_path), {})
     assert heading == ["Hyperparameter", "Value"]
     found = dict(rows)
     assert found["β"] == "0, 0.1, 1"
@@ -261,7 +261,7 @@ def test_table_1_is_read_from_the_runs(tmp_path):
 
 def test_table_1_marks_what_it_was_read_from(tmp_path):
     written = write_runs(tmp_path, SYNTHETIC._replace(stand_ins={**SYNTHETIC.stand_ins, **STAND_IN_WEIGHTS.stand_ins}))
-    heading, _ = networks.make_table(files_of(written, tmp_path), {})
+    heading, _ = hyperparameters.make_table(files_of(written, tmp_path), {})
     assert heading[1] == "Value (synthetic, stand-in weights)"
 
 
