@@ -21,7 +21,7 @@ class StandIn(Section):
     """What synthetic corpora get instead."""
 
     runs: Runs = Field(default=[0])
-    epochs: int = Field(default=4, ge=1)
+    epochs: int = Field(default=3, ge=1)
     batch_size: int = Field(default=4, ge=1)
     accumulate: int = Field(default=2, ge=1)
     eval_updates: int = Field(default=20, ge=1)
