@@ -24,7 +24,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 invariance temporal multigating features free test test-portable mutants lint report benchmarks rulegraph lock schema unlock clean
+.PHONY: help env table1 invariance temporal multigating speakernorm features free test test-portable mutants lint report benchmarks rulegraph lock schema unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,10 @@ temporal: env  ## the temporal-context paper from stand-ins: results/temporal
 multigating: env  ## the multilingual paper from stand-ins: results/multigating
 	$(SNAKEMAKE) multigating
 	@echo "results/multigating/table1.csv to table4.csv are there, each beside the paper's in ..._vs_paper.csv"
+
+speakernorm: env  ## the speaker-normalisation paper from stand-ins: results/speakernorm
+	$(SNAKEMAKE) speakernorm
+	@echo "results/speakernorm/table1.csv to table3.csv are there, each beside the paper's in ..._vs_paper.csv"
 
 free: env  ## Table I from EmoDB, RAVDESS and nEMO with ESC-50 as noise: make free DATA=/folder/of/them
 	@test -n $(call quoted,$(DATA)) || { echo "say where they are: make free DATA=/folder (workflow/presets/free.yaml says what it holds)"; exit 1; }

@@ -25,6 +25,8 @@ from serflow.studies.invariance.plan import Plan as InvariancePlan
 from serflow.studies.invariance.settings import Invariance
 from serflow.studies.multigating.plan import Plan as MultigatingPlan
 from serflow.studies.multigating.settings import Multigating
+from serflow.studies.speakernorm.plan import Plan as SpeakernormPlan
+from serflow.studies.speakernorm.settings import Speakernorm
 from serflow.studies.temporal.plan import Plan as TemporalPlan
 from serflow.studies.temporal.settings import Temporal
 from serflow.synthetic.catalogue import LAYOUTS
@@ -37,6 +39,7 @@ class Config(Data):
     invariance: Invariance = Invariance()
     temporal: Temporal = Temporal()
     multigating: Multigating = Multigating()
+    speakernorm: Speakernorm = Speakernorm()
 
     @model_validator(mode="after")
     def _check_studies(self) -> "Config":
@@ -48,6 +51,8 @@ class Config(Data):
             self.temporal.check(self)
         if "multigating" in self.model_fields_set:
             self.multigating.check(self)
+        if "speakernorm" in self.model_fields_set:
+            self.speakernorm.check(self)
         return self
 
     def plans(self) -> dict[str, Plan]:
@@ -57,6 +62,7 @@ class Config(Data):
             "invariance": InvariancePlan(self.invariance, self),
             "temporal": TemporalPlan(self.temporal, self),
             "multigating": MultigatingPlan(self.multigating, self),
+            "speakernorm": SpeakernormPlan(self.speakernorm, self),
         }
 
     def absent_corpus(self, corpus: str, documents: Sequence[Written] = ()) -> str | None:

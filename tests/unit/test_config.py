@@ -168,7 +168,10 @@ def test_what_is_absent_names_key_source_licence_and_the_line_to_write(tmp_path:
     assert iemocap.startswith(f"corpora.iemocap.root: no folder {nowhere}\n")
     assert "sail.usc.edu/iemocap" in iemocap
     assert "corpora: {iemocap: {root:" in iemocap
-    assert "take iemocap out of `dlc:`, `invariance:`, `temporal:` and `multigating:` to go on without it" in iemocap
+    assert (
+        "take iemocap out of `dlc:`, `invariance:`, `temporal:`, `multigating:` and `speakernorm:` to go on without it"
+        in iemocap
+    )
     assert "ask for the targets of other corpora to go on without it" in str(typed.absent_corpus("crema_d"))
     assert str(typed.absent_corpus("cafe")).startswith("corpora.cafe.root: null, and this target needs the corpus\n")
     assert typed.absent_corpus("ravdess") is typed.absent_corpus("mosei") is None

@@ -27,6 +27,7 @@ from serflow.studies.dlc import figure4, pilot
 from serflow.studies.multigating import figure3 as multigating_figure3
 from serflow.studies.multigating import figure4 as multigating_figure4
 from serflow.studies.multigating import gates
+from serflow.studies.speakernorm import evaluations
 from serflow.studies.temporal import receptive_fields
 from serflow.transcripts.store import TRANSCRIPTS_SCHEMA
 
@@ -63,6 +64,7 @@ HEADINGS = {
     "multigating/figure3.csv": multigating_figure3.COLUMNS,
     "multigating/figure4.csv": multigating_figure4.COLUMNS,
     "multigating/gates.csv": gates.COLUMNS,
+    "speakernorm/figure2.csv": evaluations.COLUMNS,
 }
 # by these files are merged
 KEYS = ("utterance", "clip", "corpus", "profile", "condition", "run", "fold", "role")
@@ -192,4 +194,4 @@ def test_what_a_study_adds_is_of_its_own_files_alone(repository: Path, tmp_path:
     assert page.faults(tmp_path) == ["runs/toy/a/predictions.parquet: column gate is not on the page"]
     assert page.unseen(tmp_path, "dlc") >= {"condition", "oracle_prediction", "test_snr_db"}
     assert "gate" not in page.unseen(tmp_path, "dlc")
-    assert all("speaker" in page.unseen(tmp_path, study) for study in ("invariance", "temporal"))
+    assert all("speaker" in page.unseen(tmp_path, study) for study in ("invariance", "temporal", "speakernorm"))

@@ -38,6 +38,7 @@ TARGETS = (
         "results/invariance/search.csv",
         "temporal",
         "multigating",
+        "speakernorm",
         "results/noise/mine/h1/audio",
         "results/packed/audio/iemocap.npy",
         "results/pulses/iemocap/0000.parquet",

@@ -143,7 +143,7 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
             pattern
             for pattern in page.patterns()
             if pattern.startswith(
-                ("dlc/pilot/", "packed/audio/", "pulses/", "invariance/", "temporal/", "multigating/")
+                ("dlc/pilot/", "packed/audio/", "pulses/", "invariance/", "temporal/", "multigating/", "speakernorm/")
             )
         ),
         *("noise/{corpus}/{profile}/audio/plan.csv", "noise/{corpus}/{profile}/audio/{utterance}.flac"),

@@ -11,34 +11,15 @@ from torch import Tensor
 
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.backbones._batches import run_by_length
-from serflow.backbones._checkpoint import weights_error
-from serflow.backbones._hub import read_entries, read_pretrained, require_files
+from serflow.backbones._hub import read_pretrained, require_files
 from serflow.backbones._pretrained import PretrainedNetwork
 from serflow.backbones._wav2vec2_network import Wav2Vec2, Wav2Vec2Backbone, read_preprocessor
+from serflow.backbones._wav2vec2_symbols import read_symbols
 from serflow.backbones.base import Transcript
 from serflow.errors import AudioError
 
 _NAME = "wav2vec2_ctc"
 _BATCH = 8
-
-
-def _read_vocabulary(folder: Path, options: Mapping[str, Any], n_symbols: int) -> dict[str, Any]:
-    """Return the number of each symbol: of vocab.json, and of those that were added to it.
-
-    Older versions of transformers write added symbols to added_tokens.json, newer ones to tokenizer_config.json
-    (``options``), also where the network has no output for them.
-    """
-    vocabulary = read_entries(folder / "vocab.json", _NAME)
-    added = folder / "added_tokens.json"
-    others = read_entries(added, _NAME) if added.is_file() else {}
-    for place, symbol in options.get("added_tokens_decoder", {}).items():
-        others.setdefault(symbol["content"], int(place))
-    used = set(vocabulary.values())
-    return vocabulary | {
-        symbol: place
-        for symbol, place in others.items()
-        if symbol not in vocabulary and place not in used and isinstance(place, int) and place < n_symbols
-    }
 
 
 def read_model(folder: Path) -> tuple[Any, dict[str, Any], list[str]]:
@@ -57,23 +38,9 @@ def read_model(folder: Path) -> tuple[Any, dict[str, Any], list[str]]:
     require_files(folder, _NAME, ("vocab.json",))
     # the embedding of masked frames is used in training alone
     model = read_pretrained(folder, _NAME, Wav2Vec2ForCTC, spared=("wav2vec2.masked_spec_embed",))
-    options = folder / "tokenizer_config.json"
-    options_read = read_entries(options, _NAME) if options.is_file() else {}
-    delimiter = options_read.get("word_delimiter_token", "|")
     n_symbols, blank = model.config.vocab_size, model.config.pad_token_id
-    vocabulary = _read_vocabulary(folder, options_read, n_symbols)
-    if sorted(map(str, vocabulary.values())) != sorted(map(str, range(n_symbols))) or blank not in range(n_symbols):
-        raise weights_error(
-            folder / "vocab.json", _NAME, f"does not number the network's {n_symbols} symbols, blank {blank} among them"
-        )
-    if delimiter not in vocabulary:
-        raise weights_error(folder / "vocab.json", _NAME, f"has no end of a word ({delimiter})")
-    symbols = [""] * len(vocabulary)
-    for symbol, place in vocabulary.items():
-        special = len(symbol) > 2 and symbol[0] in "<[" and symbol[-1] in ">]"
-        symbols[place] = " " if symbol == delimiter else "" if special else symbol.lower()
-    symbols[blank] = ""
-    return model, preprocessor, symbols
+    symbols = read_symbols(folder, _NAME, n_symbols, blank)
+    return model, preprocessor, [symbol.lower() for symbol in symbols]
 
 
 class Wav2Vec2Ctc(PretrainedNetwork):

@@ -1,5 +1,8 @@
 """What wav2vec 2.0 models have in common in the hub's format, with and without a CTC head."""
 
+import json
+import string
+from pathlib import Path
 from typing import Any
 
 NARROW: dict[str, Any] = {
@@ -21,3 +24,13 @@ PREPROCESSOR = {
     "return_attention_mask": False,
 }
 """Content of ``preprocessor_config.json`` of the released base models."""
+
+SYMBOLS = ("<pad>", "<s>", "</s>", "<unk>", "|", *string.ascii_uppercase, "'")
+"""The releases' 32 symbols: blank, three that never stand in a transcript, the end of a word, then letters."""
+
+
+def write_processor(folder: Path) -> None:
+    """Write what belongs to a stand-in besides its network: how waveforms are prepared, and the symbols."""
+    vocabulary = {symbol: place for place, symbol in enumerate(SYMBOLS)}
+    for name, content in (("preprocessor_config", PREPROCESSOR), ("vocab", vocabulary)):
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -1,15 +1,17 @@
 """wav2vec 2.0 (Baevski et al., NeurIPS 2020) through transformers, from the folder of a model."""
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from transformers import Wav2Vec2Model
 
 from serflow.audio.waveform import FloatArray, check_waveform, is_constant
@@ -112,7 +114,27 @@ class Wav2Vec2(PretrainedNetwork):
         self.field = field_of_view(model.config)
         self.hop = int(math.prod(model.config.conv_stride))
 
-    def forward(self, waveforms: Tensor, lengths: Tensor | None = None, mask_padding: bool = True) -> Tensor:
+    @property
+    def shortest(self) -> int:
+        """Samples that a batch needs for the masks of training."""
+        config = self.model.config
+        masked = config.apply_spec_augment and config.mask_time_prob > 0
+        return self.field + (config.mask_time_length - 1) * self.hop if masked else self.field
+
+    def checkpoint_gradients(self, on: bool) -> Self:
+        """Keep only the input of each layer of the transformer, and run it again for its gradients; or do not."""
+        run = functools.partial(checkpoint, use_reentrant=False)
+        # what transformers calls this in public changed within version 5
+        self.model._set_gradient_checkpointing(enable=on, gradient_checkpointing_func=run)
+        return self
+
+    def forward(
+        self,
+        waveforms: Tensor,
+        lengths: Tensor | None = None,
+        mask_padding: bool = True,
+        alone: bool = False,
+    ) -> Tensor:
         """Return the last layer ``(batch, n_frames, width)``; `n_frames` says how many frames of a row are speech.
 
         Models with ``do_stable_layer_norm`` end with a norm, which it has gone through; ``layer_N`` of
@@ -128,12 +150,17 @@ class Wav2Vec2(PretrainedNetwork):
         mask_padding
             Keep padding out of the attention. False runs on zeros as if they were speech, which is how the base models
             were trained (``return_attention_mask: false``).
+        alone
+            Run the convolutional encoder on each row by itself, without its padding: then, in every model, the frames
+            of a row are those that it has alone. Needs ``lengths`` and ``mask_padding``.
 
         Raises
         ------
         AudioError
             If the batch is too short for the masks of training.
         """
+        if alone and (lengths is None or not mask_padding):
+            raise ValueError("rows can be run alone where their lengths are known and padding is masked")
         if self.normalises:
             waveforms = _normalise(waveforms, lengths)
         waveforms = F.pad(waveforms, (0, max(0, self.field - waveforms.shape[1])))
@@ -145,28 +172,38 @@ class Wav2Vec2(PretrainedNetwork):
         # for checkpointing it asks for gradients of its input, and fails where there are some already
         self.model.feature_extractor._requires_grad = not waveforms.requires_grad
         if not self.model.training:
-            return self._last_layer(waveforms, mask)
+            return self._run(waveforms, mask, lengths if alone else None)
         self._check_masks(waveforms.shape[1])
         with _numpy_seeded_by_torch():
-            return self._last_layer(waveforms, mask)
+            return self._run(waveforms, mask, lengths if alone else None)
 
     def n_frames(self, n_samples: Tensor) -> Tensor:
         """Return how many frames waveforms of ``n_samples`` have, by row."""
         return 1 + (n_samples.clamp(min=self.field) - self.field) // self.hop
 
-    def _last_layer(self, waveforms: Tensor, mask: Tensor | None) -> Tensor:
-        states: Tensor = self.model(waveforms, attention_mask=mask).last_hidden_state
-        return states
+    def _run(self, waveforms: Tensor, mask: Tensor | None, alone: Tensor | None) -> Tensor:
+        if alone is None:
+            states: Tensor = self.model(waveforms, attention_mask=mask).last_hidden_state
+            return states
+        model, n_frames = self.model, self.n_frames(torch.tensor(waveforms.shape[1]))
+        parts = [
+            model.feature_extractor(row[None, :length])[0].T
+            for row, length in zip(waveforms, alone.clamp(min=self.field).tolist(), strict=True)
+        ]
+        # the same as Wav2Vec2Model does to the features of a batch
+        features = torch.stack([F.pad(part, (0, 0, 0, int(n_frames) - len(part))) for part in parts])
+        of_frames = frame_mask(self.n_frames(alone), features.shape[1])[..., 0]
+        hidden, _ = model.feature_projection(features)
+        hidden = model._mask_hidden_states(hidden, attention_mask=of_frames)
+        states = model.encoder(hidden, attention_mask=of_frames).last_hidden_state
+        return states if model.adapter is None else model.adapter(states)
 
     def _check_masks(self, n_samples: int) -> None:
-        config = self.model.config
-        if not (config.apply_spec_augment and config.mask_time_prob > 0):
-            return
-        shortest = self.field + (config.mask_time_length - 1) * self.hop
-        if n_samples < shortest:
+        if n_samples < self.shortest:
             raise AudioError(
-                f"a batch of {n_samples / self.sample_rate:.3f} s, where wav2vec 2.0 masks {config.mask_time_length} "
-                f"frames at a time in training; leave out utterances below {shortest / self.sample_rate:.3f} s"
+                f"a batch of {n_samples / self.sample_rate:.3f} s, where wav2vec 2.0 masks "
+                f"{self.model.config.mask_time_length} frames at a time in training; leave out utterances below "
+                f"{self.shortest / self.sample_rate:.3f} s"
             )
 
 

@@ -1,10 +1,9 @@
 """wav2vec 2.0 (Baevski et al., NeurIPS 2020), from the folder of a model in the format of the Hugging Face hub."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
+from serflow.backbones._wav2vec2_files import NARROW, write_processor
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ RELEASES = (
         size=None,
         licence="Apache-2.0",
         trained_on="LibriSpeech 960 h",
-        # the revision could not be looked up where this was written; the record keeps the digest of what came
-        hub=("facebook/wav2vec2-base", "main"),
+        hub=("facebook/wav2vec2-base", "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8"),
     ),
 )
 
@@ -37,7 +35,7 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         Wav2Vec2Model(config).save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR, indent=2), encoding="utf-8")
+    write_processor(folder)
     return folder
 
 
@@ -52,6 +50,26 @@ def network(path: Path) -> "Wav2Vec2":
     from serflow.backbones._wav2vec2_network import Wav2Vec2, read_model
 
     return Wav2Vec2(*read_model(path))
+
+
+def read_letters(path: Path) -> tuple[list[str], int]:
+    """Read the symbols of the tokenizer in a model's folder, which has no head for them: for one that is trained.
+
+    Returns
+    -------
+    What each symbol adds to a transcript, nothing or a blank for those that are no letters; and which is CTC's blank.
+
+    Raises
+    ------
+    WeightsError
+        If the folder has no tokenizer, or it is damaged.
+    """
+    from serflow.backbones._hub import read_entries
+    from serflow.backbones._wav2vec2_symbols import read_symbols
+
+    config = read_entries(path / "config.json", "wav2vec2")
+    n_symbols, blank = config.get("vocab_size", 32), config.get("pad_token_id", 0)
+    return read_symbols(path, "wav2vec2", n_symbols, blank), blank
 
 
 def load(path: Path, device: str, precision: str) -> "Wav2Vec2Backbone":

@@ -1,11 +1,9 @@
 """wav2vec 2.0 with a CTC head (Baevski et al., NeurIPS 2020): a recogniser of English, in the hub's format."""
 
-import json
-import string
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serflow.backbones._wav2vec2_files import NARROW, PREPROCESSOR
+from serflow.backbones._wav2vec2_files import NARROW, SYMBOLS, write_processor
 from serflow.backbones.base import Release
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ RELEASES = (
     ),
 )
 
-# the release's symbols: blank, three that never stand in a transcript, the end of a word, then letters
-_SYMBOLS = ("<pad>", "<s>", "</s>", "<unk>", "|", *string.ascii_uppercase, "'")
-
 
 def write_stand_in(folder: Path, seed: int) -> Path:
     """Write a narrow network of two layers with random weights in the hub's format; it says letters at random."""
@@ -39,16 +34,14 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     from serflow.backbones._hub import silence_transformers
 
     silence_transformers()
-    config = Wav2Vec2Config(vocab_size=len(_SYMBOLS), pad_token_id=0, num_hidden_layers=2, **NARROW)
+    config = Wav2Vec2Config(vocab_size=len(SYMBOLS), pad_token_id=0, num_hidden_layers=2, **NARROW)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Wav2Vec2ForCTC(config)
         # as it is drawn, the head hardly tells one frame from another
         model.lm_head.weight.data.normal_(0, 1)
         model.save_pretrained(folder)
-    vocabulary = {symbol: place for place, symbol in enumerate(_SYMBOLS)}
-    for name, content in (("preprocessor_config", PREPROCESSOR), ("vocab", vocabulary)):
-        (folder / f"{name}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+    write_processor(folder)
     return folder
 
 

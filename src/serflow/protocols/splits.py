@@ -1,5 +1,23 @@
 """Splits of a corpus into training, validation and test: by a named protocol, which says what is dealt and how.
 
+``dialogue-0``     whole dialogues, 70/10/20, draw 0 (DLC, section IV)
+``speaker-3``      whole speakers, 70/10/20, draw 3
+``speaker80-0``    whole speakers, 80/10/10, draw 0 (Tu et al., section 3.1)
+``session-F``      a fold a session: of its two speakers the woman validates and the man is tested (Tu et al., section
+                   3.1); with ``M`` the other way round, with ``both`` each in turn
+``pair-F``         the same, where there are no sessions: the n-th woman and the n-th man are the n-th pair
+``last_session``   a fold for each speaker of all sessions but the last: one is tested, the others of them train, and
+                   the last session validates in every fold (Xia et al., section 3.3)
+``leave_session``  a fold a session: all of it is tested, the next one validates (after the last comes the first)
+``in_turn-8``      a fold for each of the first 8 speakers: one is tested, the other seven train, and the remaining
+                   speakers validate in every fold; the like of ``last_session``, where there are no sessions
+``dialogue_fold``  a fold for each speaker that dialogues are named by (``Ses01F_impro01``), who is not alone in
+                   them: all utterances of these dialogues are tested, the others train (code of Cai et al., 2021)
+``speaker_fold``   a fold for each speaker, who is tested; the others train
+``session_fold``   a fold for each session, which is tested; the others train
+``utterance_fold`` ten folds of utterances, of all speakers alike
+=================  =====================================================================================================
+=======
 ===================  ===================================================================================================
 ``dialogue-0``       whole dialogues, 70/10/20, draw 0 (DLC, section IV)
 ``speaker-3``        whole speakers, 70/10/20, draw 3
@@ -16,6 +34,11 @@
 ``in_turn-8``        a fold for each of the first 8 speakers: one is tested, the other seven train, and the remaining
                      speakers validate in every fold; the like of ``last_session``, where there are no sessions
 ``speaker_folds-5``  5 folds of whole speakers, as even as can be: one is tested, the next one validates
+``dialogue_fold``    a fold for each speaker that dialogues are named by (``Ses01F_impro01``), who is not alone in
+                     them: all utterances of these dialogues are tested, the others train (code of Cai et al., 2021)
+``speaker_fold``     a fold for each speaker, who is tested; the others train
+``session_fold``     a fold for each session, which is tested; the others train
+``utterance_fold``   ten folds of utterances, of all speakers alike
 ===================  ===================================================================================================
 
 Sessions are in the order of their names, 2 before 10; speakers in that of the letters of theirs. Each protocol has a
@@ -50,11 +73,14 @@ COUPLES = ("session", "pair")
 VALIDATES = ("F", "M", "both")
 WHOLE_SESSIONS = ("last_session", "leave_session")
 """Protocols of whose folds a whole session is held out."""
+TESTED_IN_TURN = ("dialogue_fold", "speaker_fold", "session_fold", "utterance_fold")
+"""Protocols that test each part of a corpus in turn and train on the rest; nobody validates."""
+N_UTTERANCE_FOLDS = 10
 COUNTED = {"in_turn": 8, "speaker_folds": 5}
 """Protocols whose name says how many speakers or folds are tested in turn, and how many of them are usual."""
 PROTOCOL_PATTERN = (
     rf"(?:(?:{'|'.join(DRAWN)})-[0-9]+|(?:{'|'.join(COUPLES)})-(?:{'|'.join(VALIDATES)})"
-    rf"|{'|'.join(WHOLE_SESSIONS)}|(?:{'|'.join(COUNTED)})-[0-9]+)"
+    rf"|{'|'.join((*WHOLE_SESSIONS, *TESTED_IN_TURN))}|(?:{'|'.join(COUNTED)})-[0-9]+)"
 )
 """Regular expression of the protocols' names, for the wildcard of their rule."""
 _GENDERS = {"F": "female", "M": "male"}
@@ -74,6 +100,7 @@ CHOICES = (
     Choice("invariance.many_speakers.split", ("speaker80", "speaker"), "invariance.many_speakers.corpus"),
     Choice("temporal.folds", (*WHOLE_SESSIONS, "in_turn", "speaker"), "temporal.corpus"),
     Choice("multigating.split", ("utterance", "sentence", "speaker64", "speaker_folds"), "multigating.languages"),
+    Choice("speakernorm.folds", TESTED_IN_TURN, "speakernorm.corpus"),
 )
 
 Row = Mapping[str, str | None]
@@ -111,7 +138,8 @@ class Protocol(NamedTuple):
     @property
     def unit(self) -> str:
         """What is kept together: dialogue, sentence, speaker, or the utterance alone."""
-        return self.kind if self.kind in ("dialogue", "sentence", "utterance") else "speaker"
+        unit = self.kind.removesuffix("_fold")
+        return unit if unit in ("dialogue", "sentence", "utterance") else "speaker"
 
 
 def draw_name(kind: str, draw: int) -> str:
@@ -132,6 +160,7 @@ def parse_protocol(protocol: str) -> Protocol:
             *(f"{kind}-0" for kind in DRAWN),
             *(f"{kind}-F" for kind in COUPLES),
             *WHOLE_SESSIONS,
+            *TESTED_IN_TURN,
             *(f"{kind}-{count}" for kind, count in COUNTED.items()),
         ]
         raise ValueError(f"no split protocol {protocol!r}; known: {', '.join(known)}, ...")
@@ -209,6 +238,8 @@ def _divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
         return _first_speakers_in_turn(parts.n_tested, utterances)
     if parts.kind in COUPLES:
         return _couples_in_turn(parts, utterances)
+    if parts.kind in TESTED_IN_TURN:
+        return _parts_in_turn(parts.kind, utterances)
     return _all_but_last_session(utterances) if parts.kind == "last_session" else _sessions_in_turn(utterances)
 
 
@@ -294,6 +325,52 @@ def _couples_in_turn(protocol: Protocol, utterances: Sequence[Row]) -> list[Divi
             role = {validates: "val", tested: "test"}
             divisions.append(Division(f"{name}-{turn}", [role.get(str(row["speaker"]), "train") for row in utterances]))
     return divisions
+
+
+def _parts_in_turn(kind: str, utterances: Sequence[Row]) -> list[Division]:
+    """Return a fold for each part of the corpus, which is tested while the rest trains; ``speaker_01F`` of Ses01F."""
+    part_of = {
+        "dialogue_fold": _named_by,
+        "speaker_fold": lambda rows: [str(row["speaker"]) for row in rows],
+        "session_fold": _session_of,
+        "utterance_fold": _tenths,
+    }[kind](utterances)
+    parts = sorted(set(part_of))
+    if len(parts) < 2:
+        raise CorpusError(f"all utterances are of {', '.join(parts) or 'nobody'}, and none is left to train on")
+    what = kind.removesuffix("_fold")
+    return [
+        Division(f"{what}_{part.removeprefix('Ses')}", ["test" if other == part else "train" for other in part_of])
+        for part in parts
+    ]
+
+
+def _named_by(utterances: Sequence[Row]) -> list[str]:
+    """Return the speaker that the dialogue of each utterance is named by: what stands before its first ``_``."""
+    speakers = {row["speaker"] for row in utterances}
+    found = []
+    for row in utterances:
+        name = (row["dialogue"] or "").partition("_")[0]
+        if name not in speakers:
+            raise CorpusError(
+                f"{row['utterance']} has no dialogue"
+                if row["dialogue"] is None
+                else f"dialogue {row['dialogue']} is not named by a speaker of the corpus, as IEMOCAP's are"
+            )
+        found.append(name)
+    return found
+
+
+def _session_of(utterances: Sequence[Row]) -> list[str]:
+    _whole_sessions(utterances, 2)
+    return [str(row["session"]) for row in utterances]
+
+
+def _tenths(utterances: Sequence[Row]) -> list[str]:
+    """Return a number below `N_UTTERANCE_FOLDS` for each utterance; in the order of SHA-256 they are dealt in turn."""
+    names = sorted((str(row["utterance"]) for row in utterances), key=lambda name: (_order(0, name), name))
+    place = {name: at % N_UTTERANCE_FOLDS for at, name in enumerate(names)}
+    return [str(place[str(row["utterance"])]) for row in utterances]
 
 
 def _whole_sessions(utterances: Sequence[Row], at_least: int) -> dict[str, set[str]]:

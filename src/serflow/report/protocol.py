@@ -184,7 +184,7 @@ def classes_section(title: str, corpus: Described, folds: Sequence[FoldRows]) ->
                 ]
             )
             absent = [name for name, count in of_class.items() if not count]
-            if absent:
+            if absent and len(part):
                 lacking.append(
                     f"- Run {_fit(fold, folds)}, {role}: no utterance is {', '.join(absent)}; UA there is over the "
                     f"other {len(of_class) - len(absent)} classes."

@@ -101,6 +101,11 @@ def parse_measure(measure: str) -> tuple[str, Measure]:
     raise ValueError(f"no measure {measure!r}: it is named by ua, wa or wer, such as oracle_ua")
 
 
+def kinds_of(what: str) -> tuple[Measure, ...]:
+    """Return how a tally is scored: WER of ``words`` and of parts of them (``unseen_words``), else UA and WA."""
+    return ("wer",) if what.endswith(_OWN_TASK["wer"]) else ("ua", "wa")
+
+
 def read_run(path: Path) -> Run:
     """Read a ``metrics.json``.
 
@@ -354,6 +359,6 @@ def score_rows(run: Run) -> Iterator[list[Any]]:
     for fit in run.fits:
         for (role, what), tally in fit.tallies.items():
             n = round(float(tally.totals.sum()))
-            kinds = ("wer",) if what == _OWN_TASK["wer"] else ("ua", "wa")
+            kinds = kinds_of(what)
             scores = [two_digits(100.0 * score(tally, kind)) if kind in kinds else "" for kind in _OWN_TASK]
             yield [fit.run, fit.fold, role, what, n, *scores]

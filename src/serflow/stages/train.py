@@ -105,7 +105,14 @@ def write(
         options=arguments.options,
         runs=arguments.runs,
         excluded=data.excluded,
-        provenance=joined([job.provenance, same_audio(job.given, data.utterances, [rows for rows, _ in trained])]),
+        provenance=joined(
+            [
+                job.provenance,
+                same_audio(job.given, data.utterances, [rows for rows, _ in trained]),
+                # what a study says of its data, if anything
+                Provenance(remarks=tuple(getattr(data, "remarks", ()))),
+            ]
+        ),
         code=arguments.code,
     )
     write_run(files, facts, [result for _, result in trained])

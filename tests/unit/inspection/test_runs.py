@@ -133,13 +133,17 @@ def test_folds_that_know_other_speakers_have_a_mean_and_no_recall_together(tmp_p
 
 
 def test_a_run_of_one_fit_has_one_number_and_words_have_a_wer(tmp_path):
-    results = [fit(tallies={"speaker": Tally(np.array([1.0, 0, 3]), np.array([2.0, 1, 3])), "words": words(30, 20)})]
+    of_speakers = Tally(np.array([1.0, 0, 3]), np.array([2.0, 1, 3]))
+    results = [fit(tallies={"speaker": of_speakers, "words": words(30, 20), "unseen_words": words(1, 2)})]
     path = write_cell(tmp_path, CELL, results).metrics
     facts = as_json(path)["facts"]
     assert facts["test_WER"] == {"mean": 1.5, "std": None}
     assert facts["test_speaker_UA"]["mean"] == pytest.approx(0.5)
     assert facts["test_speaker_WA"]["mean"] == pytest.approx(4 / 6)
-    assert [key for key in facts if key.startswith("test_")] == ["test_WER", "test_speaker_UA", "test_speaker_WA"]
+    assert facts["test_unseen_words_WER"]["mean"] == 0.5
+    assert [key for key in facts if key.startswith("test_")] == [
+        "test_WER", "test_speaker_UA", "test_speaker_WA", "test_unseen_words_WER"
+    ]  # fmt: skip
     assert as_json(path)["tables"][0]["columns"][:4] == ["run", "fold", "test WER %", "n train"]
     shown = passes(path)
     assert "150.0 %" in shown

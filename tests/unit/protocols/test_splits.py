@@ -16,6 +16,7 @@ from serflow.protocols.splits import (
     COUPLES,
     DRAWN,
     PROTOCOL_PATTERN,
+    TESTED_IN_TURN,
     WHOLE_SESSIONS,
     divide,
     draw_name,
@@ -205,6 +206,103 @@ def test_the_first_speakers_are_tested_in_turn_and_the_others_validate():
     assert held("in_turn-2", rows)["01"]["train"] == ["00"]
 
 
+def of_dialogues(counts):
+    """Return utterances as IEMOCAP's: by the speaker that their dialogue is named by, how many each speaker says."""
+    return [
+        {"utterance": f"{named}_impro01_{speaker}{i:03d}", "dialogue": f"{named}_impro01", "speaker": speaker,
+         "session": speaker[4], "gender": None}
+        for named, said in counts.items()
+        for speaker, count in said.items()
+        for i in range(count)
+    ]  # fmt: skip
+
+
+# Utterances of the four classes by the speaker that dialogues are named by, and speaker: of session 1 as counted in the
+# files of Cai et al.; of the others the speakers' totals, half of them in each.
+PUBLISHED = {
+    "Ses01F": {"Ses01F": 237, "Ses01M": 270}, "Ses01M": {"Ses01F": 291, "Ses01M": 287},
+    "Ses02F": {"Ses02F": 240, "Ses02M": 271}, "Ses02M": {"Ses02F": 241, "Ses02M": 271},
+    "Ses03F": {"Ses03F": 261, "Ses03M": 314}, "Ses03M": {"Ses03F": 261, "Ses03M": 315},
+    "Ses04F": {"Ses04F": 264, "Ses04M": 251}, "Ses04M": {"Ses04F": 264, "Ses04M": 252},
+    "Ses05F": {"Ses05F": 295, "Ses05M": 325}, "Ses05M": {"Ses05F": 295, "Ses05M": 326},
+}  # fmt: skip
+
+
+def test_the_dialogue_fold_of_01f_is_the_published_one_and_shares_all_its_speakers():
+    rows = of_dialogues(PUBLISHED)
+    assert len(rows) == 5531
+    fold, roles = divide("dialogue_fold", rows)[0]
+    assert fold == "dialogue_01F"
+    who = Counter((role, row["speaker"]) for row, role in zip(rows, roles, strict=True))
+    assert Counter(roles) == {"test": 507, "train": 5024}
+    assert (who["test", "Ses01F"], who["test", "Ses01M"]) == (237, 270)
+    assert (who["train", "Ses01F"], who["train", "Ses01M"]) == (291, 287)
+    assert len({speaker for role, speaker in who if role == "train"}) == 10
+
+
+def test_the_speaker_fold_of_01f_tests_all_that_she_says_and_nothing_else():
+    rows = of_dialogues(PUBLISHED)
+    fold, roles = divide("speaker_fold", rows)[0]
+    assert fold == "speaker_01F"
+    assert Counter(roles) == {"test": 528, "train": 5003}
+    assert {row["speaker"] for row, role in zip(rows, roles, strict=True) if role == "test"} == {"Ses01F"}
+
+
+@pytest.mark.parametrize(
+    ("name", "folds"),
+    [
+        ("dialogue_fold", [f"dialogue_0{session}{letter}" for session in range(1, 6) for letter in "FM"]),
+        ("speaker_fold", [f"speaker_0{session}{letter}" for session in range(1, 6) for letter in "FM"]),
+        ("session_fold", [f"session_{session}" for session in range(1, 6)]),
+        ("utterance_fold", [f"utterance_{tenth}" for tenth in range(10)]),
+    ],
+)
+def test_each_utterance_is_tested_in_one_fold_and_trained_on_in_the_others(name, folds):
+    rows = of_dialogues(PUBLISHED)
+    found = divide(name, rows)
+    assert [fold for fold, _ in found] == folds
+    tested = Counter(row["utterance"] for _, roles in found for row, role in zip(rows, roles, strict=True)
+                     if role == "test")  # fmt: skip
+    assert set(tested.values()) == {1}
+    assert len(tested) == len({row["utterance"] for row in rows})
+    assert all(set(roles) == {"train", "test"} for _, roles in found)
+
+
+def test_tenths_have_all_speakers_and_do_not_depend_on_the_order_of_the_table():
+    rows = [{"utterance": f"u{i}", "dialogue": None, "speaker": f"s{i % 4}", "session": None} for i in range(95)]
+    found = divide("utterance_fold", rows)
+    assert sorted(roles.count("test") for _, roles in found) == [9] * 5 + [10] * 5
+    again = divide("utterance_fold", rows[::-1])
+    assert [roles[::-1] for _, roles in again] == [roles for _, roles in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "said"),
+    [
+        (
+            "dialogue_fold",
+            {"dialogue": None},
+            "u has no dialogue; set speakernorm.folds to speaker_fold or session_fold",
+        ),
+        ("dialogue_fold", {"dialogue": "MSP_S01"}, "dialogue MSP_S01 is not named by a speaker of the corpus, as"),
+        (
+            "session_fold",
+            {"session": None},
+            "u has no session; .*; set speakernorm.folds to dialogue_fold or speaker_f",
+        ),
+    ],
+)
+def test_folds_that_a_corpus_does_not_have_are_refused_with_those_that_it_has(name, row, said):
+    with pytest.raises(CorpusError, match=said):
+        divide(name, [*of_dialogues(PUBLISHED)[::60], {**of_dialogues(PUBLISHED)[0], "utterance": "u", **row}])
+
+
+@pytest.mark.parametrize("name", ["speaker_fold", "utterance_fold"])
+def test_a_corpus_of_one_part_has_nothing_to_train_on(name):
+    with pytest.raises(CorpusError, match=r"all utterances are of \w+, and none is left to train on"):
+        divide(name, [{"utterance": "u", "dialogue": None, "speaker": "a", "session": None}])
+
+
 @pytest.mark.parametrize("name", ["last_session", "leave_session", "in_turn-8"])
 def test_every_utterance_has_a_role_in_every_fold(name):
     assert all(set(roles) == set(ROLES) for _, roles in divide(name, people(IEMOCAP)))
@@ -378,16 +476,22 @@ def test_what_is_advised_are_the_values_of_the_keys_that_choose_a_protocol():
     taken = {}
     for name, field in Config.model_fields.items():
         for key, found in fields_of(field.annotation, name):
-            kinds = get_args(found)
-            if get_origin(found) is Literal and set(kinds) <= KINDS:
-                taken[key] = set(kinds)
+            kinds = set(literals(found))
+            if kinds and kinds <= KINDS:
+                taken[key] = kinds
     assert taken == {choice.key: set(choice.kinds) for choice in CHOICES}
     assert {kind for choice in CHOICES for kind in choice.kinds} == KINDS
     keys = {key for name, field in Config.model_fields.items() for key, _ in fields_of(field.annotation, name)}
     assert {choice.corpus for choice in CHOICES} <= keys
 
 
-KINDS = {*DRAWN, *COUPLES, *WHOLE_SESSIONS, *COUNTED}
+KINDS = {*DRAWN, *COUPLES, *WHOLE_SESSIONS, *TESTED_IN_TURN, *COUNTED}
+
+
+def literals(annotation):
+    """Yield the words that a key may have, one of them or a list."""
+    for part in get_args(annotation):
+        yield from [part] if get_origin(annotation) is Literal else literals(part)
 
 
 def fields_of(annotation, key):

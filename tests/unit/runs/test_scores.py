@@ -302,10 +302,11 @@ def test_a_run_is_read_as_it_was_written(tmp_path):
 
 
 def test_a_line_per_fit_role_and_prediction(tmp_path):
-    tallies = {"prediction": share(0.5, 30), "words": words(3_000_000, 2_000_001)}
+    tallies = {"prediction": share(0.5, 30), "words": words(3_000_000, 2_000_001), "unseen_words": words(1, 4)}
     path = write_cell(tmp_path, cell(), [fit(2, "a", tallies, of_roles={("val", "prediction"): share(1.0, 9)})]).metrics
     assert list(score_rows(read_run(path))) == [
         [2, "a", "test", "prediction", 30, "50.00", "50.00", ""],
         [2, "a", "test", "words", 2_000_001, "", "", "150.00"],
+        [2, "a", "test", "unseen_words", 4, "", "", "25.00"],
         [2, "a", "val", "prediction", 9, "100.00", "100.00", ""],
     ]

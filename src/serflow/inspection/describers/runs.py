@@ -14,7 +14,7 @@ from serflow.inspection.describers.files import add_columns
 from serflow.inspection.description import Description
 from serflow.inspection.kinds import METRICS
 from serflow.runs.provenance import Provenance
-from serflow.runs.scores import FitScores, Run, fold_scores, parse_measure, read_run
+from serflow.runs.scores import FitScores, Run, fold_scores, kinds_of, parse_measure, read_run
 from serflow.stores.parquet import check, read_table
 from serflow.training.metrics import score
 
@@ -162,7 +162,7 @@ def _measures(run: Run) -> list[tuple[str, str]]:
     counted = dict.fromkeys(found for fit in run.fits for found in fit.tallies)
     measures = []
     for role, what in sorted(counted, key=lambda found: (_rank(found[0]), found[1] not in _OWN_TASK)):
-        measures += [(role, measure) for measure in _OWN_TASK.get(what, (f"{what}_ua", f"{what}_wa"))]
+        measures += [(role, measure) for measure in _OWN_TASK.get(what, [f"{what}_{kind}" for kind in kinds_of(what)])]
     return measures
 
 

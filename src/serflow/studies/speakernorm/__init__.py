@@ -1,0 +1,1 @@
+"""Ha: *Speech Emotion Recognition via multi-task learning with speaker normalization* (report, Korea University)."""
