@@ -20,6 +20,7 @@ from serflow.studies.multigating.labels import all_classes, among, read_utteranc
 from serflow.studies.multigating.options import PARTIALS, Feature, LanguageOptions, Options
 from serflow.studies.multigating.protocol import RunRoles, read_all_roles
 from serflow.training.batching import pad_frames
+from serflow.training.statistics import FrameStatistics, frame_statistics
 
 FloatArray = npt.NDArray[np.floating]
 SEQUENCES: tuple[Feature, ...] = ("allosaurus", "wav2vec", "mfcc")
@@ -69,6 +70,34 @@ class Packed:
 
 
 @dataclass(frozen=True)
+class Standardised:
+    """A packed store whose values are scaled to mean 0 and deviation 1 by statistics of training."""
+
+    source: Packed
+    statistics: FrameStatistics
+
+    @property
+    def rows(self) -> IntArray:
+        """Where each example is in the store, ``(n,)``."""
+        return self.source.rows
+
+    @property
+    def lengths(self) -> IntArray:
+        """Rows of each example, ``(n,)``."""
+        return self.source.lengths
+
+    @property
+    def dim(self) -> int:
+        """Values of a row."""
+        return self.source.dim
+
+    def __getitem__(self, row: int) -> FloatArray:
+        """Return the rows of an example, ``(n_rows, dim)``."""
+        scaled: FloatArray = (self.source[row] - self.statistics.mean) / self.statistics.std
+        return scaled
+
+
+@dataclass(frozen=True)
 class LanguageData:
     """What is read of a language: ``features`` have a row for each example, by the name of their store, in order.
 
@@ -78,7 +107,7 @@ class LanguageData:
     language: str
     examples: Examples
     predicted: Examples
-    features: Mapping[str, Packed]
+    features: Mapping[str, Packed | Standardised]
 
     @property
     def corpus(self) -> str:
@@ -190,6 +219,17 @@ def _weights(files: Files) -> Path:
     return Path(read_weights(files.weights[0]).path)
 
 
+def standardised(part: LanguageData, train: IntArray) -> LanguageData:
+    """Return a language with its features scaled by its training utterances; mel partials are left as they are."""
+    features: dict[str, Packed | Standardised] = {}
+    for name, packed in part.features.items():
+        if isinstance(packed, Packed) and name != PARTIALS:
+            features[name] = Standardised(packed, frame_statistics(packed, train))
+        else:
+            features[name] = packed
+    return replace(part, features=features)
+
+
 def make_batch(data: LanguageData, rows: IntArray, device: torch.device) -> Batch:
     """Return utterances of a language, padded."""
     features = data.features
@@ -207,11 +247,11 @@ def make_batch(data: LanguageData, rows: IntArray, device: torch.device) -> Batc
     )
 
 
-def _vectors(packed: Packed, rows: IntArray, device: torch.device) -> torch.Tensor:
+def _vectors(packed: Packed | Standardised, rows: IntArray, device: torch.device) -> torch.Tensor:
     return _tensor(np.concatenate([packed[row] for row in rows]), device)
 
 
-def _sequences(packed: Packed, rows: IntArray, device: torch.device) -> Sequences:
+def _sequences(packed: Packed | Standardised, rows: IntArray, device: torch.device) -> Sequences:
     return Sequences(
         _tensor(pad_frames(packed, rows, PAD_TO), device), torch.from_numpy(packed.lengths[rows]).to(device)
     )

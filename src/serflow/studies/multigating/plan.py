@@ -391,7 +391,7 @@ def _read(system: str, options: Options) -> list[str]:
     read = ["features", "folds_used"]
     if info.network:
         of_language += ["units", "activations"] if not info.joined else []
-        read += ["aux", *(f"sharing.{key}" for key in _SHARED.get(system, ()))]
+        read += ["standardise", "aux", *(f"sharing.{key}" for key in _SHARED.get(system, ()))]
         if options.aux:
             of_language.append("alpha")
             read.append("contrastive")

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from serflow.runs.classes import counts_of, tallies_of
 from serflow.studies.multigating.batch import Batch
 from serflow.studies.multigating.batches import deal
 from serflow.studies.multigating.catalog import SYSTEMS, Cell, load_method
-from serflow.studies.multigating.data import CellData, Files, LanguageData, load_cell, make_batch
+from serflow.studies.multigating.data import CellData, Files, LanguageData, load_cell, make_batch, standardised
 from serflow.studies.multigating.network import Network, losses, parameter_groups
 from serflow.studies.multigating.options import Options
 from serflow.studies.multigating.protocol import folds as fold_rows
@@ -142,6 +142,9 @@ def train_fit(
         _check(where, part, rows.of_corpus[part.corpus])
     if not SYSTEMS[cell.system].network:
         return {part.corpus: _classified(cell, data, part, rows.of_corpus[part.corpus]) for part in data.languages}
+    if options.standardise == "training":
+        scaled = (standardised(part, rows.of_corpus[part.corpus].train) for part in data.languages)
+        data = replace(data, languages=tuple(scaled))
     # systems are compared on the same first weights and batches
     names = ("-".join(part.corpus for part in data.languages), *rows.fit)
     device = usable_device(options.training.device, options.training.precision, "multigating.training")

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from serflow.studies.multigating.data import SEQUENCES, LanguageData, Packed
+from serflow.studies.multigating.data import SEQUENCES, LanguageData, Packed, Standardised
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -20,7 +20,7 @@ def utterance_vectors(part: LanguageData) -> FloatArray:
     return np.concatenate(columns, axis=1)
 
 
-def _statistics(packed: Packed) -> FloatArray:
+def _statistics(packed: Packed | Standardised) -> FloatArray:
     found = []
     for row in range(len(packed.rows)):
         frames = packed[row].astype(np.float64)
@@ -28,5 +28,5 @@ def _statistics(packed: Packed) -> FloatArray:
     return np.array(found)
 
 
-def _vectors(packed: Packed) -> FloatArray:
+def _vectors(packed: Packed | Standardised) -> FloatArray:
     return np.concatenate([packed[row] for row in range(len(packed.rows))])

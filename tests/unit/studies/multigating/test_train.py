@@ -12,7 +12,7 @@ from serflow.protocols.folds import FitName, FoldRows, JointRows
 from serflow.stores.frames import PackedFrames
 from serflow.studies.multigating import train
 from serflow.studies.multigating.catalog import SYSTEMS, Cell
-from serflow.studies.multigating.data import CellData, LanguageData, Packed, make_batch
+from serflow.studies.multigating.data import CellData, LanguageData, Packed, make_batch, standardised
 from serflow.studies.multigating.labels import all_classes, among
 from serflow.studies.multigating.options import Options
 from serflow.training.checkpoints import Checkpoint
@@ -269,3 +269,35 @@ def test_embeddings_of_ge2e_are_read_as_released_where_it_is_not_trained_further
             Cell("single", "german-corpus", "main"), data, own, rows_of(data), Checkpoint(tmp_path / "fit.pt", "key")
         )
     assert score(found["german-corpus"].tallies["test", "prediction"], "wa") == 1.0
+
+
+def test_features_are_scaled_by_the_training_utterances_of_their_language_where_asked_for(tmp_path, monkeypatch):
+    part = language("german")
+    scaled = standardised(part, TRAIN)
+    for name in ("mfcc", "byol"):
+        values = np.concatenate([scaled.features[name][row] for row in TRAIN])
+        np.testing.assert_allclose(values.mean(0), 0, atol=1e-5)
+        deviations = values.std(0)
+        assert (np.isclose(deviations, 1, atol=1e-5) | (deviations == 0)).all()
+        others = np.concatenate([scaled.features[name][row] for row in TEST])
+        assert not np.allclose(others.mean(0), 0, atol=1e-3)
+        np.testing.assert_array_equal(scaled.features[name].lengths, part.features[name].lengths)
+    batch = make_batch(scaled, TEST, torch.device("cpu"))
+    np.testing.assert_array_equal(batch.byol, np.concatenate([scaled.features["byol"][row] for row in TEST]))
+    read = []
+
+    def no_fit(learner, *_, **__):
+        read.extend(type(packed).__name__ for packed in learner.data.languages[0].features.values())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "fit", no_fit)
+    for how in ("none", "training"):
+        with pytest.raises(KeyboardInterrupt):
+            fitted(tmp_path, "single", ("german",), standardise=how)
+    assert read == ["Packed", "Packed", "Standardised", "Standardised"]
+
+
+def test_mel_partials_are_not_scaled():
+    part = language("german")
+    partials = replace(part, features={"ge2e_partials": part.features["byol"]})
+    assert standardised(partials, TRAIN).features == partials.features
