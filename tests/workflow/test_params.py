@@ -94,8 +94,9 @@ def test_what_is_not_recorded_holds_files_of_the_job_alone(told: dict[str, Any])
         if recorded or (name == "root" and "state" in job["params"]):
             continue
         files = [file for names in (job["input"], job["output"]) for file in names]
-        # a training's inputs are `name=path`
-        words = [word.partition("=")[2] for word in value] if name == "inputs" else str(value).split()
+        # a training's inputs, and what stands beside a table, are `name=path`
+        words = value if name == "inputs" else str(value).split()
+        words = [word.partition("=")[2] if name in ("inputs", "beside") and "=" in word else word for word in words]
         for word in words:
             assert word.startswith("--") or any(file.startswith(word) for file in files), (job["rule"], name, value)
 

@@ -66,7 +66,7 @@ def test_context_spans_are_those_of_the_layers(finished: Workflow) -> None:
     assert found["Spectrogram"] == "75"
     assert found["P. p. + Mod."] == "75-200"
     compared = table(finished, "context_vs_paper").set_index("feature")
-    assert compared.loc["Spectrogram", "same"] == "True"
+    assert bool(compared.loc["Spectrogram", "same"]) is True
 
 
 def test_controls_figures_and_pooled_scores_are_there(finished: Workflow) -> None:

@@ -110,7 +110,8 @@ def test_pairs_are_made_by_name_and_who_is_left_over_trains():
         ("pair-M", people(*"fmfm", session="1122"), "the gender of 4 of 4 speakers is not known"),
         (
             *("speaker80-0", people("female", "male")),
-            "at least 3 dialogues or speakers are needed; set invariance.many_speakers.corpus to another corpus$",
+            "at least 3 dialogues, sentences or speakers are needed; set invariance.many_speakers.corpus to another "
+            "corpus$",
         ),
         (
             *("speaker-0", people("female", "male")),
