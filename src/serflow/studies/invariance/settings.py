@@ -55,8 +55,8 @@ class StandIn(Section):
     """What synthetic corpora get instead; ``many_epochs`` are those on the many-speaker corpus, of more utterances."""
 
     runs: Runs = Field(default=[0])
-    epochs: int = Field(default=20, ge=1)
-    many_epochs: int = Field(default=8, ge=1)
+    epochs: int = Field(default=12, ge=1)
+    many_epochs: int = Field(default=6, ge=1)
     batch_size: int = Field(default=8, ge=2)
     learning_rate: float = Field(default=1e-2, gt=0)
     speaker_counts: SpeakerCounts = Field(default=[8, 16])

@@ -396,9 +396,9 @@ def test_the_papers_own_settings_depart_in_nothing():
 def test_a_stand_ins_own_settings_are_named():
     said = ["learning rate 0.01, the paper's 0.001", f"batch size 8, by default 32 {OPEN}"]
     found = plan(corpora=corpora(iemocap="/data/iemocap"))
-    assert found.departures("mandarin") == [*said, "epochs 8, the paper's 100"]
+    assert found.departures("mandarin") == [*said, "epochs 6, the paper's 100"]
     found = plan(corpora=corpora(mandarin="/data/mandarin"))
-    assert found.departures("iemocap") == [*said, "epochs 20, the paper's 100"]
+    assert found.departures("iemocap") == [*said, "epochs 12, the paper's 100"]
 
 
 @pytest.mark.parametrize(
