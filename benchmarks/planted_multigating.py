@@ -50,6 +50,7 @@ FRAMES, SELECTOR = (12, 24), 6
 # beside frames of deviation 1: the cue, its deviation between utterances, and the cue that misleads
 CUE, NOISE, MISLEADING = 1.0, 0.7, 1.5
 OPTIONS: dict[str, Any] = {
+    "standardise": "none",
     "features": ["allosaurus", "wav2vec", "mfcc", "byol"],
     "languages": {name: {"corpus": name, "units": 16, "alpha": 0.01} for name in NEEDED},
     "encoder": {"maps": 8, "lstm": 8, "mfcc_maps": 8, "mfcc_lstm": 8, "mfcc_layers": 1},

@@ -119,13 +119,13 @@ class TrainingOptions(Section):
 class FitOptions(Section):
     """What a fit is trained with, whatever its languages.
 
-    ``features`` are those that its network reads, as they are stored or with ``standardise`` scaled to mean 0 and
-    deviation 1 by the training utterances of their language (not the mel partials of GE2E); ``aux`` says whether the
+    ``features`` are those that its network reads, with ``standardise`` scaled to mean 0 and deviation 1 by the training
+    utterances of their language (not the mel partials of GE2E), or as they are stored; ``aux`` says whether the
     contrastive loss is added; ``folds_used`` is how many folds a run has, null for all.
     """
 
     features: Annotated[tuple[Feature, ...], Field(min_length=1), Distinct] = FEATURES
-    standardise: Literal["none", "training"] = "none"
+    standardise: Literal["none", "training"] = "training"
     aux: bool = True
     folds_used: int | None = Field(default=None, ge=1)
     encoder: EncoderOptions = EncoderOptions()

@@ -145,7 +145,7 @@ PAPER: Paper = {
     "resplit": Open("a split a run", False),
     "folds_used": Open("folds used", None),
     "features": Stated("features", list(FEATURES)),
-    "standardise": Open("features standardised by", "none"),
+    "standardise": Open("features standardised by", "training"),
     "stores.mfcc.n_mfcc": Open("MFCC", 40),
     "stores.mfcc.cmvn": Open("normalisation of MFCC", True),
     "stores.wav2vec.output": Open("output of wav2vec", "context"),

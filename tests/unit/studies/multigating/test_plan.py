@@ -385,7 +385,7 @@ CHANGED = {
     "resplit": (True, f"a split a run true, by default false {OPEN}"),
     "folds_used": (1, f"folds used 1, by default unset {OPEN}"),
     "features": (["ge2e"], "features ge2e, the paper's allosaurus wav2vec mfcc ge2e byol"),
-    "standardise": ("training", f"features standardised by training, by default none {OPEN}"),
+    "standardise": ("none", f"features standardised by none, by default training {OPEN}"),
     "encoder.cnn": ("conv2d", f"reading of the kernels conv2d, by default parallel {OPEN}"),
     "encoder.kernels": ([3, 7], "kernels 3 7, the paper's 3 5"),
     "encoder.maps": (8, "maps 8, the paper's 64"),

@@ -22,6 +22,7 @@ from serflow.training.seeds import reproducible
 
 CLASSES = {"german": ("anger", "boredom"), "french": ("anger", "fear", "sadness")}
 SIZES = {
+    "standardise": "none",
     "encoder": {"maps": 2, "lstm": 3, "mfcc_maps": 2, "mfcc_lstm": 3, "mfcc_layers": 1},
     "sharing": {"width": 4, "selector": "byol", "base_units": 5},
     "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "device": "cpu"},
