@@ -112,6 +112,13 @@ def test_a_convolution_leaves_padding_at_zero_and_does_not_see_it(layer):
         assert not found[row, length:].any()
 
 
+def test_weights_of_columns_start_as_those_of_a_linear_layer():
+    torch.manual_seed(0)
+    weight = PlaneConvolution(400, 20, 3).weight
+    assert weight.abs().max().item() == pytest.approx(1 / 20, rel=1e-2)
+    assert weight.std().item() == pytest.approx(1 / 20 / 3**0.5, rel=0.05)
+
+
 def test_the_last_state_is_that_of_packed_sequences():
     torch.manual_seed(0)
     net = encoder(layers=1)
