@@ -53,7 +53,7 @@ from serflow.stores.parquet import write_table
 from serflow.studies.temporal.catalog import SYSTEMS
 
 CHOOSING = (0,)
-TESTING = {"modulation": tuple(range(410, 418)), "pulses": tuple(range(300, 308))}
+TESTING = {"modulation": tuple(range(500, 508)), "pulses": tuple(range(300, 308))}
 ROWS = {
     "modulation": ("spectrogram", "modulation", "svc"),
     "pulses": ("spectrogram", "pitch_pulse", "pulse_spectrogram", "svc"),
