@@ -156,3 +156,14 @@ def test_every_csv_is_written_in_one_way():
         if re.search(r"\bto_csv\(|\bcsv\.(writer|DictWriter)\b", source_of(module)) and not within(module, "synthetic")
     }
     assert writers == {"serflow.files"}
+
+
+def test_no_text_holds_what_a_merge_left():
+    root = ROOT.parent
+    folders = [root / name for name in ("src", "docs", "workflow", "tests", "benchmarks")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".md", ".smk", ".yaml"}]
+    files += [root / name for name in ("README.md", "config.yaml", "Snakefile", "Makefile", "results/README.md")]
+    assert len(files) > 500
+    # a rule of seven signs under a heading of seven letters would be taken for one: write it longer
+    left = [path.name for path in files if re.search(r"^(<{7}|={7}|>{7})( |$)", path.read_text("utf-8"), re.MULTILINE)]
+    assert left == []

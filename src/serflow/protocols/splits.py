@@ -1,23 +1,5 @@
 """Splits of a corpus into training, validation and test: by a named protocol, which says what is dealt and how.
 
-``dialogue-0``     whole dialogues, 70/10/20, draw 0 (DLC, section IV)
-``speaker-3``      whole speakers, 70/10/20, draw 3
-``speaker80-0``    whole speakers, 80/10/10, draw 0 (Tu et al., section 3.1)
-``session-F``      a fold a session: of its two speakers the woman validates and the man is tested (Tu et al., section
-                   3.1); with ``M`` the other way round, with ``both`` each in turn
-``pair-F``         the same, where there are no sessions: the n-th woman and the n-th man are the n-th pair
-``last_session``   a fold for each speaker of all sessions but the last: one is tested, the others of them train, and
-                   the last session validates in every fold (Xia et al., section 3.3)
-``leave_session``  a fold a session: all of it is tested, the next one validates (after the last comes the first)
-``in_turn-8``      a fold for each of the first 8 speakers: one is tested, the other seven train, and the remaining
-                   speakers validate in every fold; the like of ``last_session``, where there are no sessions
-``dialogue_fold``  a fold for each speaker that dialogues are named by (``Ses01F_impro01``), who is not alone in
-                   them: all utterances of these dialogues are tested, the others train (code of Cai et al., 2021)
-``speaker_fold``   a fold for each speaker, who is tested; the others train
-``session_fold``   a fold for each session, which is tested; the others train
-``utterance_fold`` ten folds of utterances, of all speakers alike
-=================  =====================================================================================================
-=======
 ===================  ===================================================================================================
 ``dialogue-0``       whole dialogues, 70/10/20, draw 0 (DLC, section IV)
 ``speaker-3``        whole speakers, 70/10/20, draw 3
