@@ -59,6 +59,37 @@ class Examples(NamedTuple):
         )
 
 
+class OfExamples:
+    """What data of a study say of their ``examples``: the stage of training asks for the first three."""
+
+    examples: Examples
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What is predicted."""
+        return self.examples.classes
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """Utterances left out, by reason."""
+        return self.examples.excluded
+
+    @property
+    def utterances(self) -> list[str]:
+        """Names."""
+        return self.examples.utterances
+
+    @property
+    def targets(self) -> FloatArray:
+        """Distributions over the classes, ``(n, classes)``."""
+        return self.examples.targets
+
+    @property
+    def speakers(self) -> list[str]:
+        """Who speaks each utterance."""
+        return self.examples.facts["speaker"]
+
+
 def read_examples(
     path: Path, label: Callable[[str, Sequence[Row]], Labels], expect: Mapping[str, Any] | None = None
 ) -> Examples:

@@ -13,7 +13,7 @@ from torch import Tensor
 from serflow.errors import StoreError, TrainingError
 from serflow.nn.pooling import frame_mask
 from serflow.noise.plan import CONDITIONS
-from serflow.protocols.examples import Examples, look_up, read_draw, read_examples, without_rejected
+from serflow.protocols.examples import Examples, OfExamples, look_up, read_draw, read_examples, without_rejected
 from serflow.protocols.labels import Labels, Row, one_hot
 from serflow.stores.frames import PackedFrames
 from serflow.stores.parquet import read_table
@@ -77,7 +77,7 @@ class TextData:
 
 
 @dataclass(frozen=True)
-class CellData:
+class CellData(OfExamples):
     """What a cell reads; arrays have a row for each example.
 
     ``conditions`` index ``CONDITIONS``, ``roles`` has an array for each run.
@@ -91,26 +91,6 @@ class CellData:
     clean_rows: IntArray
     noisy_rows: IntArray
     text: TextData | None = None
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """What is predicted."""
-        return self.examples.classes
-
-    @property
-    def excluded(self) -> dict[str, int]:
-        """Utterances left out, by reason."""
-        return self.examples.excluded
-
-    @property
-    def utterances(self) -> list[str]:
-        """Names."""
-        return self.examples.utterances
-
-    @property
-    def targets(self) -> FloatArray:
-        """Distributions over the classes, ``(n, classes)``."""
-        return self.examples.targets
 
     @property
     def lengths(self) -> IntArray:

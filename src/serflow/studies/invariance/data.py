@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from serflow.features.energy_vad import select_voiced
-from serflow.protocols.examples import Examples, look_up, read_examples, read_roles, without_rejected
+from serflow.protocols.examples import Examples, OfExamples, look_up, read_examples, read_roles, without_rejected
 from serflow.protocols.folds import IntArray
 from serflow.stores.frames import FrameSource, PackedFrames
 from serflow.stores.parquet import read_metadata, read_table
@@ -79,7 +79,7 @@ class VoicedFrames:
 
 
 @dataclass(frozen=True)
-class CellData:
+class CellData(OfExamples):
     """What a cell reads; ``frames`` has a row for each example, ``roles`` the role of each by run and fold.
 
     ``whole`` is the corpus with what the study leaves out.
@@ -90,26 +90,6 @@ class CellData:
     roles: RunRoles
     options: Options
     whole: Whole
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """What is predicted."""
-        return self.examples.classes
-
-    @property
-    def excluded(self) -> dict[str, int]:
-        """Utterances left out, by reason."""
-        return self.examples.excluded
-
-    @property
-    def utterances(self) -> list[str]:
-        """Names."""
-        return self.examples.utterances
-
-    @property
-    def speakers(self) -> list[str]:
-        """Who speaks each utterance."""
-        return self.examples.facts["speaker"]
 
 
 def read_utterances(path: Path, options: Options) -> Examples:

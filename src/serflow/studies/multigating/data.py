@@ -12,7 +12,7 @@ import torch
 from serflow.audio.voice import N_MELS, PARTIAL_FRAMES
 from serflow.backbones.weights import read_weights
 from serflow.errors import WeightsError
-from serflow.protocols.examples import Examples, look_up, without_rejected
+from serflow.protocols.examples import Examples, OfExamples, look_up, without_rejected
 from serflow.protocols.folds import IntArray
 from serflow.stores.frames import PackedFrames
 from serflow.studies.multigating.batch import Batch, Partials, Sequences
@@ -98,7 +98,7 @@ class Standardised:
 
 
 @dataclass(frozen=True)
-class LanguageData:
+class LanguageData(OfExamples):
     """What is read of a language: ``features`` have a row for each example, by the name of their store, in order.
 
     ``predicted`` are the examples with the classes that are predicted: the language's own, or of Base all languages'.
@@ -123,21 +123,6 @@ class LanguageData:
     def targets(self) -> FloatArray:
         """What is to be predicted, ``(n, classes)``."""
         return self.predicted.targets
-
-    @property
-    def excluded(self) -> dict[str, int]:
-        """Utterances left out, by reason."""
-        return self.examples.excluded
-
-    @property
-    def utterances(self) -> list[str]:
-        """Names."""
-        return self.examples.utterances
-
-    @property
-    def speakers(self) -> list[str]:
-        """Who speaks each utterance."""
-        return self.examples.facts["speaker"]
 
     @property
     def lengths(self) -> IntArray:

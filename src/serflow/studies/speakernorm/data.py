@@ -12,7 +12,7 @@ import torch
 from serflow.backbones.wav2vec2 import read_letters
 from serflow.backbones.weights import read_weights
 from serflow.errors import TrainingError
-from serflow.protocols.examples import Examples, look_up, read_roles
+from serflow.protocols.examples import Examples, OfExamples, look_up, read_roles
 from serflow.protocols.folds import IntArray
 from serflow.stores.waveforms import PackedWaveforms
 from serflow.studies.speakernorm.labels import read_utterances
@@ -34,7 +34,7 @@ class Files(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CellData:
+class CellData(OfExamples):
     """What a cell reads.
 
     ``rows`` is where each example is in ``waveforms``, ``(n,)``; ``texts`` are transcripts, cleaned, and ``spelt``
@@ -51,26 +51,6 @@ class CellData:
     runs: tuple[int, ...]
     options: Options
     weights: Path
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """What is predicted."""
-        return self.examples.classes
-
-    @property
-    def excluded(self) -> dict[str, int]:
-        """Utterances left out, by reason."""
-        return self.examples.excluded
-
-    @property
-    def utterances(self) -> list[str]:
-        """Names."""
-        return self.examples.utterances
-
-    @property
-    def speakers(self) -> list[str]:
-        """Who speaks each utterance."""
-        return self.examples.facts["speaker"]
 
     @property
     def n_samples(self) -> IntArray:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from serflow.backbones.weights import read_weights
 from serflow.errors import StoreError, WeightsError
-from serflow.protocols.examples import Examples, look_up, read_roles, without_rejected
+from serflow.protocols.examples import Examples, OfExamples, look_up, read_roles, without_rejected
 from serflow.protocols.folds import IntArray
 from serflow.stores.pulses import CorpusPulses
 from serflow.stores.waveforms import PackedWaveforms
@@ -78,7 +78,7 @@ class Crops(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CellData:
+class CellData(OfExamples):
     """What a cell reads.
 
     ``rows`` and ``pulse_rows`` are where each example is in ``waveforms`` and ``pulses``, ``(n,)``; a row that reads no
@@ -94,26 +94,6 @@ class CellData:
     roles: RunRoles
     folds_used: int | None
     weights: Path | None
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """What is predicted."""
-        return self.examples.classes
-
-    @property
-    def excluded(self) -> dict[str, int]:
-        """Utterances left out, by reason."""
-        return self.examples.excluded
-
-    @property
-    def utterances(self) -> list[str]:
-        """Names."""
-        return self.examples.utterances
-
-    @property
-    def speakers(self) -> list[str]:
-        """Who speaks each utterance."""
-        return self.examples.facts["speaker"]
 
     @property
     def n_samples(self) -> IntArray:
