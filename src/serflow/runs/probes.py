@@ -1,7 +1,8 @@
 """A linear probe on frozen vectors: how much of something, such as who speaks, can be read off them."""
 
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,11 @@ from serflow.training.metrics import Tally, score
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
 
+PROBE = "probe"
+"""Role of training utterances that a speaker probe is scored on, and not fitted on."""
+CHANCE = "speaker_chance"
+"""What a probe is held against: a guess among its speakers."""
+PROBE_SHARE = 0.3
 _MAX_ITERATIONS = 10_000
 
 
@@ -84,6 +90,44 @@ def probe_tally(vectors: FloatArray, labels: Sequence[str], train: IntArray, tes
         for rows in (reference[predicted == reference], reference)
     )
     return Tally(hits, totals)
+
+
+def speaker_probes(
+    read: Mapping[str, FloatArray], speakers: Sequence[str], seed: int
+) -> tuple[dict[tuple[str, str], Tally], dict[tuple[str, str], str]]:
+    """Return how well a fresh linear probe names the speakers of training, by what it reads; or why it cannot.
+
+    Probes are fitted on a share of the training utterances and scored on the others, which the network was trained on,
+    and the probe was not. `CHANCE` is what guesses are expected to hit.
+
+    Parameters
+    ----------
+    read
+        Vectors ``(n, dim)`` of the training utterances, by name.
+    speakers
+        Who speaks each, ``(n,)``.
+    seed
+        Number of the division; see `stratified_rows`.
+    """
+    said = Counter(speakers)
+    # a speaker of one utterance cannot be fitted on and scored
+    kept = np.array([place for place, name in enumerate(speakers) if said[name] > 1], dtype=np.int64)
+    probed = [speakers[place] for place in kept]
+    n_speakers = len(set(probed))
+    if n_speakers < 2:
+        reason = f"{n_speakers} of {len(said)} speakers of training have two utterances, and a probe needs two such"
+        return {}, {(PROBE, what): reason for what in (*read, CHANCE)}
+    fitted, scored = stratified_rows(probed, PROBE_SHARE, seed)
+    tallies, absent = {}, {}
+    for what, vectors in read.items():
+        try:
+            tallies[PROBE, what] = probe_tally(vectors[kept], probed, fitted, scored)
+        except TrainingError as error:
+            # what was trained is worth more than what is read off it
+            absent[PROBE, what] = str(error)
+    _, totals = np.unique(np.asarray(probed)[scored], return_counts=True)
+    tallies[PROBE, CHANCE] = Tally(totals / n_speakers, totals.astype(np.float64))
+    return tallies, absent
 
 
 def stratified_rows(labels: Sequence[str], test_share: float, seed: int) -> tuple[IntArray, IntArray]:

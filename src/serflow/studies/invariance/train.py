@@ -1,7 +1,6 @@
 """Train and test one system on one corpus (sections 2 and 3)."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,7 +14,7 @@ from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.runs.artefacts import FitResult, Tested
 from serflow.runs.classes import counts_of, tallies_of
-from serflow.runs.probes import probe_tally, stratified_rows
+from serflow.runs.probes import speaker_probes
 from serflow.studies.invariance.catalog import COUNTED, Cell, load_system, system_info
 from serflow.studies.invariance.data import (
     CellData,
@@ -35,7 +34,7 @@ from serflow.training.batching import bucketed_batches, ordered_batches, without
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import predict
 from serflow.training.fit import Losses, Schedule, fit
-from serflow.training.metrics import Tally, reference_classes, score, tally
+from serflow.training.metrics import reference_classes, score, tally
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
 from serflow.training.statistics import frame_statistics
 
@@ -43,11 +42,6 @@ __all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
 
 log = logging.getLogger(__name__)
 SELECT = "val_wa"
-PROBE = "probe"
-"""Role of training utterances that a speaker probe is scored on, and not fitted on."""
-CHANCE = "speaker_chance"
-"""What a probe is held against: a guess among its speakers."""
-PROBE_SHARE = 0.3
 
 
 def load(files: Files, cell: Cell, options: Options, runs: Sequence[int]) -> CellData:
@@ -178,7 +172,14 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
         _tested(role, data, part, learner.classify(part), learner.embed(part))
         for role, part in (("val", rows.val), ("test", rows.test))
     ]
-    probes, absent = _probes(data, rows, {"speaker": learner.embed(rows.train), "untrained_speaker": untrained})
+    # the embeddings after and before training, and mean and deviation of the MFCC
+    read = {
+        "speaker": learner.embed(rows.train),
+        "untrained_speaker": untrained,
+        "input_speaker": utterance_statistics(data.frames.take(rows.train)),
+    }
+    said_by = [data.speakers[row] for row in rows.train]
+    probes, absent = speaker_probes(read, said_by, seed_from("probe", *rows.fit))
     for (_, what), reason in absent.items():
         log.warning("%s: no probe of %s: %s", where, what, reason)
     network.load_state_dict(fitted.last)
@@ -201,37 +202,6 @@ def _tested(role: str, data: CellData, rows: IntArray, probabilities: FloatArray
     utterances = [data.utterances[row] for row in rows]
     more = {"speaker": [data.speakers[row] for row in rows]}
     return Tested(role, utterances, data.examples.targets[rows], probabilities, more, vectors)
-
-
-def _probes(
-    data: CellData, rows: FoldRows, vectors: Mapping[str, FloatArray]
-) -> tuple[dict[tuple[str, str], Tally], dict[tuple[str, str], str]]:
-    """Return how well a fresh linear probe names the speakers of training, by what it reads; or why it cannot.
-
-    Probes are fitted on a share of the training utterances and scored on the others, which the network was trained on,
-    and the probe was not. ``input_speaker`` reads mean and deviation of the MFCC; ``speaker_chance`` is what guesses
-    are expected to hit.
-    """
-    read = {**vectors, "input_speaker": utterance_statistics(data.frames.take(rows.train))}
-    said = Counter(data.speakers[row] for row in rows.train)
-    # a speaker of one utterance cannot be fitted on and scored
-    kept = np.array([place for place, row in enumerate(rows.train) if said[data.speakers[row]] > 1], dtype=np.int64)
-    speakers = [data.speakers[rows.train[place]] for place in kept]
-    n_speakers = len(set(speakers))
-    if n_speakers < 2:
-        reason = f"{n_speakers} of {len(said)} speakers of training have two utterances, and a probe needs two such"
-        return {}, {(PROBE, what): reason for what in (*read, CHANCE)}
-    fitted, scored = stratified_rows(speakers, PROBE_SHARE, seed_from("probe", *rows.fit))
-    tallies, absent = {}, {}
-    for what, values in read.items():
-        try:
-            tallies[PROBE, what] = probe_tally(values[kept], speakers, fitted, scored)
-        except TrainingError as error:
-            # what was trained is worth more than what is read off it
-            absent[PROBE, what] = str(error)
-    _, totals = np.unique(np.asarray(speakers)[scored], return_counts=True)
-    tallies[PROBE, CHANCE] = Tally(totals / n_speakers, totals.astype(np.float64))
-    return tallies, absent
 
 
 def _left_out(data: CellData, rows: FoldRows, where: str) -> FitResult:

@@ -3,7 +3,6 @@
 import functools
 import logging
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.runs.artefacts import FitResult, Tested
 from serflow.runs.classes import counts_of, tallies_of
-from serflow.runs.probes import probe_tally, stratified_rows
+from serflow.runs.probes import speaker_probes
 from serflow.studies.speakernorm.catalog import BASELINE, Cell
 from serflow.studies.speakernorm.data import CellData, Files, load_cell, make_batch, require_room
 from serflow.studies.speakernorm.losses import Batch, joint_losses
@@ -40,9 +39,6 @@ __all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
 log = logging.getLogger(__name__)
 FloatArray = npt.NDArray[np.floating]
 Rate = Callable[[int, Sequence[Mapping[str, float]]], float]
-PROBE = "probe"
-"""Role of training utterances that a speaker probe is scored on, and not fitted on."""
-PROBE_SHARE = 0.3
 NO_HEAD = "beta is 0: there is no speaker head"
 NOT_IN_TRAINING = "no speaker of these utterances is in training"
 
@@ -307,7 +303,9 @@ def _result(learner: CaseLearner, best: Evaluated, untrained: FloatArray | None)
     of_best = learner.tallies(rows.test, best)
     tallies["test", "best"], tallies["test", "best_words"] = of_best["prediction"], of_best["words"]
     if untrained is not None:
-        probes, why_not = _probes(learner, untrained)
+        read = {"speaker": learner.evaluate(rows.train).vectors, "untrained_speaker": untrained}
+        said_by = [data.speakers[row] for row in rows.train]
+        probes, why_not = speaker_probes(read, said_by, seed_from("probe", *rows.fit))
         tallies |= probes
         absent |= why_not
     counts = counts_of(data.examples.targets, data.classes, rows)
@@ -373,34 +371,3 @@ def _parts_of_test(
 
 def _of_words(edits: IntArray) -> Tally:
     return Tally(*(np.array([float(count)]) for count in edits.sum(0)))
-
-
-def _probes(
-    learner: CaseLearner, untrained: FloatArray
-) -> tuple[dict[tuple[str, str], Tally], dict[tuple[str, str], str]]:
-    """Return how well a fresh linear probe names the speakers of training by pooled frames; or why it cannot.
-
-    Probes are fitted on a share of the training utterances and scored on the others, which the network was trained on,
-    and the probe was not. ``untrained_speaker`` reads the backbone before the training; ``speaker_chance`` is what
-    guesses are expected to hit.
-    """
-    data, train = learner.data, learner.rows.train
-    read = {"speaker": learner.evaluate(train).vectors, "untrained_speaker": untrained}
-    said = Counter(data.speakers[row] for row in train)
-    # a speaker of one utterance cannot be fitted on and scored
-    kept = np.array([place for place, row in enumerate(train) if said[data.speakers[row]] > 1], dtype=np.int64)
-    speakers = [data.speakers[train[place]] for place in kept]
-    if len(set(speakers)) < 2:
-        reason = f"{len(set(speakers))} of {len(said)} speakers of training have two utterances, and a probe needs two"
-        return {}, {(PROBE, what): reason for what in (*read, "speaker_chance")}
-    fitted, scored = stratified_rows(speakers, PROBE_SHARE, seed_from("probe", *learner.rows.fit))
-    tallies, absent = {}, {}
-    for what, vectors in read.items():
-        try:
-            tallies[PROBE, what] = probe_tally(vectors[kept], speakers, fitted, scored)
-        except TrainingError as error:
-            # what was trained is worth more than what is read off it
-            absent[PROBE, what] = str(error)
-    _, totals = np.unique(np.asarray(speakers)[scored], return_counts=True)
-    tallies[PROBE, "speaker_chance"] = Tally(totals / len(set(speakers)), totals.astype(np.float64))
-    return tallies, absent
