@@ -1,5 +1,6 @@
 """All that studies are made from: corpora, noise and features in one object."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import model_validator
@@ -23,6 +24,20 @@ class Data(Corpora, Noise, Features):
                     said = unknown(f"{feature!r} is not in features", feature, self.features)
                     raise SettingError(f"corpora.{corpus}.features", said)
         return self
+
+    def check_corpus(self, section: str, corpus: str, emotions: Sequence[str] | None) -> None:
+        """Hold the corpus of a study's section, and the words of it that are kept, against the corpora there are.
+
+        Raises
+        ------
+        SettingError
+            If there is no such corpus, or words are chosen of IEMOCAP, which has the classes of the papers.
+        """
+        if corpus not in self.corpora:
+            said = unknown(f"{corpus!r} is not in corpora", corpus, list(self.corpora))
+            raise SettingError(f"{section}.corpus", said)
+        if emotions is not None and self.layout(corpus) == "iemocap":
+            raise SettingError(f"{section}.emotions", f"{corpus} has the paper's four classes; set null")
 
     def esc50_root(self) -> Path:
         """Return the folder of ESC-50."""

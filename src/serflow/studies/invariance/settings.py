@@ -101,17 +101,8 @@ class Invariance(Options):
         SettingError
             If it names what they do not have, one corpus twice, or words of IEMOCAP, whose classes are the paper's.
         """
-        for key, name in (("corpus", self.corpus), ("many_speakers.corpus", self.many_speakers.corpus)):
-            if name not in data.corpora:
-                raise SettingError(
-                    f"invariance.{key}", unknown(f"{name!r} is not in corpora", name, list(data.corpora))
-                )
-        for key, name, emotions in (
-            ("emotions", self.corpus, self.emotions),
-            ("many_speakers.emotions", self.many_speakers.corpus, self.many_speakers.emotions),
-        ):
-            if emotions is not None and data.layout(name) == "iemocap":
-                raise SettingError(f"invariance.{key}", f"{name} has the paper's four classes; set null")
+        data.check_corpus("invariance", self.corpus, self.emotions)
+        data.check_corpus("invariance.many_speakers", self.many_speakers.corpus, self.many_speakers.emotions)
         if self.corpus == self.many_speakers.corpus:
             raise SettingError(
                 "invariance.many_speakers.corpus", f"is {self.corpus}, as invariance.corpus is; take another one"

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from serflow.devices import autocast, usable_device
-from serflow.errors import TrainingError
 from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.runs.artefacts import FitResult, Tested
-from serflow.runs.classes import counts_of, tallies_of
+from serflow.runs.classes import counts_of, require_every_class, tallies_of
 from serflow.runs.probes import speaker_probes
 from serflow.studies.invariance.catalog import COUNTED, Cell, load_system, system_info
 from serflow.studies.invariance.data import (
@@ -133,11 +132,11 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
     if not len(rows.train):
         return _left_out(data, rows, where)
     targets = data.examples.targets
-    for index in np.flatnonzero(targets[rows.train].sum(0) == 0):
-        raise TrainingError(
-            f"{where}: no training utterance is {data.classes[index]}; leave it out of the corpus's emotions "
-            "(invariance.emotions, invariance.many_speakers.emotions), or train on more speakers"
-        )
+    require_every_class(
+        targets[rows.train], data.classes, f"{where}: no training utterance",
+        "leave it out of the corpus's emotions (invariance.emotions, invariance.many_speakers.emotions), or train on "
+        "more speakers",
+    )  # fmt: skip
     if not system_info(cell.system).network:
         return _classified(cell, data, rows)
     # systems, and values of a search, are compared on the same first weights and batches

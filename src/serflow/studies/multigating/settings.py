@@ -96,11 +96,7 @@ class Multigating(FitOptions):
         """
         spoken = self.spoken()
         for name, language in spoken.items():
-            key, corpus = f"multigating.languages.{name}", language.corpus
-            if corpus not in data.corpora:
-                raise SettingError(f"{key}.corpus", unknown(f"{corpus!r} is not in corpora", corpus, data.corpora))
-            if language.emotions is not None and data.layout(corpus) == "iemocap":
-                raise SettingError(f"{key}.emotions", f"{corpus} has the paper's four classes; set null")
+            data.check_corpus(f"multigating.languages.{name}", language.corpus, language.emotions)
         for feature, store in zip(self.features, self.stores(), strict=True):
             if store not in data.features:
                 raise SettingError(

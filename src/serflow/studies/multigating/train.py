@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from serflow.devices import autocast, usable_device
-from serflow.errors import TrainingError
 from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray, JointRows
 from serflow.runs.artefacts import FitResult, Tested
-from serflow.runs.classes import counts_of, tallies_of
+from serflow.runs.classes import counts_of, require_every_class, tallies_of
 from serflow.studies.multigating.batch import Batch
 from serflow.studies.multigating.batches import deal
 from serflow.studies.multigating.catalog import SYSTEMS, Cell, load_method
@@ -139,7 +138,11 @@ def train_fit(
     """
     where = f"{' '.join(cell)}, run {rows.fit.run}, fold {rows.fit.fold}"
     for part in data.languages:
-        _check(where, part, rows.of_corpus[part.corpus])
+        require_every_class(
+            part.examples.targets[rows.of_corpus[part.corpus].train], part.examples.classes,
+            f"{where}: no training utterance of {part.corpus}",
+            f"leave that class out (multigating.languages.{part.language}.emotions), or take another multigating.split",
+        )  # fmt: skip
     if not SYSTEMS[cell.system].network:
         return {part.corpus: _classified(cell, data, part, rows.of_corpus[part.corpus]) for part in data.languages}
     if options.standardise == "training":
@@ -202,14 +205,6 @@ def own_history(row: Mapping[str, float], corpus: str, data: CellData) -> dict[s
     others = {f"val_{measure}_{part.corpus}" for measure in MEASURES for part in data.languages}
     own = {f"val_{measure}": row[f"val_{measure}_{corpus}"] for measure in MEASURES}
     return {**{name: value for name, value in row.items() if name not in others}, **own, "selected_by": row[SELECT]}
-
-
-def _check(where: str, part: LanguageData, rows: FoldRows) -> None:
-    for index in np.flatnonzero(part.examples.targets[rows.train].sum(0) == 0):
-        raise TrainingError(
-            f"{where}: no training utterance of {part.corpus} is {part.examples.classes[index]}; leave that class out "
-            f"(multigating.languages.{part.language}.emotions), or take another multigating.split"
-        )
 
 
 def _tested(role: str, part: LanguageData, rows: IntArray, said: Outputs) -> Tested:

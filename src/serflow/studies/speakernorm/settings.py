@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from serflow.settings.base import Distinct, Run, Section, SettingError, unknown
+from serflow.settings.base import Distinct, Run, Section, SettingError
 from serflow.settings.data import Data
 from serflow.studies.departures import Open, Paper, Stated
 from serflow.studies.speakernorm.options import Options
@@ -55,11 +55,7 @@ class Speakernorm(Options):
         SettingError
             If it names what they do not have, or words of IEMOCAP, whose classes are the paper's.
         """
-        if self.corpus not in data.corpora:
-            said = unknown(f"{self.corpus!r} is not in corpora", self.corpus, list(data.corpora))
-            raise SettingError("speakernorm.corpus", said)
-        if self.emotions is not None and data.layout(self.corpus) == "iemocap":
-            raise SettingError("speakernorm.emotions", f"{self.corpus} has the paper's four classes; set null")
+        data.check_corpus("speakernorm", self.corpus, self.emotions)
 
 
 PAPER: Paper = {

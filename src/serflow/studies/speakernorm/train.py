@@ -14,12 +14,11 @@ import torch
 from serflow.backbones._wav2vec2_network import Wav2Vec2
 from serflow.backbones.base import load_network
 from serflow.devices import autocast, usable_device
-from serflow.errors import TrainingError
 from serflow.nn.adversarial import reversal_ramp
 from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.runs.artefacts import FitResult, Tested
-from serflow.runs.classes import counts_of, tallies_of
+from serflow.runs.classes import counts_of, require_every_class, tallies_of
 from serflow.runs.probes import speaker_probes
 from serflow.studies.speakernorm.catalog import BASELINE, Cell
 from serflow.studies.speakernorm.data import CellData, Files, load_cell, make_batch, require_room
@@ -224,11 +223,10 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
     """
     where = f"{' '.join(cell)}, run {rows.fit.run}, fold {rows.fit.fold}"
     targets = data.examples.targets
-    for index in np.flatnonzero(targets[rows.train].sum(0) == 0):
-        raise TrainingError(
-            f"{where}: no training utterance is {data.classes[index]}; leave that class out (speakernorm.emotions), or "
-            "take other folds (speakernorm.folds)"
-        )
+    require_every_class(
+        targets[rows.train], data.classes, f"{where}: no training utterance",
+        "leave that class out (speakernorm.emotions), or take other folds (speakernorm.folds)",
+    )  # fmt: skip
     # cases are compared on the same first weights and batches
     names = (cell.corpus, cell.folds, *rows.fit)
     device = usable_device(options.training.device, options.training.precision, "speakernorm.training")

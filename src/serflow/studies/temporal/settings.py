@@ -80,11 +80,7 @@ class Temporal(Options):
         SettingError
             If it names what they do not have, or words of IEMOCAP, whose classes are the paper's.
         """
-        if self.corpus not in data.corpora:
-            said = unknown(f"{self.corpus!r} is not in corpora", self.corpus, list(data.corpora))
-            raise SettingError("temporal.corpus", said)
-        if self.emotions is not None and data.layout(self.corpus) == "iemocap":
-            raise SettingError("temporal.emotions", f"{self.corpus} has the paper's four classes; set null")
+        data.check_corpus("temporal", self.corpus, self.emotions)
 
 
 PAPER: Paper = {

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from serflow.devices import autocast, usable_device
-from serflow.errors import TrainingError
 from serflow.nn.parameters import count_parameters
 from serflow.protocols.folds import FoldRows, IntArray
 from serflow.runs.artefacts import FitResult, Tested
-from serflow.runs.classes import counts_of, tallies_of
+from serflow.runs.classes import counts_of, require_every_class, tallies_of
 from serflow.studies.temporal.catalog import SYSTEMS, Cell, SystemInfo, load_network
 from serflow.studies.temporal.data import (
     Batch,
@@ -162,11 +161,10 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
     """
     where = f"{' '.join(cell)}, run {rows.fit.run}, fold {rows.fit.fold}"
     targets = data.examples.targets
-    for index in np.flatnonzero(targets[rows.train].sum(0) == 0):
-        raise TrainingError(
-            f"{where}: no training utterance is {data.classes[index]}; leave that class out (temporal.emotions), or "
-            "take other folds (temporal.folds)"
-        )
+    require_every_class(
+        targets[rows.train], data.classes, f"{where}: no training utterance",
+        "leave that class out (temporal.emotions), or take other folds (temporal.folds)",
+    )  # fmt: skip
     info = SYSTEMS[cell.system]
     if info.network == "svc":
         return _classified(data, options, rows)

@@ -12,6 +12,7 @@ from torch import nn
 from serflow.errors import TrainingError
 from serflow.protocols.examples import Examples
 from serflow.protocols.folds import FitName, FoldRows
+from serflow.runs import probes as runs_probes
 from serflow.studies.invariance import train
 from serflow.studies.invariance.network import SpeakerNetwork
 from serflow.studies.invariance.options import Options
@@ -69,7 +70,7 @@ def made_up(speakers, emotions, frames, **options):
 def probes(monkeypatch):
     """Probes tell the second value of the first vector that they are given, and how many there are."""
     monkeypatch.setattr(
-        train,
+        runs_probes,
         "probe_tally",
         lambda vectors, *others: Tally(vectors[:1, 1].astype(float), np.array([float(len(vectors))])),
     )
