@@ -177,9 +177,7 @@ class Plan:
         if self.is_stand_in():
             spoken = {name: language.model_copy(update={"units": own.units}) for name, language in spoken.items()}
             sizes = {"maps": own.maps, "lstm": own.lstm, "mfcc_maps": own.maps, "mfcc_lstm": own.lstm}
-            fitted = {
-                "epochs": own.epochs, "batch_size": own.batch_size, "ge2e_learning_rate": own.ge2e_learning_rate
-            }  # fmt: skip
+            fitted = own.model_dump(include={"epochs", "batch_size", "learning_rate", "ge2e_learning_rate"})
             changed |= {
                 "encoder": settings.encoder.model_copy(update=sizes),
                 "sharing": settings.sharing.model_copy(update={"width": own.width, "base_units": own.units}),
