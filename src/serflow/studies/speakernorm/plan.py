@@ -100,8 +100,9 @@ class Plan:
         settings, own = self.settings, self.settings.stand_in
         changed: dict[str, Any] = {name: getattr(settings, name) for name in Options.model_fields}
         if self.data.is_synthetic(cell.corpus):
-            sizes = own.model_dump(exclude={"runs"})
+            sizes = own.model_dump(exclude={"runs", "ctc_reduction"})
             changed["training"] = settings.training.model_copy(update=sizes)
+            changed["ctc"] = settings.ctc.model_copy(update={"reduction": own.ctc_reduction})
         if cell.case != BASELINE:
             direction, _, beta = cell.case.partition("-")
             changed["speaker"] = settings.speaker.model_copy(update={"direction": direction, "beta": float(beta)})

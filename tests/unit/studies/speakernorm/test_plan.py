@@ -90,7 +90,9 @@ def test_stand_ins_get_their_own():
     found = plan(synthetic=True, stand_in={"epochs": 7, "runs": [1, 2]})
     assert found.options(found.cells()[0])["training"]["epochs"] == 7
     assert found.runs("iemocap") == [1, 2]
-    assert plan(training={"epochs": 8}).options(found.cells()[0])["training"]["epochs"] == 8
+    assert found.options(found.cells()[0])["ctc"]["reduction"] == "mean"
+    real = plan(training={"epochs": 8}).options(found.cells()[0])
+    assert (real["training"]["epochs"], real["ctc"]["reduction"]) == (8, "sum")
 
 
 def test_a_job_has_two_days_a_fit_on_the_papers_size():
