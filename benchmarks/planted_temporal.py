@@ -19,11 +19,12 @@ for all emotions, and shows all of them alike; an utterance has a level of its o
 
 Strengths, sizes, epochs and the learning rate were chosen on the seeds of ``CHOOSING``. Seeds of ``TESTING`` were run
 once with what was chosen. Rates and scales hardly move from where they are drawn, so that a network with few pairs of
-fields may have none near the ripples, and then learns nothing that holds for new speakers: with 16 pairs and 12 epochs
-that was so on one of three seeds (410 to 412), at 0.5 to 1.5 dB with 4 pairs on more (300 to 303, 400); these are spent.
-With 16 pairs and 36 epochs both networks learn on some seeds (64.8 without fields and 74.0 with them, seeds 1 to 3). Of a ripple that is 3 dB deep in every utterance the deviation of a band tells the rate
-(windows of 50 ms smooth the faster one), and both networks learn it, the one with receptive fields in two epochs and
-the one without in six: hence drawn depths. ``--choose`` prints what the rows reach on the seeds that choose.
+fields may have none near the ripples, and then learns nothing that holds for new speakers: with 16 pairs and 12
+epochs that was so on one of three seeds (410 to 412), at 0.5 to 1.5 dB with 4 pairs on more (300 to 303, 400); these
+are spent. With 16 pairs and 36 epochs both networks learn on some seeds (64.8 without fields and 74.0 with them,
+seeds 1 to 3). Of a ripple that is 3 dB deep in every utterance the deviation of a band tells the rate (windows of 50
+ms smooth the faster one), and both networks learn it, the one with receptive fields in two epochs and the one without
+in six: hence drawn depths. ``--choose`` prints what the rows reach on the seeds that choose.
 """
 
 import argparse
