@@ -159,8 +159,8 @@ class Plan:
         }
 
     def card_options(self) -> dict[str, Any]:
-        """Return the options that say who has a label."""
-        return self.settings.as_json(["iemocap_labels"])
+        """Return the options that say who has a label, and who is held out."""
+        return self.settings.as_json(["iemocap_labels", "experiments"])
 
     def beside_table1(self) -> list[str]:
         """Return what is made along with Table I: how it compares, how sure it is, what it was trained on."""
