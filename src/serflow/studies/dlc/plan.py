@@ -75,7 +75,7 @@ class Plan:
         return [
             Cell(experiment, method, corpus, profile)
             for method in self.settings.trained_methods()
-            for experiment in method_info(method).experiments
+            for experiment in self.settings.experiments_of(method)
             for corpus in self.corpora_of(method)
             for profile in self.settings.profiles
         ]
@@ -159,8 +159,8 @@ class Plan:
         }
 
     def card_options(self) -> dict[str, Any]:
-        """Return the options that say who has a label."""
-        return self.settings.as_json(["iemocap_labels"])
+        """Return the options that say who has a label, and who is held out."""
+        return self.settings.as_json(["iemocap_labels", "experiments"])
 
     def beside_table1(self) -> list[str]:
         """Return what is made along with Table I: how it compares, how sure it is, what it was trained on."""
@@ -265,7 +265,12 @@ class Plan:
         """
         if table == "noise_classifier":
             return self._noise_layout()
-        rows = [row for experiment in EXPERIMENTS for row in self._rows(experiment)]
+        rows = [
+            row
+            for experiment in EXPERIMENTS
+            if experiment in self.settings.experiments
+            for row in self._rows(experiment)
+        ]
         cells = self.cells("table1")
         return Layout(("Experiment", "Method"), rows, self._columns(self.corpora()), departures=self._said_of(cells))
 
@@ -275,7 +280,7 @@ class Plan:
     def _rows(self, experiment: str) -> Iterator[Heading]:
         """Yield the rows of an experiment: the paper's as it prints them, others as they are named, controls."""
         printed = ROWS[experiment]
-        asked = [name for name in self.settings.trained_methods() if experiment in method_info(name).experiments]
+        asked = [name for name in self.settings.trained_methods() if experiment in self.settings.experiments_of(name)]
         for method in sorted(asked, key=lambda name: printed.index(name) if name in printed else len(printed)):
             where = {"experiment": experiment, "method": method, "measure": "ua"}
             reasons = () if method in printed else ("not a row of the paper",)
