@@ -99,9 +99,9 @@ class Plan:
         return [Cell(chosen, corpus, MAIN) for corpus in self.corpora()]
 
     def pictured(self) -> list[Cell]:
-        """Return the cells of Figure 2: DAT where it is trained, on the many-speaker corpus first."""
+        """Return the cells of Figure 2: DAT where it is trained."""
         chosen = "dat" if "dat" in self.settings.systems else self.settings.networks()[0]
-        return [Cell(chosen, corpus, MAIN) for corpus in reversed(self.corpora())]
+        return [Cell(chosen, corpus, MAIN) for corpus in self.corpora()]
 
     def pictured_title(self) -> str:
         """Return the title of the system in Figure 2."""
