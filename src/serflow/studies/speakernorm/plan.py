@@ -111,6 +111,10 @@ class Plan:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""
         return [f"backbones.{BACKBONE}"]
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the network that it fine-tunes."""
+        return [BACKBONE]
+
     def n_folds(self, kind: str) -> int:
         """Return how many fits a run has on IEMOCAP."""
         return 1 if self.settings.tested == "first" else 5 if kind == "session_fold" else 10
