@@ -100,6 +100,12 @@ class Plan:
         """Return the feature that a multimodal method reads beside the acoustic one: what was recognised in noise."""
         return f"{TEXT_FEATURE}{self.settings.asr}" if method_info(cell.method).modality == "multi" else None
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the feature, networks behind recognised words, and the noise."""
+        multimodal = any(map(self.text_feature, self.cells()))
+        words = (self.data.recogniser_backbone(self.settings.asr), "bert") if multimodal else ()
+        return [self.settings.feature, *filter(None, words), "esc50"]
+
     def more_inputs(self, cell: Cell) -> dict[str, str]:
         """Return what some methods read besides: recognised words, and the noise classifier's predictions."""
         inputs = {}

@@ -160,6 +160,10 @@ class Plan:
         read = options.stores() if SYSTEMS[cell.system].network else options.features
         return {name: self.corpora_of(cell) for name in read}
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the features of all cells."""
+        return list(dict.fromkeys(feature for cell in self.cells() for feature in self.stores(cell)))
+
     def reads_ge2e(self, cell: Cell) -> bool:
         """Tell whether a job needs the weights of GE2E: one that trains it further."""
         return PARTIALS in self.stores(cell)

@@ -112,6 +112,10 @@ class Plan:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""
         return [f"backbones.{BACKBONE}"]
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the network that it fine-tunes."""
+        return [BACKBONE]
+
     def n_folds(self, kind: str) -> int:
         """Return how many fits a run has on IEMOCAP."""
         return 1 if self.settings.tested == "first" else 5 if kind == "session_fold" else 10
@@ -296,9 +300,9 @@ class Plan:
         return [Heading(("Baseline",), {"case": BASELINE}), *self._rows(*reversed(DIRECTIONS))]
 
     def figure(self, name: str) -> dict[str, Any]:
-        """Return what a figure has to know: its title, the legend, the panels, and what is drawn."""
+        """Return what a figure has to know: title, legend, what its lines are in tables, panels, and what is drawn."""
         cells = self.cells(name)
-        titles = {str(row.where["case"]): row.name[0] for row in self._all_rows()}
+        titles = methods = {str(row.where["case"]): row.name[0] for row in self._all_rows()}
         if name == "figure2":
             titles = {BASELINE: "ori"} | {
                 case_name("reverse", beta): f"β = {beta:g}" for beta in self.settings.betas
@@ -306,6 +310,7 @@ class Plan:
         return {
             "title": f"WER and accuracy by update, {self.data.title(self.settings.corpus)}",
             "lines": {case: titles[case] for case in dict.fromkeys(cell.case for cell in cells)},
+            "methods": {case: methods[case] for case in dict.fromkeys(cell.case for cell in cells)},
             "rows": {kind: self.fold_title(kind) for kind in self.settings.folds},
             "role": self.watched,
         }
