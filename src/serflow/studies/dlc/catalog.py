@@ -55,6 +55,8 @@ class MethodInfo(NamedTuple):
         ``emotion`` or ``condition``.
     shuffles_labels
         Labels of training and validation are dealt anew at random.
+    hears_clean
+        It is trained and tested on the clean audio, in the place of the noisy.
     options
         The options that it reads, single (``model.maps``) or by the group (``dsn``); None: all. A change of another
         leaves its runs alone.
@@ -67,6 +69,7 @@ class MethodInfo(NamedTuple):
     batches: str = "mixed"
     predicts: str = "emotion"
     shuffles_labels: bool = False
+    hears_clean: bool = False
     options: tuple[str, ...] | None = None
 
 

@@ -14,8 +14,14 @@ from serflow.studies.dlc.plan import CORPORA, PROFILES
 REAL = {name: {"root": f"/data/{name}"} for name in (*CORPORA, "emodb")}
 
 
-def plan(methods=("single",), corpora=CORPORA, profiles=PROFILES, **more):
-    dlc = {"methods": list(methods), "corpora": list(corpora), "profiles": list(profiles), **more}
+def plan(methods=("single",), corpora=CORPORA, profiles=PROFILES, controls=(), **more):
+    dlc = {
+        "methods": list(methods),
+        "corpora": list(corpora),
+        "profiles": list(profiles),
+        "controls": list(controls),
+        **more,
+    }
     return check_config({"dlc": dlc, "corpora": REAL}).plans()["dlc"]
 
 
