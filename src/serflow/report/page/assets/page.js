@@ -105,6 +105,7 @@
   // Predictions
 
   const label = (field, value) => (listing.labels[field] && listing.labels[field][value]) || value;
+  const named = (field, value) => (/^\d+$/.test(label(field, value)) ? `${field} ${label(field, value)}` : label(field, value));
 
   function showPickers() {
     const place = byId("pickers");
@@ -159,7 +160,7 @@
 
   function showMatrix(cell) {
     const table = byId("confusion");
-    const name = cell.at.map((value, i) => label(listing.fields[i], value)).join(", ");
+    const name = cell.at.map((value, i) => named(listing.fields[i], value)).join(", ");
     const heading = byId("matrix-name");
     heading.replaceChildren(`${name} `);
     for (const mark of cell.stamp) heading.append(make("strong", { class: "stamp", text: mark }), " ");
@@ -254,7 +255,9 @@
     const bars = make("div", { class: "posterior" });
     cell.classes.forEach((one, i) => {
       bars.append(make("span", { class: i === row ? "label" : i === column ? "taken" : "", text: one }));
-      bars.append(make("meter", { min: "0", max: "1", value: String(posterior[i]), "aria-label": `posterior of ${one}` }));
+      const bar = make("span", { class: "amount" });
+      bar.style.width = `${100 * posterior[i]}%`;
+      bars.append(make("span", { class: "track", "aria-hidden": "true" }, bar));
       bars.append(make("span", { text: posterior[i].toFixed(2) }));
     });
     item.append(bars);
