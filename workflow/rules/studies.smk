@@ -15,21 +15,11 @@ for study in STUDIES.values():
                 beside=tables_of_words(study, tables),
             output:
                 csv=[
-                    report(
-                        f"results/{study.name}/{table}.csv",
-                        caption=f"../report/{study.name}_{table}.rst",
-                        category=study.title,
-                        labels={"what": table, "beside the paper": "no"},
-                    )
+                    f"results/{study.name}/{table}.csv"
                     for table in tables
                 ],
                 comparison=[
-                    report(
-                        f"results/{study.name}/{table}_vs_paper.csv",
-                        caption="../report/vs_paper.rst",
-                        category=study.title,
-                        labels={"what": table, "beside the paper": "yes"},
-                    )
+                    f"results/{study.name}/{table}_vs_paper.csv"
                     for table in tables
                 ],
                 fits=[f"results/{study.name}/{table}_fits.csv" for table in tables],
@@ -64,12 +54,7 @@ for study in STUDIES.values():
             ),
             utterances=utterance_tables(study.corpora()),
         output:
-            intervals=report(
-                f"results/{study.name}/{{table}}_intervals.csv",
-                caption="../report/intervals.rst",
-                category=study.title,
-                labels={"what": "{table}, intervals", "beside the paper": "no"},
-            ),
+            intervals=f"results/{study.name}/{{table}}_intervals.csv",
         log:
             f"results/logs/tabulate_{study.name}_intervals/{{table}}.log",
         wildcard_constraints:
