@@ -24,7 +24,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 invariance temporal multigating speakernorm features free test test-portable mutants lint report benchmarks rulegraph lock schema unlock clean
+.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable mutants lint report benchmarks rulegraph lock schema unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,9 +67,14 @@ speakernorm: env  ## the speaker-normalisation paper from stand-ins: results/spe
 	$(SNAKEMAKE) speakernorm
 	@echo "results/speakernorm/table1.csv to table3.csv are there, each beside the paper's in ..._vs_paper.csv"
 
-free: env  ## Table I from EmoDB, RAVDESS and nEMO with ESC-50 as noise: make free DATA=/folder/of/them
-	@test -n $(call quoted,$(DATA)) || { echo "say where they are: make free DATA=/folder (workflow/presets/free.yaml says what it holds)"; exit 1; }
-	$(SNAKEMAKE) results/table1.csv --configfile workflow/presets/free.yaml --config $(call quoted,data_root=$(DATA))
+free: PRESET := workflow/presets/free.yaml
+free: env  ## a real result from EmoDB and RAVDESS in noise of ESC-50, in half an hour: make free DATA=/folder/of/them
+free-full: PRESET := workflow/presets/free_full.yaml
+free-full: env  ## the same with both experiments, and nEMO, in an evening: make free-full DATA=/folder/of/them
+free free-full:
+	@test -n $(call quoted,$(DATA)) || { echo "say where they are: make $@ DATA=/folder ($(PRESET) says what it holds)"; exit 1; }
+	$(SNAKEMAKE) results/table1.csv --configfile $(PRESET) --config $(call quoted,data_root=$(DATA))
+	@echo "results/table1.csv is there; how sure it is: results/dlc/table1_intervals.csv"
 
 test: lint  ## all tests; those that hang on the CPU also as one without AVX computes
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests

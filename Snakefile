@@ -19,6 +19,7 @@ configfile: CONFIG_YAML
 
 
 rule all:
+    """Table I of the DLC paper: results/table1.csv."""
     default_target: True
     input:
         "results/table1.csv",

@@ -96,9 +96,9 @@ def test_each_choice_is_one_line(repository: Path, tmp_path: Path, line: str, mo
 
 def test_controls_that_are_trained_add_cells(repository: Path, tmp_path: Path) -> None:
     plain = Workflow(repository, tmp_path, SMALL)
-    switch = '--config=dlc={"controls": ["oracle_gate", "single_wide", "single_shuffled", "chance", "majority"]}'
+    switch = '--config=dlc={"controls": ["oracle_gate", "single_wide", "single_shuffled", "svc", "chance", "majority"]}'
     jobs, more = plain.plan("results/table1.csv"), plain.plan("results/table1.csv", switch)
-    assert more["train_dlc"] == jobs["train_dlc"] + 4
+    assert more["train_dlc"] == jobs["train_dlc"] + 6
 
 
 def test_a_run_without_the_corpus_stops_before_the_first_job(repository: Path, tmp_path: Path) -> None:

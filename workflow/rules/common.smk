@@ -184,8 +184,25 @@ def wildcard_values():
     }
 
 
+def list_rules(listed):
+    """Of the rules without wildcards, list as targets those that are there to be asked for: they have no output."""
+
+    @functools.wraps(listed)
+    def short(only_targets=False):
+        if not only_targets:
+            listed()
+            return
+        for rule in sorted(workflow.rules, key=lambda rule: rule.name):
+            # stores are asked for by their paths, as all files are
+            if not (rule.output or rule.has_wildcards() or "/" in rule.name):
+                print(f"{rule.name} ({rule.docstring})")
+
+    return short
+
+
 if workflow.is_main_process:
     workflow._prepare_dag = find_targets(workflow._prepare_dag)
+    workflow.list_rules = list_rules(workflow.list_rules)
 
 
 @functools.cache

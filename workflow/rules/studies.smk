@@ -14,13 +14,9 @@ for study in STUDIES.values():
                 ],
                 beside=tables_of_words(study, tables),
             output:
-                csv=[
-                    f"results/{study.name}/{table}.csv"
-                    for table in tables
-                ],
+                csv=[f"results/{study.name}/{table}.csv" for table in tables],
                 comparison=[
-                    f"results/{study.name}/{table}_vs_paper.csv"
-                    for table in tables
+                    f"results/{study.name}/{table}_vs_paper.csv" for table in tables
                 ],
                 fits=[f"results/{study.name}/{table}_fits.csv" for table in tables],
             log:

@@ -56,6 +56,9 @@ class Plan(Protocol):
     def options(self, cell: Any) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its method does not read."""
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora, for citations: features, backbones, and ``esc50`` for its noise."""
+
     def runs(self, corpus: str) -> list[int]:
         """Return the runs of a corpus; a stand-in's own where it is one."""
 

@@ -80,7 +80,7 @@ class Plan:
         return [
             Cell(experiment, method, corpus, profile)
             for method in self.settings.trained_methods()
-            for experiment in method_info(method).experiments
+            for experiment in self.settings.experiments_of(method)
             for corpus in self.corpora_of(method)
             for profile in self.settings.profiles
         ]
@@ -104,6 +104,12 @@ class Plan:
     def text_feature(self, cell: Cell) -> str | None:
         """Return the feature that a multimodal method reads beside the acoustic one: what was recognised in noise."""
         return f"{TEXT_FEATURE}{self.settings.asr}" if method_info(cell.method).modality == "multi" else None
+
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the feature, networks behind recognised words, and the noise."""
+        multimodal = any(map(self.text_feature, self.cells()))
+        words = (self.data.recogniser_backbone(self.settings.asr), "bert") if multimodal else ()
+        return [self.settings.feature, *filter(None, words), "esc50"]
 
     def more_inputs(self, cell: Cell) -> dict[str, str]:
         """Return what some methods read besides: recognised words, and the noise classifier's predictions."""
@@ -164,8 +170,8 @@ class Plan:
         }
 
     def card_options(self) -> dict[str, Any]:
-        """Return the options that say who has a label."""
-        return self.settings.as_json(["iemocap_labels"])
+        """Return the options that say who has a label, and who is held out."""
+        return self.settings.as_json(["iemocap_labels", "experiments"])
 
     def beside_table1(self) -> list[str]:
         """Return what is made along with Table I: how it compares, how sure it is, what it was trained on."""
@@ -274,7 +280,12 @@ class Plan:
         """
         if table == "noise_classifier":
             return self._noise_layout()
-        rows = [row for experiment in EXPERIMENTS for row in self._rows(experiment)]
+        rows = [
+            row
+            for experiment in EXPERIMENTS
+            if experiment in self.settings.experiments
+            for row in self._rows(experiment)
+        ]
         cells = self.cells("table1")
         return Layout(("Experiment", "Method"), rows, self._columns(self.corpora()), departures=self._said_of(cells))
 
@@ -284,7 +295,7 @@ class Plan:
     def _rows(self, experiment: str) -> Iterator[Heading]:
         """Yield the rows of an experiment: the paper's as it prints them, others as they are named, controls."""
         printed = ROWS[experiment]
-        asked = [name for name in self.settings.trained_methods() if experiment in method_info(name).experiments]
+        asked = [name for name in self.settings.trained_methods() if experiment in self.settings.experiments_of(name)]
         for method in sorted(asked, key=lambda name: printed.index(name) if name in printed else len(printed)):
             where = {"experiment": experiment, "method": method, "measure": "ua"}
             reasons = () if method in printed else ("not a row of the paper",)

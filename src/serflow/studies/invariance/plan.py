@@ -103,10 +103,14 @@ class Plan:
         chosen = next((name for name in networks if system_info(name).names_speakers), networks[0])
         return [Cell(chosen, corpus, MAIN) for corpus in self.corpora()]
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: its features."""
+        return list(FEATURES)
+
     def pictured(self) -> list[Cell]:
-        """Return the cells of Figure 2: DAT where it is trained, on the many-speaker corpus first."""
+        """Return the cells of Figure 2: DAT where it is trained."""
         chosen = "dat" if "dat" in self.settings.systems else self.settings.networks()[0]
-        return [Cell(chosen, corpus, MAIN) for corpus in reversed(self.corpora())]
+        return [Cell(chosen, corpus, MAIN) for corpus in self.corpora()]
 
     def pictured_title(self) -> str:
         """Return the title of the system in Figure 2."""

@@ -185,6 +185,11 @@ class Plan:
         """Tell whether a cell needs the weights of wav2vec."""
         return SYSTEMS[cell.system].reads == "wav2vec"
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: pitch pulses and wav2vec, where some cell reads them."""
+        reads = {"pitch_pulse": self.reads_pulses, "wav2vec": self.reads_wav2vec}
+        return [name for name, read in reads.items() if any(map(read, self.cells()))]
+
     def options(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its system does not read."""
         return self._options(cell).as_json(SYSTEMS[cell.system].options())

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from sklearn.svm import SVC
 
 from made_up_runs import UTTERANCE, write_noise_plan, write_packed, write_split, write_utterances
 from serflow.errors import StoreError, TrainingError
@@ -285,6 +286,30 @@ def test_a_noise_classifier_guesses_among_the_conditions_it_has_heard(files, tmp
     chance = result.tallies["test", "chance"]
     np.testing.assert_array_equal(chance.hits, chance.totals / 2)
     assert chance.totals.tolist() == [0.0 if place == held else 4.0 for place in range(3)]
+
+
+@pytest.mark.parametrize("experiment", ["exp1", "exp2"])
+def test_a_plain_classifier_reads_mean_and_deviation_of_noisy_training_features(files, tmp_path, experiment):
+    fit = Fit(files, "svc", experiment)
+    result = fit.train(tmp_path)
+    frames = [fit.data.noisy[row].astype(np.float64) for row in fit.data.noisy_rows]
+    vectors = np.array([[*values.mean(0), *values.std(0)] for values in frames])
+    labels = fit.data.targets.argmax(1)
+    scaled = (vectors - vectors[fit.rows.train].mean(0)) / vectors[fit.rows.train].std(0)
+    peer = SVC(class_weight="balanced").fit(scaled[fit.rows.train], labels[fit.rows.train])
+    (tested,) = result.tested
+    assert tested.probabilities.argmax(1).tolist() == peer.predict(scaled[fit.rows.test]).tolist()
+    assert list(tested.utterances) == [NAMES[row] for row in fit.rows.test]
+    assert tested.more["condition"] == [DRAWN[row] for row in fit.rows.test]
+    # nothing else moves it
+    others = np.setdiff1d(np.arange(N), fit.rows.train)
+    targets = fit.data.targets.copy()
+    targets[others] = np.roll(targets[others], 1, axis=1)
+    louder = with_frames(fit.data.clean, NAMES, lambda frames: 10 * frames)
+    changed = dataclasses.replace(fit.data, examples=fit.data.examples._replace(targets=targets), clean=louder)
+    np.testing.assert_array_equal(fit.train(tmp_path, changed).tested[0].probabilities, tested.probabilities)
+    assert (result.history, result.weights, result.n_parameters) == ([], {}, 0)
+    assert {what for _, what in result.tallies} == {"prediction", "majority", "chance"}
 
 
 def test_shuffled_labels_are_dealt_within_training_and_within_validation(files):
