@@ -716,3 +716,97 @@ def published(study):
     """Digests of a paper's own numbers, which lie in the package."""
     folder = SRC / "serflow" / "studies" / study.name / "published"
     return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
+
+
+# Pages of results
+
+
+BESIDE = ("_vs_paper.csv", "_intervals.csv")
+
+
+def caption_file(study, name):
+    """The caption of a table or figure: the study's own, or that of all studies."""
+    folder = Path(workflow.basedir) / "workflow" / "report"
+    own = folder / f"{study.name}_{name}.rst"
+    return own if own.is_file() else folder / f"{name}.rst"
+
+
+def captions(study):
+    """What tables and figures show, by the name of the file."""
+    names = [Path(path).stem for path in shown(study, ".csv", ".svg")]
+    files = {name: caption_file(study, name) for name in names}
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items()}
+
+
+def shown(study, *suffixes):
+    """Tables or figures of a study's page, in the order of its targets."""
+    return [
+        path
+        for path in study.targets()
+        if path.endswith(suffixes) and not path.endswith(BESIDE)
+    ]
+
+
+def scored(study):
+    """Those of its tables that are of scores."""
+    paths = shown(study, ".csv")
+    names = [table for tables in study.tables for table in tables]
+    return [name for name in names if f"results/{study.name}/{name}.csv" in paths]
+
+
+def beside(study):
+    """Comparisons with the paper, which every table of scores has, and intervals."""
+    compared = [f"results/{study.name}/{name}_vs_paper.csv" for name in scored(study)]
+    asked = [path for path in study.targets() if path.endswith(BESIDE)]
+    return list(dict.fromkeys([*compared, *asked]))
+
+
+def tables_alone(study):
+    return {
+        Path(path).stem: f"results/report/{study.name}_tables/{Path(path).stem}.html"
+        for path in shown(study, ".csv")
+    }
+
+
+def pictured_cells(study):
+    """Every cell of the tables that are shown, once."""
+    return list(
+        dict.fromkeys(cell for table in scored(study) for cell in study.cells(table))
+    )
+
+
+def recordings(study):
+    """What is needed to hear an utterance as its cell did."""
+    if not CONFIG.report.audio:
+        return {}
+    audio = [
+        f"results/audio/{corpus}/{shard}.parquet"
+        for corpus in study.corpora()
+        for shard in shards(corpus)
+    ]
+    noisy = dict.fromkeys(
+        (cell.corpus, cell.profile)
+        for cell in pictured_cells(study)
+        if getattr(cell, "profile", CLEAN) != CLEAN
+    )
+    plans = [f"results/noise/{corpus}/{profile}.parquet" for corpus, profile in noisy]
+    return {
+        "audio": audio,
+        **({"plans": plans, "clips": "results/noise/clips.parquet"} if plans else {}),
+    }
+
+
+def recordings_options(wildcards, input):
+    names = [name for name in ("audio", "plans", "clips") if name in input.keys()]
+    return [
+        word
+        for name in names
+        for word in (f"--{name}", *([input[name]] if name == "clips" else input[name]))
+    ]
+
+
+def templates():
+    """Digests of the templates, the style sheet and the script of pages."""
+    folder = SRC / "serflow" / "report" / "page"
+    files = [*folder.glob("assets/page.*"), *folder.glob("templates/*.html")]
+    return [sha256_file(file)[:16] for file in sorted(files)]

@@ -47,6 +47,11 @@ class Plan:
 
     name = "dlc"
     title = "DLC"
+    about = (
+        "Wilf and Mower Provost, *Towards Noise Robust Speech Emotion Recognition Using Dynamic Layer "
+        "Customization* (ACII 2021): does it help to give each kind of noise an encoder of its own? Experiment 1 "
+        "tests on noise that was in training, experiment 2 on noise that was not."
+    )
     curves = Curves("table1", "val_ua", "validation UA (%)")
 
     def __init__(self, settings: Dlc, data: Data) -> None:
@@ -193,6 +198,10 @@ class Plan:
         asr = self.transcripts()
         wer = [f"results/transcripts/{asr}/wer.csv"] if asr else []
         return [*(f"results/dlc/{file}" for file in files), *wer]
+
+    def targets(self) -> list[str]:
+        """Return all that is made of the study but the pilot."""
+        return ["results/dlc/table1.csv", *self.beside_table1()]
 
     def options(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its method does not read."""

@@ -43,6 +43,11 @@ class Plan:
 
     name = "invariance"
     title = "Speaker invariance"
+    about = (
+        "Tu, Tang, Huang, He and Zhou, *Towards Adversarial Learning of Speaker-Invariant Representation for Speech "
+        "Emotion Recognition* (ICASSP 2019): does a network that is kept from knowing the speaker hear the emotion "
+        "of new speakers better? Four systems, on few speakers and on many."
+    )
     curves = Curves("table2", "val_wa", "validation accuracy (%)")
 
     def __init__(self, settings: Invariance, data: Data) -> None:

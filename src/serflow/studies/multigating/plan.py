@@ -45,6 +45,11 @@ class Plan:
 
     name = "multigating"
     title = "Multilingual gating"
+    about = (
+        "Wang, Meng, Lan, Zhang, Guo and Gupta, *Multilingual Speech Emotion Recognition with Multi-Gating "
+        "Mechanism and Neural Architecture Search* (arXiv 2211.08237): one network for a language, and one that "
+        "several languages share, in five ways."
+    )
     curves = Curves("table3", "val_wa", "validation WA (%)")
 
     def __init__(self, settings: Multigating, data: Data) -> None:

@@ -36,6 +36,10 @@ class Plan:
 
     name = "speakernorm"
     title = "Speaker normalisation"
+    about = (
+        "Ha, *Speech Emotion Recognition via multi-task learning with speaker normalization* (report, Korea "
+        "University): wav2vec 2.0 learns emotion and words at once; does it help to unlearn the speaker on the way?"
+    )
 
     def __init__(self, settings: Speakernorm, data: Data) -> None:
         self.settings = settings

@@ -50,6 +50,11 @@ class Plan:
 
     name = "temporal"
     title = "Temporal context"
+    about = (
+        "Xia, Chen, Rudnicky and Stern, *Temporal Context in Speech Emotion Recognition* (Interspeech 2021): how "
+        "far do features have to see? Spectrograms, pitch pulses and learnt receptive fields on one side, wav2vec "
+        "on the other."
+    )
     curves = Curves("table1", "val_ua", "validation UA (%)")
 
     def __init__(self, settings: Temporal, data: Data) -> None:
