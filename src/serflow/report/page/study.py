@@ -134,7 +134,7 @@ def make_page(study: Study, files: Files, limits: Limits, folder: Path) -> Page:
             "about": study.about,
             "stamp": stamp,
             "corpora": content["corpora"],
-            "table": next((_plain(table) for table in shown if table["kind"] == "scores"), None),
+            "table": next((_plain(table) for table in shown if table["kind"] == "scores"), {}),
             "counts": {"tables": len(shown), "figures": len(figures), "cells": len(cells)},
         },
     )
