@@ -569,11 +569,10 @@ def run_files(folder, *more):
     return {Path(name).stem: f"{folder}/{name}" for name in (*RUN_FILES, *more)}
 
 
-def joint_run_files(folder, corpora, *more):
-    """What a training on several corpora leaves behind: by name, the file of each corpus."""
+def several_run_files(folder, *more, **several):
+    """What a job of several cells leaves behind: by name, the file of each, such as of each `corpus`."""
     return {
-        name: expand(file, corpus=corpora)
-        for name, file in run_files(folder, *more).items()
+        name: expand(file, **several) for name, file in run_files(folder, *more).items()
     }
 
 
@@ -622,6 +621,38 @@ def cell_stores(study, wildcards):
     if study.reads_ge2e(cell):
         inputs["weights"] = ["resources/weights/ge2e.json"]
     return inputs
+
+
+def dlc_inputs(study, cell):
+    """What a cell of the DLC paper is trained on, by the names that the training knows it by."""
+    feature, corpus = study.settings.feature, cell.corpus
+    return {
+        **study.more_inputs(cell),
+        **packed_store("clean", feature, corpus, CLEAN),
+        **packed_store("noisy", feature, corpus, study.heard(cell)),
+        "utterances": f"results/corpora/{corpus}/utterances.parquet",
+        "splits": split_files(study, corpus),
+        "plan": f"results/noise/{corpus}/{cell.profile}.parquet",
+    }
+
+
+def inputs_of_batch(study, wildcards, profiles):
+    """The inputs of all cells of a job, each file once."""
+    found = {}
+    for cell in study.batch(wildcards, profiles):
+        for name, paths in dlc_inputs(study, cell).items():
+            files = [paths] if isinstance(paths, str) else paths
+            found.setdefault(name, {}).update(dict.fromkeys(files))
+    return {name: list(files) for name, files in found.items()}
+
+
+def named_inputs_of_batch(study, wildcards, profiles):
+    cells = study.batch(wildcards, profiles)
+    return as_json([named_inputs(wildcards, dlc_inputs(study, cell)) for cell in cells])
+
+
+def cells_of_batch(study, wildcards, profiles):
+    return as_json([named(cell._asdict()) for cell in study.batch(wildcards, profiles)])
 
 
 def named(values):

@@ -11,9 +11,9 @@ rule train_multigating_joint:
         ),
         splits=lambda wildcards: MULTIGATING.split_files(MULTIGATING.cell(wildcards)),
     output:
-        **joint_run_files(
+        **several_run_files(
             "results/runs/multigating/{{system}}/{corpus}/{{variant}}",
-            MULTIGATING.joint_corpora(),
+            corpus=MULTIGATING.joint_corpora(),
         ),
     log:
         "results/logs/train_multigating_joint/{system}/{variant}.log",

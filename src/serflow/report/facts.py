@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from serflow.report.marks import raised_marks
 from serflow.runs.provenance import Provenance, joined
 from serflow.runs.scores import Run
 
@@ -11,10 +12,11 @@ _ROLES = {"train": "training", "val": "validation", "test": "test"}
 
 
 def marks(provenance: Provenance) -> tuple[str, ...]:
-    """Return what stands behind a name in brackets: synthetic, or what else is not real or whole; nothing if all is."""
+    """Return what stands behind a name in brackets: what is not real, not whole, or not as loud; nothing if all is."""
     synthetic = "corpus" in provenance.stand_ins
     found = {
         "synthetic": synthetic,
+        **dict.fromkeys(raised_marks(provenance), True),
         "partial": bool(provenance.partial) and not synthetic,
         "synthetic noise": "noise" in provenance.stand_ins and not synthetic,
         "stand-in weights": "weights" in provenance.stand_ins,
