@@ -8,7 +8,7 @@ import pytest
 from made_up_page import TITLES, layout, write_study
 from serflow.errors import StoreError
 from serflow.files import write_csv
-from serflow.report.page.grids import MAX_ROWS, plain_table, score_grid, title_of, words_table
+from serflow.report.page.grids import MAX_ROWS, Behind, plain_table, score_grid, title_of, words_table
 from serflow.stores.parquet import read_metadata
 
 
@@ -16,7 +16,9 @@ from serflow.stores.parquet import read_metadata
 def study(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("study")
     _, files = write_study(folder)
-    return folder / "results" / "made_up", [read_metadata(path)["cell"] for path in files.predictions]
+    return folder / "results" / "made_up", [
+        Behind(read_metadata(path)["cell"], path.parent.name) for path in files.predictions
+    ]
 
 
 @pytest.fixture
@@ -77,12 +79,24 @@ def test_columns_are_grouped_and_rows_span(grid):
     assert grid.conditions == ("clean", "noisy")
 
 
+def test_rows_may_be_clean_and_noisy_too(study):
+    own, runs = study
+    paths = [own / f"table1{what}.csv" for what in ("", "_vs_paper", "_intervals")]
+    heard = [run._replace(condition="clean" if run.cell["method"] == "alone" else "h1") for run in runs]
+    grid = score_grid("table1", layout(), *paths, heard)
+    assert [line.condition for line in grid.lines] == ["", "clean", "noisy", "clean", "noisy"]
+    assert {column.condition for column in grid.columns} == {""}
+    assert grid.conditions == ("clean", "noisy")
+    one = score_grid("table1", layout(), *paths, [run._replace(condition="h1") for run in runs])
+    assert one.conditions == ()
+
+
 def test_a_cell_knows_the_runs_behind_it(study, grid):
     _, runs = study
     for row, line in zip(layout().rows, grid.lines[1:], strict=True):
         for column, entry in zip(layout().columns, line.entries, strict=True):
             wanted = {name: value for name, value in {**row.where, **column.where}.items() if name != "measure"}
-            assert [runs[place] for place in entry.runs] == [wanted]
+            assert [runs[place].cell for place in entry.runs] == [wanted]
     assert all(entry.runs == () for entry in grid.lines[0].entries)
 
 
