@@ -19,6 +19,7 @@ CLEAN, NOISY = "clean", "noisy"
 SHADES = 6
 """Shades of cells are numbers from 0 to this."""
 MAX_ROWS = 400
+_NOT_COMPARED = ": not compared"
 _STEPS = (1.0, 2.5, 5.0)
 _NUMBERED = re.compile(r"(table|figure)(\d+)(?:_(.+))?")
 _TITLES = {"wer": "Word error rates", "curves": "Training curves"}
@@ -94,6 +95,8 @@ class Grid(NamedTuple):
     """What is true of every cell: why it is not compared, where settings are not the paper's."""
     interval_notes: tuple[str, ...]
     has_paper: bool
+    why_not: tuple[str, ...]
+    """Why no number of the paper is compared with ours; empty where some are."""
     measures: tuple[str, ...]
     """UA and WA where columns have both, for a switch; nothing else."""
     conditions: tuple[str, ...]
@@ -220,6 +223,7 @@ def score_grid(
         notes=common,
         interval_notes=sure_common,
         has_paper=any(cell["paper"] for cell in beside.values()),
+        why_not=() if any(cell["difference"] for cell in beside.values()) else _reasons(common),
         measures=_both(("ua", "wa"), {column.measure for column in columns}),
         conditions=_both((CLEAN, NOISY), set(conditions))
         or _both((CLEAN, NOISY), {row.condition for row in rows_shown}),
@@ -240,6 +244,10 @@ def _common(notes: Iterable[str]) -> tuple[str, ...]:
     """Return the parts of notes that all of them have, in order."""
     parts = [note.split("; ") for note in notes]
     return tuple(part for part in parts[0] if part and all(part in other for other in parts)) if parts else ()
+
+
+def _reasons(notes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(note.removesuffix(_NOT_COMPARED) for note in notes if note.endswith(_NOT_COMPARED))
 
 
 def _own(note: str, common: Sequence[str]) -> list[str]:
@@ -349,6 +357,8 @@ def _entry(
         tip.append(f"{against} ({sure['difference_low']} to {sure['difference_high']})" if interval else against)
     if printed:
         tip.append(f"paper {printed}")
+    if printed and mean and not difference:
+        tip.append("not compared")
     if difference:
         tip.append(f"ours minus the paper's {_signed(difference)}")
     tip += _own(beside.get("note", ""), common) + [

@@ -67,6 +67,10 @@ def test_intervals_stand_where_they_belong_and_in_what_is_said(study, grid):
     assert any("against Alone" in said for said in grid.lines[2].entries[0].tip)
 
 
+def test_where_some_are_compared_no_reason_stands_for_all(grid):
+    assert grid.why_not == ()
+
+
 def test_columns_are_grouped_and_rows_span(grid):
     assert [(group.text, group.columns) for group in grid.groups] == [
         (TITLES["near"], (0, 1, 2, 3)),
@@ -120,7 +124,13 @@ def test_a_number_of_the_paper_that_is_not_compared_is_shown_without_a_differenc
     entries = [entry for line in grid.lines for entry in line.entries]
     assert {entry.paper.split(" ± ")[0] for entry in entries} == {"57.00"}
     assert {(entry.difference, entry.tilt) for entry in entries} == {("", 0)}
+    assert all("not compared" in entry.tip for line in grid.lines[1:] for entry in line.entries)
     assert grid.has_paper
+    for row in rows:
+        row[heading.index("note")] = "synthetic stand-in: not compared; small data"
+    write_csv(tmp_path / "table1_vs_paper.csv", heading, rows)
+    grid = score_grid("table1", layout(), own / "table1.csv", tmp_path / "table1_vs_paper.csv", None)
+    assert grid.why_not == ("synthetic stand-in",)
 
 
 def test_shades_grow_with_the_number(grid):
