@@ -24,7 +24,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable mutants lint report benchmarks rulegraph lock schema unlock clean
+.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable mutants lint report report-all report-run benchmarks rulegraph lock schema unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -101,8 +101,16 @@ lint: env  ## ruff, mypy, snakefmt and snakemake --lint
 features: env  ## the features of every corpus, clean and noisy, as Parquet stores
 	$(SNAKEMAKE) features
 
-report: table1  ## report.html: tables, comparison and training curves in one file
-	$(BIN)/snakemake --report report.html results/table1.csv
+report: env  ## the page of Table I: results/report/dlc.html, beside the paper's, with every prediction to look into
+	$(SNAKEMAKE) results/report/dlc.html
+	@echo "open file://$(CURDIR)/results/report/dlc.html"
+
+report-all: env  ## the pages of all studies: results/report/index.html
+	$(SNAKEMAKE) results/report/index.html
+	@echo "open file://$(CURDIR)/results/report/index.html"
+
+report-run: report  ## report.html: Snakemake's own, with jobs, run times and versions
+	$(BIN)/snakemake --report report.html results/report/dlc.html
 
 rulegraph: env  ## rulegraph.svg: the stages of Table I (needs graphviz)
 	@command -v dot > /dev/null || { echo "dot is not installed: apt-get install graphviz, or your system's graphviz"; exit 1; }

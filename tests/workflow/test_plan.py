@@ -256,3 +256,20 @@ def test_a_file_in_the_place_of_a_folder_is_told(repository: Path, tmp_path: Pat
     said = workflow.run("results/corpora/emodb/listing.parquet", "--cores", "1", ok=False)
     assert f"{name}: a file stands where a folder is needed" in said
     assert "Traceback" not in said
+
+
+def test_a_page_trains_its_own_study_and_a_table_makes_no_page(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    page = workflow.plan("results/report/temporal.html")
+    assert page["report_temporal"] == 1
+    assert {name for name in page if name.startswith("train_")} == {"train_temporal"}
+    overview = workflow.plan("results/report/index.html", "--config", "report={studies: [temporal]}")
+    assert overview == {**page, "report_index": 1}
+    assert not [name for name in workflow.plan("results/temporal/table1.csv") if name.startswith("report_")]
+
+
+def test_a_study_that_is_not_there_has_no_page(repository: Path, tmp_path: Path) -> None:
+    said = Workflow(repository, tmp_path, SMALL).run(
+        "results/report/index.html", "-n", "--config", "report={studies: [dcl]}", ok=False
+    )
+    assert "report.studies.0: 'dcl' is no study (did you mean 'dlc'?)" in said

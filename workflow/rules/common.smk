@@ -775,6 +775,11 @@ def pictured_cells(study):
     )
 
 
+def heard(study, cell):
+    """What the utterances of a cell sound like: clean, or a noise profile, of which a study of noise tells."""
+    return study.heard(cell) if hasattr(study, "heard") else CLEAN
+
+
 def recordings(study):
     """What is needed to hear an utterance as its cell did."""
     if not CONFIG.report.audio:
@@ -785,15 +790,14 @@ def recordings(study):
         for shard in shards(corpus)
     ]
     noisy = dict.fromkeys(
-        (cell.corpus, cell.profile)
+        f"results/noise/{cell.corpus}/{heard(study, cell)}.parquet"
         for cell in pictured_cells(study)
-        if getattr(cell, "profile", CLEAN) != CLEAN
+        if heard(study, cell) != CLEAN
     )
-    plans = [f"results/noise/{corpus}/{profile}.parquet" for corpus, profile in noisy]
-    return {
-        "audio": audio,
-        **({"plans": plans, "clips": "results/noise/clips.parquet"} if plans else {}),
-    }
+    if not noisy:
+        return {"audio": audio}
+    clips = "results/noise/clips.parquet"
+    return {"audio": audio, "plans": list(noisy), "clips": clips}
 
 
 def recordings_options(wildcards, input):
