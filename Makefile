@@ -49,23 +49,23 @@ $(BIN)/.installed: $(wildcard envs/*.lock) pyproject.toml
 
 table1: env  ## Table I of the DLC paper from synthetic stand-in corpora: results/table1.csv
 	$(SNAKEMAKE) results/table1.csv
-	@echo "results/table1.csv is there; beside the paper: results/dlc/table1_vs_paper.csv"
+	@echo "results/table1.csv is there; the paper's numbers beside it: results/dlc/table1_vs_paper.csv (stand-ins are not compared)"
 
 invariance: env  ## the speaker-invariance paper from stand-ins: results/invariance
 	$(SNAKEMAKE) invariance
-	@echo "results/invariance/table2.csv and table3.csv are there, each beside the paper's in ..._vs_paper.csv"
+	@echo "results/invariance/table2.csv and table3.csv are there; the paper's numbers beside each: ..._vs_paper.csv (stand-ins are not compared)"
 
 temporal: env  ## the temporal-context paper from stand-ins: results/temporal
 	$(SNAKEMAKE) temporal
-	@echo "results/temporal/table1.csv to table3.csv are there, each beside the paper's in ..._vs_paper.csv"
+	@echo "results/temporal/table1.csv to table3.csv are there; the paper's numbers beside each: ..._vs_paper.csv (stand-ins are not compared)"
 
 multigating: env  ## the multilingual paper from stand-ins: results/multigating
 	$(SNAKEMAKE) multigating
-	@echo "results/multigating/table1.csv to table4.csv are there, each beside the paper's in ..._vs_paper.csv"
+	@echo "results/multigating/table1.csv to table4.csv are there; the paper's numbers beside each: ..._vs_paper.csv (stand-ins are not compared)"
 
 speakernorm: env  ## the speaker-normalisation paper from stand-ins: results/speakernorm
 	$(SNAKEMAKE) speakernorm
-	@echo "results/speakernorm/table1.csv to table3.csv are there, each beside the paper's in ..._vs_paper.csv"
+	@echo "results/speakernorm/table1.csv to table3.csv are there; the paper's numbers beside each: ..._vs_paper.csv (stand-ins are not compared)"
 
 free: PRESET := workflow/presets/free.yaml
 free: env  ## a real result from EmoDB and RAVDESS in noise of ESC-50, in half an hour: make free DATA=/folder/of/them

@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_NARROWEST = 110
+_NARROWEST = 80
 
 
 class Projection(StrEnum):
@@ -204,6 +204,30 @@ def fetch(
                 f"{done.root}: {how}, SHA-256 of the archive {done.sha256}{unchecked}", markup=False, soft_wrap=True
             )
         typer.echo(config_lines(fetched, into))
+
+
+@app.command()
+def cite(
+    target: Annotated[str, typer.Argument(help="A file or folder of the results, a study, corpus, feature, network.")],
+    configfile: Annotated[
+        list[Path] | None, typer.Option(help="Configuration over config.yaml, as Snakemake takes it; may be repeated.")
+    ] = None,
+) -> None:
+    """Print BibTeX of the paper, corpora, noises, networks and tools behind a target.
+
+    serflow cite results/table1.csv > table1.bib
+    """
+    with _explained():
+        from serflow.citations import cite as cite_target
+        from serflow.config import check_config
+        from serflow.settings.written import merged, read
+
+        own = Path("config.yaml")
+        written = [read(file) for file in [*([own] if own.is_file() else []), *(configfile or [])]]
+        found = cite_target(target, check_config(merged(written), written))
+        typer.echo("\n\n".join(found.entries.values()))
+        for remark in found.remarks:
+            _console(stderr=True).print(remark, markup=False, soft_wrap=True)
 
 
 def main() -> None:

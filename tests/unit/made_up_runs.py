@@ -214,6 +214,7 @@ def write_noise_plan(
     *,
     synthetic: bool = False,
     warnings: Sequence[str] = (),
+    offset_db: float = 0.0,
 ) -> Path:
     """Write a noise plan; ``rows`` are utterance, condition, clip and SNR (dB), reached but for 0.25 dB."""
     path = folder / "noise" / corpus / f"{profile}.parquet"
@@ -223,6 +224,7 @@ def write_noise_plan(
     metadata = {
         "corpus": corpus,
         "profile": profile,
+        "snr_offset_db": offset_db,
         "synthetic_clips": synthetic,
         "clip_warnings": list(warnings),
     }

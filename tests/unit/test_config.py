@@ -26,6 +26,9 @@ def test_config_yaml_repeats_the_typed_defaults(repository: Path) -> None:
 def test_every_key_of_the_typed_config_stands_in_config_yaml(repository: Path) -> None:
     written = yaml.safe_load((repository / "config.yaml").read_text())
     full = Config().as_json()
+    for name in ("h1", "h2", "h3"):
+        # left out: profiles that follow noise.mixing
+        assert full["noise"]["profiles"][name].pop("mixing") is None
     for section in ("audio", "synthetic", "noise", "features", "backbones", "stores", "dlc"):
         assert written[section] == full[section]
     assert set(written) == set(full)
@@ -118,6 +121,41 @@ def test_names_that_lead_nowhere_are_refused(config: dict, said: str) -> None:
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize("noise", ["synthetic", "/data/ESC-50"])
+def test_no_corpus_but_a_stand_in_has_its_noise_raised(noise: str) -> None:
+    """Whatever the noise: a real corpus in synthetic noise has the profiles' levels, a stand-in in ESC-50 has not."""
+    content = {"corpora": {"emodb": {"root": "/data/emodb"}, "cafe": {}}, "noise": {"esc50": {"root": noise}}}
+    content["corpora"]["cafe"]["root"] = "synthetic"
+    typed = check_config(content | {"dlc": {"corpora": ["emodb"]}})
+    assert (typed.snr_offset_db("emodb"), typed.snr_offset_db("cafe")) == (0.0, Config().synthetic.snr_offset_db)
+    typed = check_config({"synthetic": {"snr_offset_db": 0}, **content, "dlc": {"corpora": ["emodb"]}})
+    assert typed.snr_offset_db("cafe") == 0.0
+
+
+def test_recordings_do_not_depend_on_levels_of_noise() -> None:
+    of_voices = Config().synthetic.of_voices()
+    assert set(of_voices) == set(Config().synthetic.model_dump()) - {"snr_offset_db"}
+
+
+def test_a_profile_may_say_how_its_level_is_set() -> None:
+    own = {"natural": 0, "interior": 0, "human": 0, "mixing": "authors_gain"}
+    noise = check_config({"noise": {"profiles": {**Config().model_dump()["noise"]["profiles"], "own": own}}}).noise
+    assert {name: noise.mixing_of(name) for name in ("h1", "h1_gain", "own")} == {
+        "h1": "snr", "h1_gain": "authors_gain", "own": "authors_gain",
+    }  # fmt: skip
+    content = Config().model_dump()["noise"] | {"mixing": "authors_gain"}
+    content["profiles"]["h2_gain"]["mixing"] = "snr"
+    noise = check_config({"noise": content}).noise
+    assert [noise.mixing_of(name) for name in ("h1", "h2_gain")] == ["authors_gain", "snr"]
+
+
+def test_the_target_features_leaves_out_profiles_with_a_mixing_of_their_own() -> None:
+    asked = {condition for _, _, condition in Config().features_asked_for()}
+    assert asked == {"clean", "h1", "h2", "h3"}
+    every = {condition for _, _, condition in Config().feature_stores()}
+    assert every == asked | {"h1_gain", "h2_gain", "h3_gain"}
+
+
 def test_the_target_features_builds_what_a_corpus_asks_for() -> None:
     config = Config().model_dump()
     config["corpora"] |= {"cafe": {"root": "/x", "features": []}, "emodb": {"root": None, "features": ["mfb"]}}
@@ -198,7 +236,7 @@ def test_relative_roots_are_taken_from_data_root() -> None:
     [
         ("dlc: {asr: whisper}", r"dlc\.asr: Input should be 'deepspeech', 'wav2vec2' or 'reference'"),
         ("dlc: {hffn: two_steps}", r"dlc\.hffn: Input should be 'end_to_end' or 'staged'"),
-        ("dlc: {controls: [oracle]}", r"dlc\.controls\.0: Input should be 'oracle_gate'"),
+        ("dlc: {controls: [oracle]}", r"dlc\.controls\.0: Input should be 'single_clean'"),
         ("dlc: {controls: [chance, chance]}", r"mine\.yaml:1: dlc\.controls\.1: 'chance' stands there twice"),
         ("noise: {clips: own}", r"noise\.clips: Input should be 'shared' or 'by_fold'"),
         ("transcripts: {deepspeech: {lm_alpha: 0.9}}", "lm_alpha and lm_beta belong together"),

@@ -10,15 +10,17 @@ from serflow.config import Config, check_config
 from serflow.errors import ConfigError
 from serflow.features import mfb
 from serflow.fingerprint import imported_modules
-from serflow.report.headings import Heading, Layout
+from serflow.report.headings import Heading, Layout, printed_name
 from serflow.studies.departures import Open, Stated, flat
 from serflow.studies.dlc.catalog import method_info, method_names
 from serflow.studies.dlc.options import DECODER_STRIDES, ModelOptions, Options
-from serflow.studies.dlc.plan import CORPORA, PROFILES, ROWS, Cell, Plan
+from serflow.studies.dlc.plan import CORPORA, GAIN, PROFILES, ROWS, Cell, Plan
 from serflow.studies.dlc.settings import PAPER, Dlc
 
 REAL = {name: {"root": f"/data/{name}"} for name in CORPORA}
-ALL_CONTROLS = ["oracle_gate", "single_wide", "single_shuffled", "svc", "chance", "majority"]
+ALL_CONTROLS = [
+    "single_clean", "oracle_gate", "single_wide", "single_shuffled", "svc", "chance", "majority"
+]  # fmt: skip
 PRINTED = {
     "1": ["Single", "MoE-SLC", "MoE-DLC", "HFFN-Single", "HFFN-MoE-DLC"],
     "2": [
@@ -41,10 +43,13 @@ def names(headings: list[Heading]) -> list[tuple[str, ...]]:
 
 
 def test_cells_are_the_papers_rows_on_its_corpora_in_its_profiles():
-    cells = plan().cells()
-    assert len(plan().cells("table1")) == 14 * 9
-    assert len(plan().cells("noise_classifier")) == 2 * 9
-    assert cells == plan().cells("table1") + plan().cells("noise_classifier")
+    found = plan({"controls": []})
+    cells = found.cells()
+    for ending in ("", GAIN):
+        assert len(found.cells(f"table1{ending}")) == 14 * 9
+        assert len(found.cells(f"noise_classifier{ending}")) == 2 * 9
+    tables = [table for tables in found.tables for table in tables]
+    assert cells == [cell for table in tables for cell in found.cells(table)]
     assert len(set(cells)) == len(cells)
     assert cells[:2] == [Cell("exp1", "single", "msp_improv", "h1"), Cell("exp1", "single", "msp_improv", "h2")]
 
@@ -52,9 +57,47 @@ def test_cells_are_the_papers_rows_on_its_corpora_in_its_profiles():
 @pytest.mark.parametrize("methods", [["single"], ["dann", "maddog", "hffn_single"]])
 def test_no_noise_classifier_is_trained_where_nothing_is_routed(methods):
     found = plan({"methods": methods, "controls": ALL_CONTROLS})
-    assert {cell.method for cell in found.cells()} == {*methods, "single_wide", "single_shuffled", "svc"}
-    assert found.tables == [["table1"]]
+    trained = {"single_clean", "single_wide", "single_shuffled", "svc"}
+    assert {cell.method for cell in found.cells()} == {*methods, *trained}
+    assert found.tables == [["table1"], ["table1_gain"]]
     assert found.cells("noise_classifier") == []
+
+
+def test_both_readings_of_the_papers_levels_have_tables_of_the_same_rows():
+    found = plan(corpora={**Config().as_json()["corpora"], **REAL})
+    assert found.tables == [["table1", "noise_classifier"], ["table1_gain", "noise_classifier_gain"]]
+    for name in ("table1", "noise_classifier"):
+        text, gain = found.layout(name), found.layout(name + GAIN)
+        assert gain.rows == text.rows
+        assert (text.printed, gain.printed) == (name, name)
+        for one, other in zip(text.columns, gain.columns, strict=True):
+            assert (one.reasons, printed_name(one)) == (other.reasons, printed_name(other))
+            assert other.name[-1] in (f"{one.name[-1]}{GAIN}", "Overall")
+        said = ["optimiser adam, the paper's adadelta"]
+        assert (text.departures["mosei"], gain.departures["mosei"]) == (
+            said, ["mixing authors_gain, the paper's snr", *said],
+        )  # fmt: skip
+    assert {cell.profile for cell in found.cells("table1_gain")} == {"h1_gain", "h2_gain", "h3_gain"}
+    assert plan({"gain_profiles": []}).tables == [["table1", "noise_classifier"]]
+
+
+def test_levels_of_a_profile_of_gain_are_held_against_the_papers():
+    profiles = Config().as_json()["noise"]["profiles"]
+    profiles["h2_gain"]["human"] = -6
+    found = plan(noise={"profiles": profiles})
+    assert "h2's SNR of human noise -6, the paper's -5" in found.layout("table1_gain").departures["iemocap"]
+    assert not any("h2's SNR" in said for said in found.layout("table1").departures["iemocap"])
+    mixed = plan({"profiles": ["h1", "h2_gain", "h3"]}).layout("table1")
+    assert "mixing authors_gain and snr, the paper's snr" in mixed.departures["iemocap"]
+
+
+def test_a_control_hears_the_clean_audio():
+    found = plan()
+    clean, single = (Cell("exp1", method, "iemocap", "h2") for method in ("single_clean", "single"))
+    assert (found.heard(clean), found.heard(single)) == ("clean", "h2")
+    assert [cell for cell in found.cells("table1") if found.heard(cell) == "clean"] == [
+        Cell("exp1", "single_clean", corpus, profile) for corpus in CORPORA for profile in PROFILES
+    ]
 
 
 def test_noise_classifiers_are_trained_where_a_method_is_routed_by_them():
@@ -100,7 +143,10 @@ def test_a_real_root_gets_the_papers_settings_and_a_stand_in_its_own():
     assert found.options(real)["training"]["max_epochs"] == 1000
     assert found.runs("mosei") == [0]
     assert found.options(stand_in)["model"]["maps"] == 16
-    assert found.options(stand_in)["training"]["max_epochs"] == 4
+    own = found.settings.stand_in
+    training = found.options(stand_in)["training"]
+    assert (training["max_epochs"], training["batch_size"]) == (own.max_epochs, own.batch_size)
+    assert training["learning_rate"] == found.options(real)["training"]["learning_rate"]
 
 
 def test_an_experiment_alone_has_its_cells_and_rows():
@@ -195,7 +241,7 @@ def test_every_pooling_can_be_undone():
 
 
 def test_table1_has_the_papers_rows_and_columns_by_name():
-    layout = plan().layout("table1")
+    layout = plan({"controls": []}).layout("table1")
     assert names(layout.rows) == [(number, title) for number, titles in PRINTED.items() for title in titles]
     corpora = [(title, profile) for title in ("MSP-Improv", "IEMOCAP", "CMU-MOSEI") for profile in PROFILES]
     assert names(layout.columns) == [*corpora, *(("Overall", profile) for profile in PROFILES), ("Overall",)]
@@ -216,13 +262,21 @@ def test_the_papers_rows_come_first_whatever_the_order_of_the_config():
     ]  # fmt: skip
 
 
+def test_clean_audio_and_chance_are_rows_by_default():
+    rows = {row.name for row in plan().layout("table1").rows}
+    assert rows == {
+        *((number, title) for number, titles in PRINTED.items() for title in titles),
+        ("1", "Single (clean audio)"), ("1", "Chance"), ("2", "Chance"),
+    }  # fmt: skip
+
+
 def test_controls_are_rows_of_their_own():
     rows = {row.name: row for row in plan({"controls": ALL_CONTROLS}).layout("table1").rows}
     added = [name for name in rows if name[1] not in PRINTED[name[0]]]
     trained = ["Single (width-matched)", "Single (shuffled labels)", "SVC on mean and deviation"]
     assert [title for number, title in added if number == "1"] == [
-        *trained, "Chance", "HFFN-MoE-DLC (oracle gate)", "Majority class", "MoE-DLC (oracle gate)",
-        "MoE-SLC (oracle gate)",
+        "Single (clean audio)", *trained, "Chance", "HFFN-MoE-DLC (oracle gate)", "Majority class",
+        "MoE-DLC (oracle gate)", "MoE-SLC (oracle gate)",
     ]  # fmt: skip
     assert [title for number, title in added if number == "2"] == [*trained, "Chance", "Majority class"]
     assert all(rows[name].reasons == ("not a row of the paper",) for name in added)
@@ -290,7 +344,7 @@ def test_the_paper_prints_one_accuracy_of_noise_classifiers():
 
 
 @pytest.mark.parametrize("corpora", [list(CORPORA), ["iemocap", "emodb"], ["emodb"]])
-@pytest.mark.parametrize("table", ["table1", "noise_classifier"])
+@pytest.mark.parametrize("table", ["table1", "noise_classifier", "table1_gain", "noise_classifier_gain"])
 def test_a_layout_takes_in_exactly_the_cells_of_its_table(table, corpora):
     found = plan({"corpora": corpora, "controls": ALL_CONTROLS, "profiles": ["h1", "h3"]})
     layout = found.layout(table)
@@ -317,7 +371,8 @@ def test_every_setting_is_either_the_papers_or_open_or_none():
     networks = {name: data.backbones[name].as_json() for name in ("deepspeech", "wav2vec2_ctc", "bert")}
     whole = {
         **Dlc().as_json(),
-        **data.as_json(["noise", "stores", "transcripts"]),
+        **data.as_json(["stores", "transcripts"]),
+        "noise": {**data.noise.as_json(), "profiles": {name: data.noise.profiles[name].snrs() for name in PROFILES}},
         "features": {"mfb": mfb.DEFAULTS},
         "backbones": networks,
     }
@@ -347,7 +402,8 @@ def test_a_stand_ins_own_settings_are_named():
     assert plan().departures("iemocap") == [
         "maps 16, the paper's 128",
         "optimiser adam, the paper's adadelta",
-        "epochs at most 4, the paper's 1000",
+        "batch size 8, the paper's 32",
+        "epochs at most 8, the paper's 1000",
     ]
 
 
@@ -397,7 +453,7 @@ def test_a_stand_ins_own_settings_are_named():
 def test_every_setting_that_departs_is_said(dlc, sections, said):
     found = plan(dlc, **sections)
     assert said in found.departures("iemocap")
-    assert len(found.departures("iemocap")) == 4
+    assert len(found.departures("iemocap")) == 5
 
 
 def test_levels_of_the_papers_profiles_are_said_where_they_are_used():
@@ -406,6 +462,7 @@ def test_levels_of_the_papers_profiles_are_said_where_they_are_used():
     found = plan(noise={"profiles": profiles})
     assert "h2's SNR of human noise -6, the paper's -5" in found.departures("iemocap")
     assert plan({"profiles": ["h1"]}, noise={"profiles": profiles}).departures("mosei") == plan().departures("mosei")
+    assert "h2's SNR of human noise -6, the paper's -5" not in found.layout("table1_gain").departures["iemocap"]
 
 
 def test_a_release_is_said_where_it_is_downloaded():

@@ -220,6 +220,7 @@ def write_stage_inputs(folder: Path, names: list[str], shards: int = 2) -> argpa
         clips=folder / "clips.parquet",
         profile="h1",
         snrs=H1,
+        snr_offset_db=0.0,
         mixing="snr",
         seed=0,
         split=None,
@@ -282,6 +283,24 @@ def test_stage_writes_a_row_an_utterance_in_order(tmp_path: Path) -> None:
     first = arguments.plan.read_bytes()
     plan_noise.main(arguments)
     assert arguments.plan.read_bytes() == first
+
+
+@pytest.mark.parametrize("mixing", ["snr", "authors_gain"])
+def test_stand_ins_are_raised_and_nothing_else_of_their_noise_changes(tmp_path: Path, mixing: str) -> None:
+    arguments = write_stage_inputs(tmp_path, [f"u{i}" for i in range(12)])
+    arguments.mixing = mixing
+    plan_noise.main(arguments)
+    faithful = read_plan(arguments.plan)
+    arguments.snr_offset_db = 25.0
+    plan_noise.main(arguments)
+    for name, row in read_plan(arguments.plan).items():
+        was = faithful[name]
+        assert (row.condition, row.clip, row.offset) == (was.condition, was.clip, was.offset)
+        assert row.snr_db == H1[row.condition] + 25.0
+        assert row.gain_db == pytest.approx(was.gain_db - 25.0, abs=1e-9)
+        assert row.achieved_snr_db == pytest.approx(was.achieved_snr_db + 25.0, abs=1e-3)
+    metadata = read_metadata(arguments.plan)
+    assert (metadata["profile_snrs"], metadata["snr_offset_db"]) == (H1, 25.0)
 
 
 def test_stage_names_utterances_without_audio(tmp_path: Path) -> None:

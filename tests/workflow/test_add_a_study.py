@@ -58,7 +58,7 @@ def test_the_study_on_the_page_gives_a_table_beside_its_papers(workflow):
     assert shown == pytest.approx(fits["ua"].mean(), abs=0.011)
 
     beside = pd.read_csv(results / "table1_vs_paper.csv", keep_default_na=False)
-    assert beside["paper"].tolist() == ["", ""]
+    assert beside["difference"].tolist() == ["", ""]
     assert beside["note"].str.startswith("synthetic stand-in: not compared").all()
     intervals = pd.read_csv(results / "table1_intervals.csv")
     assert intervals["n_runs"].tolist() == [2, 2]

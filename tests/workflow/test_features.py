@@ -118,7 +118,7 @@ def test_nothing_is_left_to_do(built: Workflow) -> None:
 
 def test_the_target_features_is_every_store(built: Workflow) -> None:
     plan = built.plan("features")
-    stores = len(FEATURES) * len(Config().conditions())
+    stores = len(FEATURES) * len(Config().conditions_asked_for())
     assert plan["extract_features"] == 2 * (stores - len(CLEAN) - len(NOISY))
     assert plan["list_weights"] == 1
     assert "prepare_weights" not in plan
@@ -127,7 +127,7 @@ def test_the_target_features_is_every_store(built: Workflow) -> None:
 def test_a_corpus_says_what_the_target_features_builds_of_it(built: Workflow) -> None:
     """What it does not name is a target by its path."""
     line = '--config=corpora={"emodb": {"features": ["mfcc"]}}'
-    conditions = len(Config().conditions())
+    conditions = len(Config().conditions_asked_for())
     assert built.plan("features", line)["extract_features"] == 2 * (conditions - 2)
     assert built.plan("results/features/mfb/emodb/h2", line)["extract_features"] == 2
 

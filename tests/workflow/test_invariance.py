@@ -36,7 +36,7 @@ def test_the_tables_have_the_papers_rows_and_say_what_the_data_are(finished: Wor
         title = f"{corpus} (synthetic)"
         assert list(found)[1:] == [f"{title} {said}" for said in ("Val", "Test", "Val UAR", "Test UAR")]
         compared = pd.read_csv(results / f"{table}_vs_paper.csv")
-        assert compared["paper"].isna().all()
+        assert compared["difference"].isna().all()
         assert compared["note"].str.contains("synthetic stand-in").all()
     chance = pd.read_csv(results / "table2.csv").iloc[3, 1:].astype(float)
     assert (chance == 25).all()

@@ -54,7 +54,7 @@ def test_the_tables_have_the_papers_rows_and_a_column_a_language(finished: Workf
     assert third.iloc[:, 1:].astype(float).le(100).all(axis=None)
     for name in ("table2", "table3", "table4"):
         compared = table(finished, f"{name}_vs_paper")
-        assert (compared["paper"] == "").all()
+        assert (compared["difference"] == "").all()
         assert compared["note"].str.contains("synthetic stand-in").all()
     assert table(finished, "table2")["Method"].tolist()[-2:] == ["Ours", "Ours"]
     british = table(finished, "table3_vs_paper").set_index("column").loc["British WA", "note"]

@@ -45,7 +45,7 @@ def test_the_tables_have_the_papers_rows_and_say_what_the_data_are(finished: Wor
     ]  # fmt: skip
     for name in ("table1", "table2"):
         compared = table(finished, f"{name}_vs_paper")
-        assert (compared["paper"] == "").all()
+        assert (compared["difference"] == "").all()
         has = compared[compared["ours_mean"] != ""]
         assert has["note"].str.contains("synthetic stand-in").all()
 

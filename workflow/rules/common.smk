@@ -184,8 +184,25 @@ def wildcard_values():
     }
 
 
+def list_rules(listed):
+    """Of the rules without wildcards, list as targets those that are there to be asked for: they have no output."""
+
+    @functools.wraps(listed)
+    def short(only_targets=False):
+        if not only_targets:
+            listed()
+            return
+        for rule in sorted(workflow.rules, key=lambda rule: rule.name):
+            # stores are asked for by their paths, as all files are
+            if not (rule.output or rule.has_wildcards() or "/" in rule.name):
+                print(f"{rule.name} ({rule.docstring})")
+
+    return short
+
+
 if workflow.is_main_process:
     workflow._prepare_dag = find_targets(workflow._prepare_dag)
+    workflow.list_rules = list_rules(workflow.list_rules)
 
 
 @functools.cache
@@ -565,11 +582,10 @@ def run_files(folder, *more):
     return {Path(name).stem: f"{folder}/{name}" for name in (*RUN_FILES, *more)}
 
 
-def joint_run_files(folder, corpora, *more):
-    """What a training on several corpora leaves behind: by name, the file of each corpus."""
+def several_run_files(folder, *more, **several):
+    """What a job of several cells leaves behind: by name, the file of each, such as of each `corpus`."""
     return {
-        name: expand(file, corpus=corpora)
-        for name, file in run_files(folder, *more).items()
+        name: expand(file, **several) for name, file in run_files(folder, *more).items()
     }
 
 
@@ -618,6 +634,38 @@ def cell_stores(study, wildcards):
     if study.reads_ge2e(cell):
         inputs["weights"] = ["resources/weights/ge2e.json"]
     return inputs
+
+
+def dlc_inputs(study, cell):
+    """What a cell of the DLC paper is trained on, by the names that the training knows it by."""
+    feature, corpus = study.settings.feature, cell.corpus
+    return {
+        **study.more_inputs(cell),
+        **packed_store("clean", feature, corpus, CLEAN),
+        **packed_store("noisy", feature, corpus, study.heard(cell)),
+        "utterances": f"results/corpora/{corpus}/utterances.parquet",
+        "splits": split_files(study, corpus),
+        "plan": f"results/noise/{corpus}/{cell.profile}.parquet",
+    }
+
+
+def inputs_of_batch(study, wildcards, profiles):
+    """The inputs of all cells of a job, each file once."""
+    found = {}
+    for cell in study.batch(wildcards, profiles):
+        for name, paths in dlc_inputs(study, cell).items():
+            files = [paths] if isinstance(paths, str) else paths
+            found.setdefault(name, {}).update(dict.fromkeys(files))
+    return {name: list(files) for name, files in found.items()}
+
+
+def named_inputs_of_batch(study, wildcards, profiles):
+    cells = study.batch(wildcards, profiles)
+    return as_json([named_inputs(wildcards, dlc_inputs(study, cell)) for cell in cells])
+
+
+def cells_of_batch(study, wildcards, profiles):
+    return as_json([named(cell._asdict()) for cell in study.batch(wildcards, profiles)])
 
 
 def named(values):
@@ -681,3 +729,97 @@ def published(study):
     """Digests of a paper's own numbers, which lie in the package."""
     folder = SRC / "serflow" / "studies" / study.name / "published"
     return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
+
+
+# Pages of results
+
+
+BESIDE = ("_vs_paper.csv", "_intervals.csv")
+
+
+def caption_file(study, name):
+    """The caption of a table or figure: the study's own, or that of all studies."""
+    folder = Path(workflow.basedir) / "workflow" / "report"
+    own = folder / f"{study.name}_{name}.rst"
+    return own if own.is_file() else folder / f"{name}.rst"
+
+
+def captions(study):
+    """What tables and figures show, by the name of the file."""
+    names = [Path(path).stem for path in shown(study, ".csv", ".svg")]
+    files = {name: caption_file(study, name) for name in names}
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items()}
+
+
+def shown(study, *suffixes):
+    """Tables or figures of a study's page, in the order of its targets."""
+    return [
+        path
+        for path in study.targets()
+        if path.endswith(suffixes) and not path.endswith(BESIDE)
+    ]
+
+
+def scored(study):
+    """Those of its tables that are of scores."""
+    paths = shown(study, ".csv")
+    names = [table for tables in study.tables for table in tables]
+    return [name for name in names if f"results/{study.name}/{name}.csv" in paths]
+
+
+def beside(study):
+    """Comparisons with the paper, which every table of scores has, and intervals."""
+    compared = [f"results/{study.name}/{name}_vs_paper.csv" for name in scored(study)]
+    asked = [path for path in study.targets() if path.endswith(BESIDE)]
+    return list(dict.fromkeys([*compared, *asked]))
+
+
+def tables_alone(study):
+    return {
+        Path(path).stem: f"results/report/{study.name}_tables/{Path(path).stem}.html"
+        for path in shown(study, ".csv")
+    }
+
+
+def pictured_cells(study):
+    """Every cell of the tables that are shown, once."""
+    return list(
+        dict.fromkeys(cell for table in scored(study) for cell in study.cells(table))
+    )
+
+
+def recordings(study):
+    """What is needed to hear an utterance as its cell did."""
+    if not CONFIG.report.audio:
+        return {}
+    audio = [
+        f"results/audio/{corpus}/{shard}.parquet"
+        for corpus in study.corpora()
+        for shard in shards(corpus)
+    ]
+    noisy = dict.fromkeys(
+        (cell.corpus, cell.profile)
+        for cell in pictured_cells(study)
+        if getattr(cell, "profile", CLEAN) != CLEAN
+    )
+    plans = [f"results/noise/{corpus}/{profile}.parquet" for corpus, profile in noisy]
+    return {
+        "audio": audio,
+        **({"plans": plans, "clips": "results/noise/clips.parquet"} if plans else {}),
+    }
+
+
+def recordings_options(wildcards, input):
+    names = [name for name in ("audio", "plans", "clips") if name in input.keys()]
+    return [
+        word
+        for name in names
+        for word in (f"--{name}", *([input[name]] if name == "clips" else input[name]))
+    ]
+
+
+def templates():
+    """Digests of the templates, the style sheet and the script of pages."""
+    folder = SRC / "serflow" / "report" / "page"
+    files = [*folder.glob("assets/page.*"), *folder.glob("templates/*.html")]
+    return [sha256_file(file)[:16] for file in sorted(files)]

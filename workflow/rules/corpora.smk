@@ -15,7 +15,7 @@ rule make_synthetic_corpus:
         runtime=minutes(30),
     params:
         root=synthetic_root,
-        options=as_json(CONFIG.synthetic.model_dump()),
+        options=as_json(CONFIG.synthetic.of_voices()),
         code=lambda wildcards: code(
             "stages.make_synthetic_corpus", f"synthetic.{wildcards.corpus}"
         ),

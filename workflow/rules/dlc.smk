@@ -8,20 +8,7 @@ DLC_CELL = "dlc/{experiment}/{method}/{corpus}/{profile}"
 rule train_dlc:
     """Train and test one method on one corpus in one noise profile: all runs, all held-out conditions."""
     input:
-        unpack(lambda wildcards: DLC.more_inputs(DLC.cell(wildcards))),
-        unpack(
-            lambda wildcards: packed_store(
-                "clean", DLC.settings.feature, wildcards.corpus, CLEAN
-            )
-        ),
-        unpack(
-            lambda wildcards: packed_store(
-                "noisy", DLC.settings.feature, wildcards.corpus, wildcards.profile
-            )
-        ),
-        utterances="results/corpora/{corpus}/utterances.parquet",
-        splits=lambda wildcards: split_files(DLC, wildcards.corpus),
-        plan="results/noise/{corpus}/{profile}.parquet",
+        unpack(lambda wildcards: dlc_inputs(DLC, DLC.cell(wildcards))),
     output:
         **run_files(f"results/runs/{DLC_CELL}"),
     log:
@@ -63,6 +50,69 @@ use rule train_dlc as train_noise_classifier with:
         "Train the noise classifier of {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, runs {params.runs}"
 
 
+STAND_INS = [corpus for corpus in DLC.corpora() if CONFIG.is_synthetic(corpus)]
+
+for tables in DLC.tables:
+    profiles = DLC.profiles(tables[0])
+    # one is a job of train_dlc
+    if STAND_INS and profiles[1:]:
+
+        rule:
+            name:
+                f"train_dlc_batch_{tables[0]}"
+            input:
+                unpack(
+                    lambda wildcards, profiles=profiles: inputs_of_batch(
+                        DLC, wildcards, profiles
+                    )
+                ),
+            output:
+                **several_run_files(
+                    "results/runs/dlc/{{experiment}}/{{method}}/{{corpus}}/{profile}",
+                    profile=profiles,
+                ),
+            log:
+                f"results/logs/train_dlc_batch_{tables[0]}/{{experiment}}/{{method}}/{{corpus}}.log",
+            benchmark:
+                f"results/benchmarks/train_dlc_batch_{tables[0]}/{{experiment}}/{{method}}/{{corpus}}.tsv"
+            wildcard_constraints:
+                method="|".join(method_names()),
+                corpus="|".join(STAND_INS),
+            conda:
+                "../../envs/serflow.yaml"
+            threads: 1
+            resources:
+                mem_mb=memory(3000),
+                runtime=minutes(60),
+                gpu=int(wants_gpu(DLC.settings.training.device)),
+            params:
+                cells=lambda wildcards, profiles=profiles: cells_of_batch(
+                    DLC, wildcards, profiles
+                ),
+                inputs=lambda wildcards, profiles=profiles: named_inputs_of_batch(
+                    DLC, wildcards, profiles
+                ),
+                runs=lambda wildcards: DLC.runs(wildcards.corpus),
+                options=lambda wildcards, profiles=profiles: as_json(
+                    DLC.options(DLC.batch(wildcards, profiles)[0])
+                ),
+                code=lambda wildcards, profiles=profiles: train_code(
+                    DLC, DLC.batch(wildcards, profiles)[0], "train_batch"
+                ),
+            message:
+                "Train {wildcards.method} on {wildcards.corpus} in all profiles, {wildcards.experiment}, runs {params.runs}"
+            shell:
+                "python -m serflow.stages.train_batch --study dlc --cells {params.cells:q} --inputs {params.inputs:q}"
+                " --runs {params.runs} --options {params.options:q} --code {params.code}"
+                " --predictions {output.predictions} --history {output.history} --metrics {output.metrics}"
+                " --model {output.model} --log {log}"
+
+        # a stand-in's cells take less time than a process that imports torch: those of all profiles share one
+        workflow.ruleorder(
+            f"train_dlc_batch_{tables[0]}", "train_dlc", "train_noise_classifier"
+        )
+
+
 rule tabulate_wer:
     """Word and character error rates by corpus, profile, condition and SNR."""
     input:
@@ -78,12 +128,7 @@ rule tabulate_wer:
             profile=DLC.settings.profiles,
         ),
     output:
-        table=report(
-            "results/transcripts/{recogniser}/wer.csv",
-            caption="../report/wer.rst",
-            category="Transcripts",
-            labels={"what": "{recogniser}", "beside the paper": "no"},
-        ),
+        table="results/transcripts/{recogniser}/wer.csv",
     log:
         "results/logs/tabulate_wer/{recogniser}.log",
     localrule: True
@@ -141,12 +186,7 @@ rule make_table1:
         DLC.beside_table1(),
         table="results/dlc/table1.csv",
     output:
-        table=report(
-            "results/table1.csv",
-            caption="../report/dlc_table1.rst",
-            category="Tables",
-            labels={"what": "Table I (DLC)", "beside the paper": "no"},
-        ),
+        table="results/table1.csv",
     log:
         "results/logs/make_table1.log",
     localrule: True
@@ -166,19 +206,7 @@ rule make_table1:
 
 use rule train_dlc as pilot_dlc with:
     input:
-        unpack(
-            lambda wildcards: packed_store(
-                "clean", DLC.settings.feature, wildcards.corpus, CLEAN
-            )
-        ),
-        unpack(
-            lambda wildcards: packed_store(
-                "noisy", DLC.settings.feature, wildcards.corpus, "h1"
-            )
-        ),
-        utterances="results/corpora/{corpus}/utterances.parquet",
-        splits=lambda wildcards: split_files(DLC, wildcards.corpus),
-        plan="results/noise/{corpus}/h1.parquet",
+        unpack(lambda wildcards: dlc_inputs(DLC, DLC.pilot_cell(wildcards.corpus))),
     output:
         **run_files("results/dlc/pilot/{corpus}/{optimizer}"),
     log:

@@ -73,10 +73,11 @@ rule plan_noise:
         mem_mb=memory(1500),
         runtime=minutes(30),
     params:
-        snrs=lambda wildcards: as_json(
-            CONFIG.noise.profiles[wildcards.profile].model_dump()
+        snrs=lambda wildcards: as_json(CONFIG.noise.profiles[wildcards.profile].snrs()),
+        offset=lambda wildcards: option(
+            "snr-offset-db", CONFIG.snr_offset_db(wildcards.corpus)
         ),
-        mixing=CONFIG.noise.mixing,
+        mixing=lambda wildcards: CONFIG.noise.mixing_of(wildcards.profile),
         seed=CONFIG.noise.seed,
         split=lambda wildcards, input: f"--split {input.split}" if input.split else "",
         code=code("stages.plan_noise"),
@@ -85,7 +86,7 @@ rule plan_noise:
     shell:
         "python -m serflow.stages.plan_noise --utterances {input.utterances} --audio {input.audio}"
         " --clips {input.clips} --profile {wildcards.profile} --snrs {params.snrs:q}"
-        " --mixing {params.mixing} --seed {params.seed} {params.split} --plan {output.plan} --log {log}"
+        " {params.offset} --mixing {params.mixing} --seed {params.seed} {params.split} --plan {output.plan} --log {log}"
 
 
 rule render_noisy:

@@ -76,19 +76,18 @@ def speak(group: str, seed: int, n_speakers: int, sentences_each: int) -> list[S
     MissingDependencyError
         If Praat is not installed.
     """
-    from serflow.synthetic.scripts import CREMA_D, ENGLISH, RAVDESS
+    from serflow.synthetic.scripts import ALL_ENGLISH
     from serflow.synthetic.speech import Rendering, draw_prosody, generator, make_speaker, render
 
-    sentences = (*ENGLISH, *RAVDESS.values(), *CREMA_D.values())
     renderings = []
     for index in range(n_speakers):
         key = ("recogniser", seed, group, index)
         rng = generator(*key)
         speaker = make_speaker(f"{group}{index}", ("female", "male")[index % 2], index // 2, rng)
-        for number in rng.permutation(len(sentences))[:sentences_each]:
+        for number in rng.permutation(len(ALL_ENGLISH))[:sentences_each]:
             prosody = draw_prosody(speaker, EMOTIONS[rng.integers(len(EMOTIONS))], rng)
             name = "/".join(map(str, (*key, number)))
-            renderings.append(Rendering(sentences[number], "en", speaker, prosody, SAMPLE_RATE, name))
+            renderings.append(Rendering(ALL_ENGLISH[number], "en", speaker, prosody, SAMPLE_RATE, name))
     spoken = progress(render(renderings), len(renderings), "speaking for the stand-in recogniser")
     return [Spoken(each.text.lower(), pcm16) for each, pcm16 in zip(renderings, spoken, strict=True)]
 

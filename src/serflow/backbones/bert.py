@@ -41,12 +41,11 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     from transformers import BertConfig, BertModel
 
     from serflow.backbones._hub import silence_transformers
-    from serflow.synthetic.scripts import CREMA_D, ENGLISH, RAVDESS
+    from serflow.synthetic.scripts import ALL_ENGLISH
 
     silence_transformers()
-    sentences = (*ENGLISH, *RAVDESS.values(), *CREMA_D.values())
     letters = string.ascii_lowercase + string.digits
-    words = sorted({word.lower() for sentence in sentences for word in sentence.split()} - set(letters))
+    words = sorted({word.lower() for sentence in ALL_ENGLISH for word in sentence.split()} - set(letters))
     pieces = (*_SPECIAL, *string.punctuation, *letters, *(f"##{letter}" for letter in letters), *words)
     config = BertConfig(
         vocab_size=len(pieces),

@@ -1,6 +1,7 @@
-"""Our numbers beside a paper's, cell by cell, and why a cell has no counterpart. All values are percent.
+"""Our numbers beside a paper's, cell by cell. All values are percent.
 
-A cell is compared where it is the paper's row and column, on the paper's own, real and complete data.
+What the paper prints in a row and column stands beside ours whatever ours was made from. The two are compared, that is
+subtracted, where ours rests on the paper's own, real and complete data; else the note says why not.
 """
 
 import math
@@ -25,7 +26,7 @@ def _remarks(layout: Layout, cells: Sequence[Run]) -> list[str]:
 
 
 def reasons(row: Heading, column: Heading, cells: Sequence[Run]) -> list[str]:
-    """Say why a cell has no counterpart in the paper; empty if it has."""
+    """Say why a cell is not compared with the paper; empty if it is."""
     return [*row.reasons, *column.reasons, *data_reasons(cells)]
 
 
@@ -35,8 +36,8 @@ def beside_paper(table: Filled, published: Published) -> tuple[list[str], list[l
     Returns
     -------
     list, list
-        The names of the row, then column, ours_mean, ours_std, n_runs, paper, paper_std (None where it prints none),
-        difference (ours - paper), note.
+        The names of the row, then column, ours_mean, ours_std, n_runs, paper, paper_std (empty where it prints none),
+        difference (ours - paper; empty where they are not compared), note.
     """
     layout = table.layout
     lines: list[list[Any]] = []
@@ -45,13 +46,15 @@ def beside_paper(table: Filled, published: Published) -> tuple[list[str], list[l
             value, name = table.value(i, j), full_name(column)
             cells = value.cells if value else []
             why_not = [*([] if value else [str(table.cells[i, j])]), *reasons(row, column, cells)]
-            place = (row.name, printed_name(column))
-            if not why_not and place not in published:
+            # where the paper has no such row or column, its number under that name is another thing
+            named = None if row.reasons or column.reasons else published.get((row.name, printed_name(column)))
+            if not why_not and named is None:
                 why_not.append("not printed in the paper")
-            paper = Printed(math.nan) if why_not else published[place]
+            paper = named or Printed(math.nan)
             mean, std, n_runs = (value.mean, value.std, value.n_runs) if value else (math.nan, math.nan, 0)
+            difference = math.nan if why_not else round(mean, 2) - paper.mean
             note = "; ".join([*why_not, *(_remarks(layout, cells) if cells else [])])
-            ours, theirs = map(two_digits, (mean, std)), map(two_digits, (*paper, round(mean, 2) - paper.mean))
+            ours, theirs = map(two_digits, (mean, std)), map(two_digits, (*paper, difference))
             lines.append([*row.name, name, *ours, n_runs, *theirs, note])
     quoted = [
         [*row, name, None, None, 0, *map(two_digits, published[row, name]), None, "the paper quotes it from others"]

@@ -63,6 +63,8 @@ class Layout(NamedTuple):
     beside
         A table of words of the study with the same rows, by its name in the results; its columns stand between the
         rows' names and their scores. None for none.
+    printed
+        The paper's table that stands beside it; None for the one of its own name.
     """
 
     corner: tuple[str, ...]
@@ -74,6 +76,7 @@ class Layout(NamedTuple):
     departures: Mapping[str, Sequence[str]] = {}
     quoted: Sequence[tuple[str, ...]] = ()
     beside: str | None = None
+    printed: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain lists and mappings."""

@@ -6,7 +6,13 @@ STAND_INS = {"corpus": "synthetic corpus", "noise": "synthetic noise", "weights"
 PARTIAL = "partial"
 
 
+def raised_marks(provenance: Provenance) -> list[str]:
+    """Return what was added to the SNRs of the noise profiles, ``SNR +25 dB``; nothing where nothing was."""
+    return [f"SNR {db:+g} dB" for db in provenance.raised_db]
+
+
 def provenance_marks(provenance: Provenance) -> list[str]:
-    """Return the marks of a figure, one for each kind of stand-in and one for partial corpora."""
+    """Return the marks of a figure: each kind of stand-in, levels that were raised, partial corpora."""
     marks = [mark for kind, mark in STAND_INS.items() if provenance.stand_ins.get(kind)]
+    marks += raised_marks(provenance)
     return [*marks, PARTIAL] if provenance.partial else marks

@@ -33,12 +33,16 @@ class Provenance(NamedTuple):
         What a reader should know besides.
     sources
         SHA-256 of the data of each input, by the name that the run knows it by.
+    raised_db
+        What was added to the SNRs (dB) that noise profiles ask for, where anything was: a stand-in's
+        ``synthetic.snr_offset_db``.
     """
 
     stand_ins: Mapping[str, tuple[str, ...]] = {}
     partial: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     sources: Mapping[str, str] = {}
+    raised_db: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain lists and mappings."""
@@ -47,6 +51,7 @@ class Provenance(NamedTuple):
             "partial": list(self.partial),
             "remarks": list(self.remarks),
             "sources": dict(self.sources),
+            "raised_db": list(self.raised_db),
         }
 
     @classmethod
@@ -57,6 +62,7 @@ class Provenance(NamedTuple):
             tuple(content["partial"]),
             tuple(content["remarks"]),
             dict(content["sources"]),
+            tuple(content["raised_db"]),
         )
 
 
@@ -66,14 +72,16 @@ def joined(parts: Iterable[Provenance]) -> Provenance:
     partial: dict[str, None] = {}
     remarks: dict[str, None] = {}
     sources: dict[str, str] = {}
+    raised: dict[float, None] = {}
     for part in parts:
         for kind, names in part.stand_ins.items():
             stand_ins.setdefault(kind, {}).update(dict.fromkeys(names))
         partial.update(dict.fromkeys(part.partial))
         remarks.update(dict.fromkeys(part.remarks))
         sources.update(part.sources)
+        raised.update(dict.fromkeys(part.raised_db))
     ordered = {kind: tuple(stand_ins[kind]) for kind in KINDS if stand_ins.get(kind)}
-    return Provenance(ordered, tuple(partial), tuple(remarks), sources)
+    return Provenance(ordered, tuple(partial), tuple(remarks), sources, tuple(raised))
 
 
 def gather(inputs: Mapping[str, Path | Sequence[Path]]) -> Provenance:
@@ -151,8 +159,7 @@ def _of_file(metadata: Mapping[str, Any]) -> Provenance:
     if kind == "utterances":
         return _of_corpus(metadata)
     if kind == "noise_plan":
-        stand_ins = {"noise": (NOISE,)} if metadata["synthetic_clips"] else {}
-        return Provenance(stand_ins, remarks=tuple(f"noise: {warning}" for warning in metadata["clip_warnings"]))
+        return _of_plan(metadata)
     if "provenance" in metadata:
         return Provenance.from_json(metadata["provenance"])
     networks = [*([metadata] if "weights" in metadata else []), metadata.get("transcripts") or {}]
@@ -160,6 +167,18 @@ def _of_file(metadata: Mapping[str, Any]) -> Provenance:
         network["weights"]["backbone"] for network in networks if network.get("weights", {}).get("synthetic", False)
     )
     return Provenance({"weights": names} if names else {})
+
+
+def _of_plan(metadata: Mapping[str, Any]) -> Provenance:
+    offset = metadata["snr_offset_db"]
+    remarks = [f"noise: {warning}" for warning in metadata["clip_warnings"]]
+    if offset:
+        remarks.append(f"noise: {offset:g} dB added to the SNRs of the profile (synthetic.snr_offset_db)")
+    return Provenance(
+        {"noise": (NOISE,)} if metadata["synthetic_clips"] else {},
+        remarks=tuple(remarks),
+        raised_db=(offset,) if offset else (),
+    )
 
 
 def _of_weights(path: Path, source: str) -> Provenance:

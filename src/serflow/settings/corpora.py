@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -65,13 +65,19 @@ class AudioSettings(Section):
 
 
 class SyntheticSettings(Section):
-    """Size and planted effects of the stand-in corpora."""
+    """Size and planted effects of the stand-in corpora, and what is added to the SNRs (dB) of noise in them."""
 
     utterances: int = Field(default=200, ge=40)
     seed: int = 0
-    emotion_strength: float = Field(default=1.0, ge=0)
-    speaker_bias: float = Field(default=1.0, ge=0)
-    scatter: float = Field(default=1.0, ge=0)
+    emotion_strength: float = Field(default=1.5, ge=0)
+    speaker_bias: float = Field(default=0.7, ge=0)
+    scatter: float = Field(default=0.7, ge=0)
+    emotion_in_text: float = Field(default=0.5, ge=0, le=1)
+    snr_offset_db: float = Field(default=20.0, ge=-100, le=100)
+
+    def of_voices(self) -> dict[str, Any]:
+        """Return what the recordings depend on."""
+        return self.model_dump(exclude={"snr_offset_db"})
 
 
 class Corpora(Section):
@@ -132,6 +138,10 @@ class Corpora(Section):
     def is_synthetic(self, corpus: str) -> bool:
         """Say whether a stand-in takes this corpus's place."""
         return self.corpora[corpus].root == SYNTHETIC
+
+    def snr_offset_db(self, corpus: str) -> float:
+        """Return what is added to the SNRs (dB) that noise profiles ask for: 0 but for stand-ins of corpora."""
+        return self.synthetic.snr_offset_db if self.is_synthetic(corpus) else 0.0
 
     def root(self, corpus: str) -> Path:
         """Return the folder of the corpus.

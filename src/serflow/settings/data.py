@@ -74,4 +74,9 @@ class Data(Corpora, Noise, Features):
     def features_asked_for(self) -> list[tuple[str, str, str]]:
         """Return the stores that the target ``features`` builds: of each corpus the features that it names, or all."""
         asked = {corpus: settings.features for corpus, settings in self.corpora.items()}
-        return [store for store in self.feature_stores() if (names := asked[store[1]]) is None or store[0] in names]
+        conditions = self.conditions_asked_for()
+        return [
+            (feature, corpus, condition)
+            for feature, corpus, condition in self.feature_stores()
+            if condition in conditions and ((names := asked[corpus]) is None or feature in names)
+        ]

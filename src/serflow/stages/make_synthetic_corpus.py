@@ -14,7 +14,8 @@ from serflow.synthetic.tree import describe_tree, stand_in_tree, write_marker
 
 HOW = (
     "All speech was made by Praat's text-to-speech synthesiser (eSpeak NG), with sentences and labels made up by a "
-    "random generator; the emotion is in the f0, rate, level, spectral tilt, breathiness and roughness."
+    "random generator; the emotion is in the f0, rate, level, spectral tilt, breathiness and roughness, and of what is "
+    "said of one's own accord also in some of the words."
 )
 
 
@@ -39,7 +40,7 @@ if __name__ == "__main__":
         "--options",
         type=json_option,
         default={},
-        help="JSON: utterances, seed, emotion_strength, speaker_bias, scatter",
+        help="JSON: utterances, seed, emotion_strength, speaker_bias, scatter, emotion_in_text",
     )
     parser.add_argument("--manifest", type=Path, required=True, help="output: JSON with counts and the digest")
     run_stage(parser, main)

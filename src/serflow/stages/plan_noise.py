@@ -45,7 +45,8 @@ def main(arguments: argparse.Namespace) -> None:
     bank = ClipBank.read(arguments.clips)
     draws = _draws(arguments, utterances, bank)
     audio = progress(_all_audio(arguments.audio, corpus), len(utterances), "planning noise")
-    rows = {row.utterance: row for row in make_plan(audio, draws, bank, snrs, arguments.mixing)}
+    levels = {condition: snr + arguments.snr_offset_db for condition, snr in snrs.items()}
+    rows = {row.utterance: row for row in make_plan(audio, draws, bank, levels, arguments.mixing)}
     missing = [utterance for utterance in utterances if utterance not in rows]
     if missing:
         raise NoiseError(
@@ -56,6 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
         "corpus": corpus,
         "profile": arguments.profile,
         "profile_snrs": snrs,
+        "snr_offset_db": arguments.snr_offset_db,
         "mixing": arguments.mixing,
         "seed": arguments.seed,
         "clips": "shared" if arguments.split is None else "by_fold",
@@ -75,6 +77,7 @@ if __name__ == "__main__":
     parser.add_argument("--split", type=Path, help="split whose roles draw clips of folds of their own (by_fold)")
     parser.add_argument("--profile", required=True, help="name of the profile, part of the draw")
     parser.add_argument("--snrs", type=json_option, required=True, help="JSON: SNR in dB of natural, interior, human")
+    parser.add_argument("--snr-offset-db", type=float, default=0.0, help="added to each of them: stand-ins are raised")
     parser.add_argument("--mixing", choices=MIXINGS, default="snr", help="how the level is set")
     parser.add_argument("--seed", type=int, default=0, help="part of the draw")
     parser.add_argument("--plan", type=Path, required=True, help="output: noise plan")

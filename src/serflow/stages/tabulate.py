@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     for (name, content), (csv, comparison, fits) in zip(arguments.layouts.items(), outputs, strict=True):
         layout = Layout.from_json(content)
         table = fill(layout, runs)
-        published = read_published(arguments.study, name, len(layout.corner))
+        published = read_published(arguments.study, layout.printed or name, len(layout.corner))
         write_csv(csv, *in_shape(table, published, _words(name, layout, beside)))
         write_csv(comparison, *beside_paper(table, published))
         write_csv(fits, *fit_rows(taken_in(table)))

@@ -147,10 +147,15 @@ def job_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--inputs", type=named_path, nargs="+", required=True, help="name=path, as the study names them"
     )
+    add_what_they_share(parser)
+    return parser
+
+
+def add_what_they_share(parser: argparse.ArgumentParser) -> None:
+    """Add what is the same for all cells of a job."""
     parser.add_argument("--runs", type=int, nargs="+", required=True, help="numbers of the runs")
     parser.add_argument("--options", type=json_option, required=True, help="what a fit is trained with, JSON")
     parser.add_argument("--code", required=True, help="fingerprint of the code, kept in the outputs")
-    return parser
 
 
 def add_outputs(parser: argparse.ArgumentParser, **several: Any) -> None:

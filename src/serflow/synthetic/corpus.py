@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from serflow.progress import progress
 from serflow.synthetic.options import check_options
+from serflow.synthetic.scripts import TELLING
 from serflow.synthetic.speech import Rendering, Speaker, draw_prosody, generator, make_speaker, render
 
 Item = TypeVar("Item")
@@ -22,13 +23,15 @@ class Options:
 
     ``utterances`` is a rough number (dialogues stay whole). ``emotion_strength`` 0 takes the emotion out of the
     voices; ``speaker_bias`` and ``scatter`` scale the differences between speakers and between utterances.
+    ``emotion_in_text`` is the share of what is said of one's own accord in an emotion whose words tell it.
     """
 
     utterances: int = 200
     seed: int = 0
-    emotion_strength: float = 1.0
-    speaker_bias: float = 1.0
-    scatter: float = 1.0
+    emotion_strength: float = 1.5
+    speaker_bias: float = 0.7
+    scatter: float = 0.7
+    emotion_in_text: float = 0.5
 
     @classmethod
     def parse(cls, values: Any) -> "Options":
@@ -64,6 +67,11 @@ class Studio:
         )
         key = f"{self.options.seed}/{self.corpus}/{utterance}"
         return Rendering(text, self.language, speaker, prosody, self.sample_rate, key)
+
+    def words(self, utterance: str, emotion: str, neutral: str) -> str:
+        """Return what is said of one's own accord in ``emotion``: words that tell it, or ``neutral`` ones."""
+        told, rng = TELLING.get(emotion), self.random("words", utterance)
+        return neutral if told is None or rng.random() >= self.options.emotion_in_text else str(rng.choice(told))
 
     def speak(self, renderings: Sequence[Rendering]) -> Iterator[NDArray[np.int16]]:
         """Yield the samples of ``renderings`` one by one, with progress."""

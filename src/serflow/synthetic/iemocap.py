@@ -62,10 +62,12 @@ def _turns(studio: Studio, dialogue: str, course: list[str]) -> list[_Turn]:
     """Both speakers in turn, the one with the motion-capture markers first; each has a count of his own."""
     texts = studio.random("texts", dialogue).permutation(ENGLISH).tolist()
     first, second = ("F", "M") if dialogue[5] == "F" else ("M", "F")
-    return [
-        _Turn(dialogue, f"{dialogue}_{(first, second)[i % 2]}{i // 2:03d}", emotion, texts[i % len(texts)])
-        for i, emotion in enumerate(_labels(studio, course, dialogue))
-    ]
+    turns = []
+    for i, emotion in enumerate(_labels(studio, course, dialogue)):
+        name = f"{dialogue}_{(first, second)[i % 2]}{i // 2:03d}"
+        felt = "happiness" if emotion == "excitement" else emotion
+        turns.append(_Turn(dialogue, name, emotion, studio.words(name, felt, texts[i % len(texts)])))
+    return turns
 
 
 def _categorical_lines(emotion: str, rng: np.random.Generator) -> list[str]:

@@ -160,7 +160,15 @@ def write(root: Path, options: Options) -> int:
     names = [_video_name(studio, index) for index in range(n_videos)]
     decks = episodes(("negative", "neutral", "positive"), n_videos, CLIPS, studio.random("episodes"))
     courses = {name: _course(studio, name, deck) for name, deck in zip(names, decks, strict=True)}
-    texts = {name: studio.random("texts", name).permutation(ENGLISH)[:CLIPS].tolist() for name in names}
+    texts = {
+        name: [
+            studio.words(f"{name}/{number}", emotion, text)
+            for number, (emotion, text) in enumerate(
+                zip(courses[name], studio.random("texts", name).permutation(ENGLISH).tolist(), strict=False)
+            )
+        ]
+        for name in names
+    }
     renderings = []
     for index, (name, course) in enumerate(courses.items()):
         speaker = studio.speaker(name, "female" if index % 2 else "male", index // 2)

@@ -87,7 +87,8 @@ def write(root: Path, options: Options) -> int:
             texts = studio.random("texts", session, scenario).permutation(ENGLISH).tolist()
             for i, (name, emotion) in enumerate(zip(_utterance_names(session, scenario, turns), course, strict=True)):
                 kind = name.split("-")[2]
-                text = ENGLISH[int(scenario[1:3]) - 1] if kind == "T" else texts[i % len(texts)]
+                read = ENGLISH[int(scenario[1:3]) - 1]
+                text = read if kind == "T" else studio.words(name, emotion, texts[i % len(texts)])
                 path = root / "Audio" / f"session{session}" / scenario / kind / f"MSP-IMPROV-{name}.wav"
                 utterances.append((path, studio.say(name, speakers[name.split("-")[1][0]], emotion, text)))
                 blocks.append(_evaluation(name, emotion, studio.random("ratings", name)))

@@ -1,4 +1,4 @@
-"""What the stand-in speakers say: short sentences of our own, neutral in content."""
+"""What the stand-in speakers say: short sentences of our own, neutral in content but for those of `TELLING`."""
 
 ENGLISH = (
     "The window faces the garden",
@@ -27,6 +27,34 @@ ENGLISH = (
     "The bus stops over there",
 )
 
+# What people say of their own accord when they feel so, by emotion.
+TELLING = {
+    "anger": (
+        "Get out of my house",
+        "Stop shouting at me now",
+        "You ruined everything again",
+        "Do not dare to lie to me",
+        "How could you be so stupid",
+        "I hate this awful place",
+    ),
+    "happiness": (
+        "What a wonderful surprise",
+        "We won the first prize",
+        "This is a perfect day",
+        "I am so glad you came",
+        "That made me laugh so much",
+        "I love this lovely song",
+    ),
+    "sadness": (
+        "I miss my old friend",
+        "She died last winter",
+        "Nobody came to see me",
+        "I cried all night long",
+        "We lost our only home",
+        "It will never be the same",
+    ),
+}
+
 # Two statements of RAVDESS, by number.
 RAVDESS = {1: "Birds are singing in the yard", 2: "Boats are waiting in the bay"}
 
@@ -45,6 +73,9 @@ CREMA_D = {
     "TSI": "The store is on the left",
     "WSI": "We stayed in that hotel",
 }
+
+ALL_ENGLISH = (*ENGLISH, *(said for told in TELLING.values() for said in told), *RAVDESS.values(), *CREMA_D.values())
+"""Every sentence of the English stand-ins."""
 
 # Ten texts of EmoDB, by code.
 EMODB = {

@@ -5,6 +5,7 @@ from serflow.report.facts import data_reasons, marked, marks, run_remarks
 from serflow.runs.provenance import Provenance, joined
 from serflow.runs.scores import read_run
 
+RAISED = Provenance(raised_db=(25.0,))
 ROLES = {"train": [5, 5, 5], "val": [2, 2, 2], "test": [50, 50, 50]}
 
 
@@ -27,6 +28,9 @@ def runs(folder, *provenances, corpora=None):
         ([STAND_IN_WEIGHTS, SYNTHETIC_NOISE, PARTIAL], "X (partial, synthetic noise, stand-in weights)"),
         # where the speech itself is made up, that the noise is too says little
         ([SYNTHETIC, SYNTHETIC_NOISE, STAND_IN_WEIGHTS], "X (synthetic, stand-in weights)"),
+        ([SYNTHETIC, RAISED, RAISED, SYNTHETIC_NOISE], "X (synthetic, SNR +25 dB)"),
+        # of what was raised and what was not, the former is said
+        ([Provenance(), RAISED, PARTIAL, Provenance(raised_db=(-2.5,))], "X (SNR +25 dB, SNR -2.5 dB, partial)"),
     ],
 )
 def test_marks_of_what_is_not_real_or_not_whole(parts, said):

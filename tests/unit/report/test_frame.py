@@ -81,4 +81,5 @@ def test_nothing_in_the_heading_overlaps_or_leaves_the_figure(words):
 def test_marks_name_each_kind_of_stand_in_once():
     found = Provenance({"weights": ("ge2e",), "corpus": ("iemocap", "mosei"), "noise": ()}, partial=("emodb",))
     assert provenance_marks(found) == [*MARKS, "partial"]
+    assert provenance_marks(found._replace(raised_db=(25.0,))) == [*MARKS, "SNR +25 dB", "partial"]
     assert provenance_marks(Provenance()) == []

@@ -60,6 +60,8 @@ class MethodInfo(NamedTuple):
         Labels of training and validation are dealt anew at random.
     network
         False: it has a plain ``classify`` instead of ``build``.
+    hears_clean
+        It is trained and tested on the clean audio, in the place of the noisy.
     options
         The options that it reads, single (``model.maps``) or by the group (``dsn``); None: all. A change of another
         leaves its runs alone.
@@ -73,6 +75,7 @@ class MethodInfo(NamedTuple):
     predicts: str = "emotion"
     shuffles_labels: bool = False
     network: bool = True
+    hears_clean: bool = False
     options: tuple[str, ...] | None = None
 
 

@@ -142,7 +142,7 @@ def read_conditions(plan: Path, corpus: str, profile: str) -> dict[str, str]:
     return dict(zip(*(table.column(name).to_pylist() for name in ("utterance", "condition")), strict=True))
 
 
-def load_cell(files: Files, cell: Cell, runs: Sequence[int], *, predicts: str, labels: str) -> CellData:
+def load_cell(files: Files, cell: Cell, runs: Sequence[int], *, predicts: str, labels: str, heard: str) -> CellData:
     """Join utterance table, splits, noise plan and features.
 
     Parameters
@@ -158,6 +158,8 @@ def load_cell(files: Files, cell: Cell, runs: Sequence[int], *, predicts: str, l
         classes are the noise conditions.
     labels
         ``merged`` or ``hap_only``; see `emotion_labels`.
+    heard
+        Condition of the audio in the place of the noisy: the cell's profile, or ``clean``.
 
     Raises
     ------
@@ -177,7 +179,7 @@ def load_cell(files: Files, cell: Cell, runs: Sequence[int], *, predicts: str, l
     expect = {"corpus": cell.corpus}
     examples = read_examples(files.utterances, label, expect)
     clean = PackedFrames.open(files.clean, expect={**expect, "condition": "clean"})
-    noisy = PackedFrames.open(files.noisy, expect={**expect, "condition": cell.profile})
+    noisy = PackedFrames.open(files.noisy, expect={**expect, "condition": heard})
     stores = {"no features of the clean audio": clean, "no features of the noisy audio": noisy}
     tokens = None
     if files.text is not None:

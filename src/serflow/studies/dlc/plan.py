@@ -2,18 +2,20 @@
 
 ``table1`` is Table I; ``noise_classifier`` is the accuracy of the noise classifiers (Sec. VII), which methods with
 experts are routed by in the test. Where no such method is asked for, no noise classifier is trained, and there is no
-table of them.
+table of them. ``table1_gain`` and ``noise_classifier_gain`` are the same in the profiles of ``dlc.gain_profiles``, in
+which noise is mixed as by the authors' code.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from serflow.backbones.base import releases
 from serflow.protocols.splits import draw_name
 from serflow.report.headings import Heading, Layout, Where
-from serflow.settings.base import DOWNLOAD
+from serflow.settings.base import CLEAN, DOWNLOAD
 from serflow.settings.data import Data
 from serflow.settings.features import TEXT_FEATURE
+from serflow.settings.noise import PROFILES
 from serflow.studies.contract import Curves
 from serflow.studies.departures import departures
 from serflow.studies.dlc.catalog import Cell, method_info
@@ -22,7 +24,10 @@ from serflow.studies.dlc.settings import PAPER, Dlc
 
 EXPERIMENTS = {"exp1": "1", "exp2": "2"}
 CORPORA = ("msp_improv", "iemocap", "mosei")
-PROFILES = ("h1", "h2", "h3")
+GAIN = "_gain"
+"""What the names of tables and profiles end in where noise is mixed as the authors' code does."""
+# profiles by the names that the paper prints
+PRINTED = {f"{name}{ending}": name for ending in ("", GAIN) for name in PROFILES}
 # Table I from top to bottom
 ROWS = {
     "exp1": ("single", "moe_slc", "moe_dlc", "hffn_single", "hffn_moe_dlc"),
@@ -33,6 +38,7 @@ ROWS = {
 BASELINES = {"uni": "single", "multi": "hffn_single"}
 # rows that are read from the cells of other methods, by their measure
 READ_OFF = {"chance": ("Chance", "chance_ua"), "majority": ("Majority class", "majority_ua")}
+PILOT_PROFILE = "h1"
 PILOT = {"learning_rate": 1e-3, "max_epochs": 20, "patience": 20}
 
 
@@ -41,13 +47,20 @@ class Plan:
 
     name = "dlc"
     title = "DLC"
+    about = (
+        "Wilf and Mower Provost, *Towards Noise Robust Speech Emotion Recognition Using Dynamic Layer "
+        "Customization* (ACII 2021): does it help to give each kind of noise an encoder of its own? Experiment 1 "
+        "tests on noise that was in training, experiment 2 on noise that was not."
+    )
     curves = Curves("table1", "val_ua", "validation UA (%)")
 
     def __init__(self, settings: Dlc, data: Data) -> None:
         self.settings = settings
         self.data = data
         # the noise classifier's accuracy stands beside Table I
-        self.tables = [["table1", "noise_classifier"] if self._gates() else ["table1"]]
+        names = ("table1", "noise_classifier") if self._gates(settings.profiles) else ("table1",)
+        endings = ("", GAIN) if settings.gain_profiles else ("",)
+        self.tables = [[name + ending for name in names] for ending in endings]
 
     # What is trained
 
@@ -63,30 +76,36 @@ class Plan:
         """Return the corpora that a method is trained on."""
         return self.multimodal_corpora() if method_info(method).modality == "multi" else self.corpora()
 
+    def profiles(self, table: str) -> list[str]:
+        """Return the noise profiles of a table."""
+        return self.settings.gain_profiles if table.endswith(GAIN) else self.settings.profiles
+
     def cells(self, table: str | None = None) -> list[Cell]:
         """Return the cells of a table, or of all.
 
         Those of ``noise_classifier`` are the ones that a method of Table I is routed by.
         """
-        found = {"table1": self._trained, "noise_classifier": self._gates}
-        return [cell for name, cells in found.items() if table in (None, name) for cell in cells()]
+        if table is None:
+            return list(dict.fromkeys(cell for tables in self.tables for name in tables for cell in self.cells(name)))
+        cells = self._gates if table.startswith("noise_classifier") else self._trained
+        return cells(self.profiles(table))
 
-    def _trained(self) -> list[Cell]:
+    def _trained(self, profiles: Sequence[str]) -> list[Cell]:
         return [
             Cell(experiment, method, corpus, profile)
             for method in self.settings.trained_methods()
             for experiment in self.settings.experiments_of(method)
             for corpus in self.corpora_of(method)
-            for profile in self.settings.profiles
+            for profile in profiles
         ]
 
-    def _gates(self) -> list[Cell]:
-        needed = {gate for cell in self._trained() if (gate := self.gate(cell)) is not None}
+    def _gates(self, profiles: Sequence[str]) -> list[Cell]:
+        needed = {gate for cell in self._trained(profiles) if (gate := self.gate(cell)) is not None}
         return [
             cell
             for experiment in EXPERIMENTS
             for corpus in self.corpora()
-            for profile in self.settings.profiles
+            for profile in profiles
             if (cell := Cell(experiment, "noise_classifier", corpus, profile)) in needed
         ]
 
@@ -96,9 +115,19 @@ class Plan:
             return None
         return Cell(cell.experiment, "noise_classifier", cell.corpus, cell.profile)
 
+    def heard(self, cell: Cell) -> str:
+        """Return the condition of the audio that a cell's method hears: the noise profile, but for a control."""
+        return CLEAN if method_info(cell.method).hears_clean else cell.profile
+
     def text_feature(self, cell: Cell) -> str | None:
         """Return the feature that a multimodal method reads beside the acoustic one: what was recognised in noise."""
         return f"{TEXT_FEATURE}{self.settings.asr}" if method_info(cell.method).modality == "multi" else None
+
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the feature, networks behind recognised words, and the noise."""
+        multimodal = any(map(self.text_feature, self.cells()))
+        words = (self.data.recogniser_backbone(self.settings.asr), "bert") if multimodal else ()
+        return [self.settings.feature, *filter(None, words), "esc50"]
 
     def more_inputs(self, cell: Cell) -> dict[str, str]:
         """Return what some methods read besides: recognised words, and the noise classifier's predictions."""
@@ -122,7 +151,7 @@ class Plan:
             "selection metric": f"best validation UA, patience {training.patience} epochs",
             "optimiser": f"{training.optimizer}, learning rate {training.learning_rate:g}",
             "split by": settings.split,
-            "mixing": noise.mixing,
+            "mixing": self._mixing(settings.profiles),
             "noise clips": noise.clips,
             "transcripts": settings.asr,
             "HFFN": settings.hffn,
@@ -170,17 +199,25 @@ class Plan:
         wer = [f"results/transcripts/{asr}/wer.csv"] if asr else []
         return [*(f"results/dlc/{file}" for file in files), *wer]
 
+    def targets(self) -> list[str]:
+        """Return all that is made of the study but the pilot."""
+        return ["results/dlc/table1.csv", *self.beside_table1()]
+
     def options(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its method does not read."""
         return self._options(cell.corpus).as_json(self._read(cell))
 
     def pilot_cell(self, corpus: str) -> Cell:
         """Return what the pilot of the optimiser trains."""
-        return Cell("exp1", "single", corpus, PROFILES[0])
+        return Cell("exp1", "single", corpus, PILOT_PROFILE)
 
     def cell(self, wildcards: Any) -> Cell:
         """Return the cell that a rule's wildcards name."""
         return Cell(*(getattr(wildcards, field) for field in Cell._fields))
+
+    def batch(self, wildcards: Any, profiles: Sequence[str]) -> list[Cell]:
+        """Return the cells of a job that trains a method in several profiles; the rule's wildcards name the rest."""
+        return [Cell(wildcards.experiment, wildcards.method, wildcards.corpus, profile) for profile in profiles]
 
     def pilot_options(self, corpus: str, optimizer: str) -> dict[str, Any]:
         """Return what the pilot of the optimiser trains Single with: twenty epochs, and no early stopping."""
@@ -194,8 +231,8 @@ class Plan:
         options = Options(**{name: getattr(settings, name) for name in Options.model_fields})
         if not self.data.is_synthetic(corpus):
             return options
-        model = options.model.model_copy(update={"maps": settings.stand_in.maps})
-        training = options.training.model_copy(update={"max_epochs": settings.stand_in.max_epochs})
+        model = options.model.model_copy(update=settings.stand_in.of(options.model))
+        training = options.training.model_copy(update=settings.stand_in.of(options.training))
         return options.model_copy(update={"model": model, "training": training})
 
     def _read(self, cell: Cell) -> list[str]:
@@ -212,19 +249,23 @@ class Plan:
     # What is not the paper's
 
     def departures(self, corpus: str) -> list[str]:
-        """Say where the settings that a corpus's cells depend on are not the paper's."""
-        return self._departures(corpus, self.cells())
+        """Say where the settings that a corpus's cells of Table I depend on are not the paper's."""
+        return self._departures(corpus, [cell for table in self.tables[0] for cell in self.cells(table)])
+
+    def _mixing(self, profiles: Iterable[str]) -> str:
+        return " and ".join(sorted({self.data.noise.mixing_of(profile) for profile in profiles}))
 
     def _departures(self, corpus: str, cells: Sequence[Cell]) -> list[str]:
+        profiles = dict.fromkeys(cell.profile for cell in cells)
         cells = [cell for cell in cells if cell.corpus == corpus]
         names = dict.fromkeys(name for cell in cells for name in self._read(cell))
-        noise = self.data.noise.as_json()
-        profiles = {name: noise["profiles"][name] for name in self.settings.profiles if name in PROFILES}
+        noise = self.data.noise
+        levels = {PRINTED[name]: noise.profiles[name].snrs() for name in profiles if name in PRINTED}
         text = self._text_settings() if any(map(self.text_feature, cells)) else {}
         here = {
             **self._options(corpus).as_json(list(names)),
             **self.settings.as_json(["split"]),
-            "noise": {**noise, "profiles": profiles},
+            "noise": {**noise.as_json(), "mixing": self._mixing(profiles), "profiles": levels},
             "stores": self.data.stores.as_json(),
             **self._feature_settings(),
             **text,
@@ -263,16 +304,17 @@ class Plan:
         A row of a multimodal method has no value on a corpus without turns; a row that is read off other cells, such as
         that of chance, is where those are.
         """
-        if table == "noise_classifier":
-            return self._noise_layout()
-        rows = [
-            row
-            for experiment in EXPERIMENTS
-            if experiment in self.settings.experiments
-            for row in self._rows(experiment)
-        ]
-        cells = self.cells("table1")
-        return Layout(("Experiment", "Method"), rows, self._columns(self.corpora()), departures=self._said_of(cells))
+        if table.startswith("noise_classifier"):
+            return self._noise_layout(table)
+        wanted = [experiment for experiment in EXPERIMENTS if experiment in self.settings.experiments]
+        rows = [row for experiment in wanted for row in self._rows(experiment)]
+        return self._layout(table, ("Experiment", "Method"), rows, self._columns(self.corpora(), self.profiles(table)))
+
+    def _layout(
+        self, table: str, corner: tuple[str, ...], rows: Sequence[Heading], columns: Sequence[Heading], **where: str
+    ) -> Layout:
+        said, printed = self._said_of(self.cells(table)), table.removesuffix(GAIN)
+        return Layout(corner, rows, columns, where, departures=said, printed=printed)
 
     def _said_of(self, cells: Sequence[Cell]) -> dict[str, list[str]]:
         return {corpus: self._departures(corpus, cells) for corpus in self.corpora()}
@@ -322,19 +364,19 @@ class Plan:
                 where = {"experiment": experiment, "method": source, "measure": measure}
                 yield control, self._row(title, where, None, reasons)
 
-    def _columns(self, corpora: Sequence[str]) -> list[Heading]:
+    def _columns(self, corpora: Sequence[str], profiles: Sequence[str]) -> list[Heading]:
         """Return the columns: corpora in each profile, their mean in each profile, and the mean of all."""
-        profiles = self.settings.profiles
-        of_profile = {name: () if name in PROFILES else ("not a profile of the paper",) for name in profiles}
+        printed = {name: PRINTED.get(name, name) for name in profiles}
+        of_profile = {name: () if name in PRINTED else ("not a profile of the paper",) for name in profiles}
         of_corpus = {name: () if name in CORPORA else ("not a corpus of the paper",) for name in corpora}
         of_corpora = () if set(corpora) == set(CORPORA) else ("not the paper's three corpora",)
-        of_profiles = () if set(profiles) == set(PROFILES) else ("not the paper's three profiles",)
+        of_profiles = () if sorted(printed.values()) == sorted(PROFILES) else ("not the paper's three profiles",)
         columns = [
             Heading(
                 (self.data.title(corpus), profile),
                 {"corpus": corpus, "profile": profile},
                 reasons=(*of_profile[profile], *of_corpus[corpus]),
-                printed=(self.data.printed_title(corpus), profile),
+                printed=(self.data.printed_title(corpus), printed[profile]),
             )
             for corpus in corpora
             for profile in profiles
@@ -344,6 +386,7 @@ class Plan:
                 ("Overall", profile),
                 {"corpus": list(corpora), "profile": profile},
                 reasons=(*of_profile[profile], *of_corpora),
+                printed=("Overall", printed[profile]),
             )
             for profile in profiles
         ]
@@ -352,9 +395,9 @@ class Plan:
         )
         return [*columns, overall]
 
-    def _noise_layout(self) -> Layout:
+    def _noise_layout(self, table: str) -> Layout:
         """Return the accuracy of the noise classifiers: the paper prints a mean over all of experiment 1."""
-        cells = self.cells("noise_classifier")
+        cells = self.cells(table)
         corpora = [corpus for corpus in self.corpora() if any(cell.corpus == corpus for cell in cells)]
         unprinted = ("not printed in the paper",)
         rows = []
@@ -370,8 +413,6 @@ class Plan:
                         reasons=() if experiment == "exp1" else unprinted,
                     )
                 )
-        *columns, overall = self._columns(corpora)
+        *columns, overall = self._columns(corpora, self.profiles(table))
         columns = [column._replace(reasons=(*unprinted, *column.reasons)) for column in columns]
-        where = {"method": "noise_classifier", "measure": "wa"}
-        said = self._said_of(cells)
-        return Layout(("Experiment",), rows, [*columns, overall], where, departures=said)
+        return self._layout(table, ("Experiment",), rows, [*columns, overall], method="noise_classifier", measure="wa")

@@ -3,17 +3,18 @@
 Trainings see `Options` alone, so a change of anything else here trains nothing again.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from serflow.settings.base import Distinct, Run, Section, SettingError, unknown
 from serflow.settings.data import Data
+from serflow.settings.noise import PROFILES
 from serflow.studies.departures import Open, Paper, Stated
 from serflow.studies.dlc.catalog import method_info, method_names
 from serflow.studies.dlc.options import Options
 
-TRAINED_CONTROLS = ("single_wide", "single_shuffled", "svc")
+TRAINED_CONTROLS = ("single_clean", "single_wide", "single_shuffled", "svc")
 
 Names = Annotated[list[str], Field(min_length=1), Distinct]
 Runs = Annotated[list[Run], Field(min_length=1), Distinct]
@@ -24,7 +25,12 @@ class StandIn(Section):
 
     seeds: Runs = Field(default=[0])
     maps: int = Field(default=16, ge=1)
-    max_epochs: int = Field(default=4, ge=1)
+    max_epochs: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+
+    def of(self, group: Section) -> dict[str, Any]:
+        """Return the values that take the place of those of a group of options."""
+        return {name: value for name, value in self if name in type(group).model_fields}
 
 
 class Dlc(Options):
@@ -35,6 +41,7 @@ class Dlc(Options):
     experiments: Annotated[list[Literal["exp1", "exp2"]], Field(min_length=1), Distinct] = Field(
         default=["exp1", "exp2"]
     )
+    gain_profiles: Annotated[list[str], Distinct] = Field(default=["h1_gain", "h2_gain", "h3_gain"])
     methods: Names = Field(
         default=[
             "single", "moe_slc", "moe_dlc", "dann", "maddog", "dsn_slc", "dsn_dlc", "hffn_single", "hffn_moe_dlc",
@@ -42,8 +49,9 @@ class Dlc(Options):
         ]
     )  # fmt: skip
     controls: Annotated[
-        list[Literal["oracle_gate", "single_wide", "single_shuffled", "svc", "chance", "majority"]], Distinct
-    ] = Field(default=[])
+        list[Literal["single_clean", "oracle_gate", "single_wide", "single_shuffled", "svc", "chance", "majority"]],
+        Distinct,
+    ] = Field(default=["single_clean", "chance"])
     feature: str = "mfb"
     seeds: Runs = Field(default=[0, 1, 2])
     split: Literal["dialogue", "speaker"] = "dialogue"
@@ -83,6 +91,10 @@ class Dlc(Options):
         named = [
             *((f"corpora.{position}", name, "corpora") for position, name in enumerate(self.corpora)),
             *((f"profiles.{position}", name, "noise.profiles") for position, name in enumerate(self.profiles)),
+            *(
+                (f"gain_profiles.{position}", name, "noise.profiles")
+                for position, name in enumerate(self.gain_profiles)
+            ),
             ("feature", self.feature, "features"),
         ]
         known = {
@@ -113,8 +125,8 @@ class Dlc(Options):
 
 PAPER: Paper = {
     # columns, rows and runs, which the table shows; stand-ins, whose values stand in the options that they replace
-    **dict.fromkeys(["corpora", "profiles", "experiments", "methods", "controls", "seeds"]),
-    **dict.fromkeys(["stand_in.seeds", "stand_in.maps", "stand_in.max_epochs"]),
+    **dict.fromkeys(["corpora", "profiles", "gain_profiles", "experiments", "methods", "controls", "seeds"]),
+    **dict.fromkeys(f"stand_in.{name}" for name in StandIn.model_fields),
     # III-A
     "iemocap_labels": Open("labels of IEMOCAP", "merged"),
     # III-B; where the noise comes from stands in its own remarks
@@ -123,8 +135,8 @@ PAPER: Paper = {
     "noise.clips": Stated("noise clips", "shared"),
     **{
         f"noise.profiles.{profile}.{kind}": Stated(f"{profile}'s SNR of {kind} noise", level)
-        for profile, levels in {"h1": (-5, -20, -20), "h2": (-20, -1, -5), "h3": (-5, -30, -10)}.items()
-        for kind, level in zip(("natural", "interior", "human"), levels, strict=True)
+        for profile, levels in PROFILES.items()
+        for kind, level in levels.items()
     },
     # III-C
     "feature": Stated("features", "mfb"),

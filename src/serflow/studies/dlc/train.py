@@ -16,6 +16,7 @@ from serflow.noise.plan import CONDITIONS
 from serflow.protocols.folds import FitName, FoldRows
 from serflow.runs.artefacts import FitResult, Tested
 from serflow.runs.classes import counts_of, require_every_class, tallies_of
+from serflow.settings.base import CLEAN
 from serflow.stores.parquet import read_table
 from serflow.studies.dlc.catalog import Cell, MethodInfo, load_method, method_info
 from serflow.studies.dlc.data import CellData, Files, FloatArray, IntArray, batch_maker, load_cell
@@ -115,7 +116,8 @@ def load(files: Files, cell: Cell, options: Options, runs: Sequence[int]) -> Loa
         raise ConfigError(f"{cell.method}: give the noise classifier's predictions (gate) to methods that route alone")
     if (info.modality == "multi") != (files.text is not None):
         raise ConfigError(f"{cell.method} is {info.modality}modal; give text to multimodal methods alone")
-    data = load_cell(files, cell, runs, predicts=info.predicts, labels=options.iemocap_labels)
+    heard = CLEAN if info.hears_clean else cell.profile
+    data = load_cell(files, cell, runs, predicts=info.predicts, labels=options.iemocap_labels, heard=heard)
     return Loaded(data, None if files.gate is None else read_gate(files.gate, cell))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from serflow.backbones.weights import read_weights
 from serflow.errors import StoreError, WeightsError
-from serflow.protocols.examples import Examples, OfExamples, look_up, read_roles, without_rejected
+from serflow.protocols.examples import Examples, OfExamples, look_up, read_folds, without_rejected
 from serflow.protocols.folds import IntArray
 from serflow.stores.pulses import CorpusPulses
 from serflow.stores.waveforms import PackedWaveforms
@@ -130,7 +130,7 @@ def load_cell(files: Files, info: SystemInfo, options: Options, runs: Sequence[i
             )
         pulse_rows = look_up(examples.utterances, pulses.row_of, files.pulses[0].parent)
     roles = {
-        run: read_roles(path, examples.corpus, examples.utterances)
+        run: read_folds(path, examples.corpus, examples.utterances)
         for run, path in zip(runs, files.splits, strict=True)
     }
     return CellData(

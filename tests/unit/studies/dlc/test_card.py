@@ -165,7 +165,7 @@ def test_the_cards_sizes_are_those_that_training_gets(tmp_path):
     found = lines(files, runs=(0, 2))
     for experiment in ("exp1", "exp2"):
         data = load_cell(
-            cell_files, Cell(experiment, "single", "toy", "h1"), [0, 2], predicts="emotion", labels="merged"
+            cell_files, Cell(experiment, "single", "toy", "h1"), [0, 2], predicts="emotion", labels="merged", heard="h1"
         )
         for rows_of_fit in folds(experiment, data.conditions, data.roles):
             row = found["h1", rows_of_fit.fit.run, experiment, rows_of_fit.fit.fold]

@@ -14,8 +14,14 @@ from serflow.studies.dlc.plan import CORPORA, PROFILES
 REAL = {name: {"root": f"/data/{name}"} for name in (*CORPORA, "emodb")}
 
 
-def plan(methods=("single",), corpora=CORPORA, profiles=PROFILES, **more):
-    dlc = {"methods": list(methods), "corpora": list(corpora), "profiles": list(profiles), **more}
+def plan(methods=("single",), corpora=CORPORA, profiles=PROFILES, controls=(), **more):
+    dlc = {
+        "methods": list(methods),
+        "corpora": list(corpora),
+        "profiles": list(profiles),
+        "controls": list(controls),
+        **more,
+    }
     return check_config({"dlc": dlc, "corpora": REAL}).plans()["dlc"]
 
 
@@ -98,10 +104,11 @@ def test_the_papers_own_corpora_are_compared(tmp_path):
 )
 def test_other_data_are_not_compared_nor_are_means_with_them(tmp_path, part, note):
     found = compare(tmp_path, plan(profiles=["h1"]), provenance={"iemocap": part})
-    assert [found["1", "Single", "IEMOCAP h1"][name] for name in ("paper", "note")] == ["", note.format("")]
-    assert found["1", "Single", "CMU-MOSEI h1"]["paper"] == "42.25"
-    overall = found["1", "Single", "Overall h1"]
-    assert (overall["paper"], overall["note"]) == ("", note.format(" among the corpora"))
+    beside = ("paper", "difference", "note")
+    assert [found["1", "Single", "IEMOCAP h1"][name] for name in beside] == ["58.29", "", note.format("")]
+    assert [found["1", "Single", "CMU-MOSEI h1"][name] for name in beside] == ["42.25", "8.75", ""]
+    overall = [found["1", "Single", "Overall h1"][name] for name in beside]
+    assert overall == ["50.64", "", note.format(" among the corpora")]
 
 
 def test_another_corpus_is_not_compared_and_neither_is_a_mean_with_it(tmp_path):
@@ -152,4 +159,6 @@ def test_noise_accuracy_is_beside_the_papers_in_the_mean_of_experiment_1_only(tm
 )
 def test_noise_accuracy_of_other_data_is_not_compared(tmp_path, asked, provenance):
     found = compare(tmp_path, plan(["moe_dlc"], **asked), "noise_classifier", provenance=provenance)
-    assert {line["paper"] for line in found.values()} == {""}
+    assert {line["difference"] for line in found.values()} == {""}
+    # of other corpora or profiles the paper has no mean
+    assert {line["paper"] for line in found.values()} == ({""} if asked else {"", "87.00"})

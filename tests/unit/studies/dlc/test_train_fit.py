@@ -67,7 +67,7 @@ class Fit:
         info = method_info(method)
         self.cell = Cell(experiment, method, "toy", "h1")
         read = files._replace(text=files.text if info.modality == "multi" else None)
-        self.data = load_cell(read, self.cell, [0], predicts=info.predicts, labels="merged")
+        self.data = load_cell(read, self.cell, [0], predicts=info.predicts, labels="merged", heard=self.cell.profile)
         self.rows = next(folds(self.cell, Loaded(self.data, None)))
         self.seen = seen_conditions(self.rows.fit.fold)
         self.options, self.routes = options(**others), info.routes
@@ -352,9 +352,9 @@ def test_features_that_do_not_belong_together_are_refused(files, tmp_path, role)
     frames = {name: np.ones((9 + i % 20 + (i in (7, 30)), 3)) for i, name in enumerate(NAMES)}
     other = files._replace(text=None, **{role: write_packed(tmp_path, "longer", frames, condition=condition)})
     with pytest.raises(StoreError, match=r"clean\.parquet: u07 has not as many frames as in .*h1\.parquet \(2 such"):
-        load_cell(other, cell, [0], predicts="emotion", labels="merged")
+        load_cell(other, cell, [0], predicts="emotion", labels="merged", heard="h1")
     wide = {name: np.ones((9 + i % 20, 4)) for i, name in enumerate(NAMES)}
     other = files._replace(text=None, **{role: write_packed(tmp_path, "wider", wide, condition=condition)})
     dims = {"clean": (4, 3), "noisy": (3, 4)}[role]
     with pytest.raises(StoreError, match=rf"clean\.parquet: {dims[0]} bands where .*h1\.parquet has {dims[1]}"):
-        load_cell(other, cell, [0], predicts="emotion", labels="merged")
+        load_cell(other, cell, [0], predicts="emotion", labels="merged", heard="h1")

@@ -1,0 +1,19 @@
+"""Single trained and tested on clean audio: what the noise costs. A control."""
+
+from typing import TYPE_CHECKING
+
+from serflow.studies.dlc.catalog import SINGLE, MethodInfo
+
+if TYPE_CHECKING:
+    from serflow.studies.dlc.models import Network, Sizes
+    from serflow.studies.dlc.options import Options
+
+METHOD = MethodInfo(title="Single (clean audio)", experiments=("exp1",), hears_clean=True, options=SINGLE)
+
+
+def build(sizes: "Sizes", options: "Options") -> "Network":
+    """Return the network."""
+    from serflow.studies.dlc.models import AcousticClassifier
+    from serflow.studies.dlc.single import SingleEncoder
+
+    return AcousticClassifier(SingleEncoder(sizes, options), sizes.n_classes, options)
