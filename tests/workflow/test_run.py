@@ -364,8 +364,8 @@ def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path
     assert (table[~multimodal].iloc[:, 2:].astype(float) > 0).all(axis=None)
     assert list(table.columns) == [
         *("Experiment", "Method"),
-        *(f"{corpus} (partial) h1" for corpus in ("EmoDB", "RAVDESS", "nEMO")),
-        *("Overall (partial) h1", "Overall (partial)"),
+        *(f"{corpus} (partial) h1_gain" for corpus in ("EmoDB", "RAVDESS", "nEMO")),
+        *("Overall (partial) h1_gain", "Overall (partial)"),
     ]
     utterances = pd.read_parquet(tmp_path / "work/results/corpora/emodb/utterances.parquet")
     assert len(utterances) == 49 + 58 + 43

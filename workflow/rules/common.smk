@@ -391,6 +391,19 @@ def weights_inputs(wildcards):
     return {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
 
 
+def statistics_inputs(wildcards):
+    """What a feature is standardised by, where that is not its utterance alone."""
+    asked = CONFIG.parameters(wildcards.feature).get("standardise")
+    if asked != "corpus" or CONFIG.backbone(wildcards.feature) is None:
+        return {}
+    store = f"{wildcards.feature}/{wildcards.corpus}/{wildcards.condition}"
+    return {"statistics": f"results/statistics/{store}.json"}
+
+
+def statistics_option(wildcards, input):
+    return f"--statistics {input.statistics}" if "statistics" in input.keys() else ""
+
+
 def network_options(wildcards):
     backbone = CONFIG.backbone(wildcards.feature)
     if backbone is None:

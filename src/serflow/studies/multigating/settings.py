@@ -148,6 +148,7 @@ PAPER: Paper = {
     "stores.wav2vec.output": Open("output of wav2vec", "context"),
     "stores.allosaurus.output": Open("output of Allosaurus", "blstm"),
     "stores.byol.output": Stated("output of BYOL", "vector"),
+    "stores.byol.standardise": Open("pictures of BYOL standardised by", "utterance"),
     # 4.1 and 5.1
     "encoder.cnn": Open("reading of the kernels", "parallel"),
     "encoder.kernels": Stated("kernels", [3, 5]),

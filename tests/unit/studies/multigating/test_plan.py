@@ -428,6 +428,7 @@ OF_STORES = {
     "wav2vec.output": ("encoder", f"output of wav2vec encoder, by default context {OPEN}"),
     "allosaurus.output": ("phones", f"output of Allosaurus phones, by default blstm {OPEN}"),
     "byol.output": ("frames", "output of BYOL frames, the paper's vector"),
+    "byol.standardise": ("corpus", f"pictures of BYOL standardised by corpus, by default utterance {OPEN}"),
 }
 
 
