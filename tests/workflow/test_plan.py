@@ -22,7 +22,6 @@ BOMB = "a: &a {x: 1}\n" + "".join(f"{b}: &{b} {{x: *{a}, y: *{a}, z: *{a}}}\n" f
 
 def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Path) -> None:
     jobs = Workflow(repository, tmp_path, "{}").plan("results/table1.csv")
-    cells = 3 * 3 * 2  # corpora, profiles, experiments
     assert jobs == {
         "make_synthetic_corpus": 3,
         "make_synthetic_esc50": 1,
@@ -39,8 +38,8 @@ def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Pa
         "tabulate_wer": 1,
         "embed_text": 9,
         "pack_features": 21,
-        "train_noise_classifier": cells,
-        "train_dlc": 7 * cells,  # 14 rows of two experiments
+        # of each corpus 14 rows of two experiments, their noise classifiers and a control, each in all profiles
+        "train_dlc_batch_table1": 3 * (14 + 2 + 1),
         "tabulate_dlc_table1": 1,
         "tabulate_dlc_intervals": 1,
         "plot_dlc_curves": 1,
@@ -48,6 +47,25 @@ def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Pa
         "describe_dlc_protocol": 1,
         "make_table1": 1,
     }
+
+
+def test_the_other_reading_of_the_papers_levels_is_a_target_beside_it(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, "{}")
+    jobs = workflow.plan("results/dlc/table1_gain.csv", "results/dlc/table1_gain_intervals.csv")
+    assert (jobs["plan_noise"], jobs["train_dlc_batch_table1_gain"]) == (9, 3 * (14 + 2 + 1))
+    assert (jobs["tabulate_dlc_table1_gain"], jobs["tabulate_dlc_intervals"]) == (1, 1)
+    assert "train_dlc_batch_table1" not in jobs
+    assert workflow.plan("results/noise/emodb/levels.csv")["plan_noise"] == 6
+
+
+def test_only_stand_ins_are_trained_in_all_profiles_at_once(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, "corpora: {iemocap: {root: /data/IEMOCAP_full_release}}")
+    jobs = workflow.plan("results/table1.csv")
+    assert jobs["train_dlc_batch_table1"] == 2 * (14 + 2 + 1)
+    assert jobs["train_dlc"] + jobs["train_noise_classifier"] == 3 * (14 + 2 + 1)
+    # one cell of a stand-in brings those of the other profiles along
+    alone = workflow.plan("results/runs/dlc/exp1/single/mosei/h2/metrics.json")
+    assert alone["train_dlc_batch_table1"] == 1
 
 
 def test_default_target_is_table1(repository: Path, tmp_path: Path) -> None:
@@ -66,13 +84,14 @@ def test_paper_size_is_planned_without_any_corpus(repository: Path, tmp_path: Pa
     shards = -(-10039 // 512) + -(-8438 // 512) + -(-23259 // 512)
     assert jobs["prepare_audio"] == shards
     assert jobs["extract_features"] == 4 * shards
-    assert jobs["train_dlc"] + jobs["train_noise_classifier"] == 9 * (14 + 2)
+    # a job a cell
+    assert jobs["train_dlc"] + jobs["train_noise_classifier"] == 9 * (14 + 2 + 1)
     assert jobs["transcribe"] == 4 * shards
 
 
 def test_corpora_without_turns_have_no_multimodal_cells_and_no_transcripts(repository: Path, tmp_path: Path) -> None:
     jobs = Workflow(repository, tmp_path, "dlc: {corpora: [emodb], profiles: [h1]}").plan("results/table1.csv")
-    assert jobs["train_dlc"] == 3 + 7
+    assert jobs["train_dlc"] == 3 + 1 + 7
     assert not {"transcribe", "embed_text", "fetch_deepspeech", "prepare_weights"} & set(jobs)
 
 

@@ -102,6 +102,15 @@ def test_controls_are_rows_of_the_table_without_new_training_of_the_others(copy:
     assert (majority.iloc[1] <= 50.0).all()
 
 
+def test_levels_of_stand_ins_are_planned_anew_and_their_voices_stay(copy: Workflow) -> None:
+    jobs = copy.plan("results/dlc/table1.csv", '--config=synthetic={"snr_offset_db": 0}')
+    assert jobs["plan_noise"] == 1
+    assert {"extract_features", "transcribe", "train_dlc", "train_noise_classifier"} <= set(jobs)
+    assert not {"make_synthetic_corpus", "prepare_audio", "split_utterances", "prepare_weights"} & set(jobs)
+    raised = pd.read_csv(copy.folder / "results/dlc/table1.csv")
+    assert [name for name in raised if name.startswith("IEMOCAP")] == ["IEMOCAP (synthetic, SNR +20 dB) h1"]
+
+
 def test_stand_ins_stand_beside_the_paper_and_are_not_compared(finished: Workflow) -> None:
     comparison = pd.read_csv(finished.folder / "results/dlc/table1_vs_paper.csv")
     assert comparison["ours_mean"].notna().all()
