@@ -19,6 +19,7 @@ configfile: CONFIG_YAML
 
 
 rule all:
+    """Table I of the DLC paper: results/table1.csv."""
     default_target: True
     input:
         "results/table1.csv",
@@ -35,3 +36,4 @@ include: "workflow/rules/invariance.smk"
 include: "workflow/rules/temporal.smk"
 include: "workflow/rules/multigating.smk"
 include: "workflow/rules/speakernorm.smk"
+include: "workflow/rules/report.smk"

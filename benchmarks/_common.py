@@ -1,12 +1,16 @@
-"""What the benchmarks share: timing by turns, speech-like WAV files, and one JSON line a comparison."""
+"""What the benchmarks share: timing by turns, runs of the workflow, speech-like WAV files, a JSON line a comparison."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def best_by_turns(contenders: dict[str, Callable[[], object]], repeats: int = 3) -> dict[str, float]:
@@ -18,6 +22,15 @@ def best_by_turns(contenders: dict[str, Callable[[], object]], repeats: int = 3)
             run()
             times[name].append(time.perf_counter() - start)
     return {name: min(taken) for name, taken in times.items()}
+
+
+def snakemake(work: Path, cores: int, config: Path, *targets: str) -> float:
+    """Build targets in ``work`` with the configuration ``config`` and return the wall time (s)."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", str(CHECKOUT / "Snakefile")]
+    command += ["--directory", str(work), "--cores", str(cores), "--configfile", str(config), "--quiet"]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return time.monotonic() - start
 
 
 def print_comparison(name: str, ours: float, peer: float, unit: str) -> None:

@@ -10,10 +10,7 @@ Prints one JSON line a feature: UAR, wall time of its store (audio already prepa
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import serflow
@@ -28,11 +25,11 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from _common import snakemake
 from serflow.config import Config
 from serflow.features.base import FloatArray
 from serflow.stores.features import FeatureStore
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 # anchors: WA or UA of frozen features on EmoDB, speaker-independent, where published
 BANDS = {"wav2vec2": "60 to 80 (wav2vec2-base)"}
 
@@ -45,15 +42,6 @@ def configuration(data: Path) -> dict[str, object]:
         "corpora": {"emodb": {"root": "emodb"}},
         "backbones": {"byol": {"weights": str(byol[0].resolve()) if byol else "stand-in"}},
     }
-
-
-def snakemake(work: Path, cores: int, *targets: str) -> float:
-    """Build targets and return the wall time (s)."""
-    start = time.monotonic()
-    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", str(CHECKOUT / "Snakefile")]
-    command += ["--directory", str(work), "--cores", str(cores), "--configfile", str(work / "emodb.yaml"), "--quiet"]
-    subprocess.run(command, check=True, stdout=sys.stderr)
-    return time.monotonic() - start
 
 
 def pooled(store: FeatureStore) -> tuple[list[str], FloatArray]:
@@ -84,13 +72,15 @@ def main() -> None:
     arguments = parser.parse_args()
     work = Path(tempfile.mkdtemp()) if arguments.work is None else arguments.work
     work.mkdir(parents=True, exist_ok=True)
-    (work / "emodb.yaml").write_text(yaml.safe_dump(configuration(arguments.data)))
+    config = work / "emodb.yaml"
+    config.write_text(yaml.safe_dump(configuration(arguments.data)))
     weights = [f"resources/weights/{name}.json" for name in Config().backbones]
-    print(f"prepared in {snakemake(work, arguments.cores, 'results/corpora/emodb/utterances.parquet', *weights):.0f} s")
-    table = pd.read_parquet(work / "results/corpora/emodb/utterances.parquet").set_index("utterance")
+    table_path = "results/corpora/emodb/utterances.parquet"
+    print(f"prepared in {snakemake(work, arguments.cores, config, table_path, *weights):.0f} s")
+    table = pd.read_parquet(work / table_path).set_index("utterance")
     for feature in Config().features:
         folder = f"results/features/{feature}/emodb/clean"
-        wall = snakemake(work, arguments.cores, folder)
+        wall = snakemake(work, arguments.cores, config, folder)
         store = FeatureStore.open(work / folder)
         names, vectors = pooled(store)
         weights_of = store.metadata.get("weights", {})

@@ -1,4 +1,4 @@
-"""The command ``serflow``: look at what the workflow made, listen to it, check it for damage."""
+"""The command ``serflow``: look at what the workflow made, listen to it, check it for damage; fetch free corpora."""
 
 import contextlib
 import json
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(
-    help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify).",
+    help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify); fetch free "
+    "corpora (fetch).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_NARROWEST = 110
+_NARROWEST = 80
 
 
 class Projection(StrEnum):
@@ -168,6 +169,65 @@ def verify(
         typer.echo(f"{len(checked) - len(bad)} of {len(checked)} are whole, {size} read")
         if bad:
             raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    corpora: Annotated[list[str] | None, typer.Argument(help="Their names (default: say what there is).")] = None,
+    into: Annotated[Path, typer.Option(help="Folder that gets a folder for each.")] = Path("data"),
+) -> None:
+    """Download free corpora, check them and unpack them, and say what to write into a configuration.
+
+    serflow fetch emodb ravdess esc50 --into data
+    """
+    with _explained():
+        from serflow.downloads import SOURCES, config_lines, source_of
+        from serflow.downloads import fetch as fetch_one
+        from serflow.inspection.description import Table, print_table
+
+        sources = {name: source_of(name) for name in corpora or SOURCES}
+        rows = [
+            [name, source.title, source.licence, source.page, source.size, source.checked_by().partition(":")[0]]
+            for name, source in sources.items()
+        ]
+        headings = ["name", "corpus", "licence", "from", "bytes", "checked by"]
+        print_table(_console(stderr=bool(corpora)), Table("Free corpora", headings, rows))
+        if not corpora:
+            return
+        fetched = []
+        for name, source in sources.items():
+            fetched.append(fetch_one(name, into))
+            done = fetched[-1]
+            how = "fetched" if done.new else "there already"
+            unchecked = "" if source.checked else "; no digest is published to hold it against: compare this one"
+            _console(stderr=True).print(
+                f"{done.root}: {how}, SHA-256 of the archive {done.sha256}{unchecked}", markup=False, soft_wrap=True
+            )
+        typer.echo(config_lines(fetched, into))
+
+
+@app.command()
+def cite(
+    target: Annotated[str, typer.Argument(help="A file or folder of the results, a study, corpus, feature, network.")],
+    configfile: Annotated[
+        list[Path] | None, typer.Option(help="Configuration over config.yaml, as Snakemake takes it; may be repeated.")
+    ] = None,
+) -> None:
+    """Print BibTeX of the paper, corpora, noises, networks and tools behind a target.
+
+    serflow cite results/table1.csv > table1.bib
+    """
+    with _explained():
+        from serflow.citations import cite as cite_target
+        from serflow.config import check_config
+        from serflow.settings.written import merged, read
+
+        own = Path("config.yaml")
+        written = [read(file) for file in [*([own] if own.is_file() else []), *(configfile or [])]]
+        found = cite_target(target, check_config(merged(written), written))
+        typer.echo("\n\n".join(found.entries.values()))
+        for remark in found.remarks:
+            _console(stderr=True).print(remark, markup=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -15,8 +15,9 @@ from serflow.corpora.base import load_corpus
 from serflow.errors import ConfigError, CorpusError
 from serflow.folders import is_file, is_folder
 from serflow.noise.published import ADDRESS, LICENCE
-from serflow.settings.base import SYNTHETIC, explain, path_below
+from serflow.settings.base import SYNTHETIC, SettingError, explain, path_below, unknown
 from serflow.settings.data import Data
+from serflow.settings.report import Report
 from serflow.settings.written import Written, place
 from serflow.studies.contract import Plan
 from serflow.studies.dlc.plan import Plan as DlcPlan
@@ -40,6 +41,7 @@ class Config(Data):
     temporal: Temporal = Temporal()
     multigating: Multigating = Multigating()
     speakernorm: Speakernorm = Speakernorm()
+    report: Report = Report()
 
     @model_validator(mode="after")
     def _check_studies(self) -> "Config":
@@ -53,7 +55,14 @@ class Config(Data):
             self.multigating.check(self)
         if "speakernorm" in self.model_fields_set:
             self.speakernorm.check(self)
+        self._check_report()
         return self
+
+    def _check_report(self) -> None:
+        known = self.plans()
+        for position, name in enumerate(self.report.studies or ()):
+            if name not in known:
+                raise SettingError(f"report.studies.{position}", unknown(f"{name!r} is no study", name, known))
 
     def plans(self) -> dict[str, Plan]:
         """Return what each study is asked to do, by its name."""
@@ -64,6 +73,10 @@ class Config(Data):
             "multigating": MultigatingPlan(self.multigating, self),
             "speakernorm": SpeakernormPlan(self.speakernorm, self),
         }
+
+    def reported(self) -> list[str]:
+        """Return the studies that the overview of results shows."""
+        return list(self.plans()) if self.report.studies is None else self.report.studies
 
     def absent_corpus(self, corpus: str, documents: Sequence[Written] = ()) -> str | None:
         """Say that a corpus is not there, where it comes from and what to write; None where it is there.

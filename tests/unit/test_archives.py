@@ -4,10 +4,12 @@ import io
 import lzma
 import random
 import tarfile
+import warnings
+import zipfile
 
 import pytest
 
-from serflow.archives import unpack_tar
+from serflow.archives import unpack_tar, unpack_zip
 from serflow.errors import SerflowError
 
 
@@ -137,3 +139,81 @@ def test_an_archive_cut_between_members_is_noticed(tmp_path):
     (tmp_path / "half.tar").write_bytes(whole[: 512 * 3 + 100])
     with pytest.raises(SerflowError, match=r"half\.tar: not a whole tar archive"):
         unpack_tar(tmp_path / "half.tar", tmp_path / "out")
+
+
+def write_zip(path, *members):
+    """``members`` are names or `zipfile.ZipInfo`, and contents."""
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        warnings.simplefilter("ignore", UserWarning)
+        for member, content in members:
+            archive.writestr(member, content)
+    return path
+
+
+def with_mode(name, mode):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    return info
+
+
+def test_files_and_folders_of_a_zip_come_out_as_they_went_in(tmp_path):
+    made = write_zip(
+        tmp_path / "a.zip", ("wav/", b""), ("wav/one.wav", b"1"), ("./two", b"22"), (with_mode("x", 0o100755), b"3"),
+        ("Jo\u00ebl/one", b"4"),
+    )  # fmt: skip
+    unpack_zip(made, tmp_path / "out")
+    found = {path.relative_to(tmp_path / "out").as_posix(): path for path in (tmp_path / "out").rglob("*")}
+    assert sorted(found) == ["Jo\u00ebl", "Jo\u00ebl/one", "two", "wav", "wav/one.wav", "x"]
+    assert [found[name].read_bytes() for name in ("wav/one.wav", "two", "x")] == [b"1", b"22", b"3"]
+    assert not found["x"].stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize(
+    ("evil", "why"),
+    [
+        ("../outside", "leave its folder"),
+        ("a/../b", "leave its folder"),
+        ("/outside", "absolute"),
+        ("C:/outside", "absolute"),
+        ("a\\..\\outside", "absolute"),
+        (with_mode("away", 0o120777), "is a link"),
+        (with_mode("pipe", 0o010644), "no file or folder"),
+        ("fine", "twice"),
+        ("FINE", "twice, but for capitals"),
+        ("fine/below", "lies in what is a file"),
+        ("/".join("d" * 40), "32 folders deep"),
+        ("n" * 300, "too long"),
+    ],
+)
+def test_a_member_of_a_zip_that_has_no_place_is_refused_before_anything_is_written(tmp_path, evil, why):
+    archive = write_zip(tmp_path / "evil.zip", ("fine", b"1"), (evil, b""))
+    with pytest.raises(SerflowError, match=rf"evil\.zip: refused, its member .*{why}"):
+        unpack_zip(archive, tmp_path / "in" / "out")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["evil.zip"]
+
+
+def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("serflow.archives._MAX_BYTES", 1000)
+    with pytest.raises(SerflowError, match="unpacks to more than 1,000 bytes"):
+        unpack_zip(write_zip(tmp_path / "bomb.zip", ("zeros", bytes(2000))), tmp_path / "out")
+
+
+def test_damage_of_a_zip_is_one_sentence(tmp_path):
+    generator = random.Random(0)
+    whole = write_zip(tmp_path / "whole.zip", *((f"folder/{i}", generator.randbytes(3000)) for i in range(4)))
+    content, archive = whole.read_bytes(), tmp_path / "damaged.zip"
+    refused = 0
+    for trial in range(150):
+        damaged = bytearray(content)
+        if trial % 3 == 0:
+            del damaged[generator.randrange(len(damaged)) :]
+        else:
+            damaged[generator.randrange(len(damaged))] ^= 1 << generator.randrange(8)
+        archive.write_bytes(damaged)
+        try:
+            unpack_zip(archive, tmp_path / "out" / str(trial))
+        except SerflowError as error:
+            refused += 1
+            assert str(archive) in str(error)  # noqa: PT017
+    # in the contents, where most flips are, a checksum tells
+    assert refused > 130

@@ -6,10 +6,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from serflow.report.bars import Series, draw_bars
-from serflow.report.style import COLOURS, figure_style, save_svg
+from serflow.report.style import MARKERS, figure_style, look_at, save_svg
 
 NAN = math.nan
-SERIES = {"x": Series("Ex", 0), "y": Series("Why", 1), "z": Series("Zed", 1, striped=True)}
+SERIES = {"x": Series("Ex", look_at(0)), "y": Series("Why", look_at(1)), "z": Series("Zed", look_at(1), striped=True)}
 GROUPS = {"g": "Group", "k": "Other\n(synthetic)"}
 PANELS = {"a": "First", "b": "Second"}
 ROWS = [
@@ -67,7 +67,7 @@ def test_references_are_marks_beside_their_bars_and_in_the_legend():
     rows = [("a", "g", "x", 1.5, NAN, 1.2), ("a", "g", "y", 2.0, NAN, NAN)]
     figure = draw(rows, panels={"a": "First"}, groups={"g": "Group"})
     axes = figure.axes[0]
-    (mark,) = [line for line in axes.lines if line.get_marker() == "D"]
+    (mark,) = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
     assert mark.get_ydata().tolist() == [1.2]
     left, right = (bars.patches[0] for bars in axes.containers)
     assert left.get_x() + left.get_width() < mark.get_xdata()[0] < right.get_x()
@@ -81,17 +81,22 @@ def test_without_references_the_legend_has_the_series_alone():
 def test_striped_series_have_the_colour_given_and_stripes():
     second = draw().axes[1]
     striped = second.containers[0].patches[0]
-    assert to_hex(striped.get_facecolor()) == COLOURS[1].lower()
+    assert to_hex(striped.get_facecolor()) == look_at(1).color.lower()
     assert striped.get_hatch()
     assert not draw().axes[0].containers[0].patches[0].get_hatch()
 
 
-def test_looks_stay_apart_beyond_the_palette():
-    series = {f"s{i}": Series(f"S{i}", i) for i in range(2 * len(COLOURS))}
-    axes = draw([("a", "g", name, 1.0, NAN, NAN) for name in series], series, {"a": "A"}, {"g": "G"}).axes[0]
-    patches = [bars.patches[0] for bars in axes.containers]
-    looks = {(to_hex(patch.get_facecolor()), to_hex(patch.get_edgecolor())) for patch in patches}
-    assert len(looks) == len(series)
+def test_a_bar_ends_in_the_marker_of_its_legend():
+    figure = draw()
+    first = figure.axes[0]
+    ends = [
+        (line.get_color(), line.get_marker(), line.get_ydata()[0])
+        for line in first.lines
+        if line.get_marker() in MARKERS
+    ]
+    assert ends == [(*look_at(0), 1.5), (*look_at(1), -2.0), (*look_at(0), 3.0)]
+    handles = figure.legends[0].legend_handles
+    assert [(handle.get_color(), handle.get_marker()) for handle in handles] == [look_at(0), look_at(1), look_at(1)]
 
 
 def test_signs_are_written():

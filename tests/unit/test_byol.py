@@ -13,8 +13,15 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 from serflow.backbones import byol
-from serflow.backbones._byol_network import Encoder, LogMelPicture, pool_frames, standardise
-from serflow.backbones.base import load_backbone, releases
+from serflow.backbones._byol_network import (
+    Encoder,
+    LogMelPicture,
+    PictureStatistics,
+    picture_statistics,
+    pool_frames,
+    standardise,
+)
+from serflow.backbones.base import StandardisedBackbone, load_backbone, releases
 from serflow.errors import AudioError, ConfigError, WeightsError
 from serflow.features.base import load_feature
 
@@ -123,6 +130,16 @@ def test_a_constant_picture_becomes_0():
     np.testing.assert_allclose(standardise(LogMelPicture(400)(np.zeros(16_000, np.float32))), 0, atol=1e-6)
 
 
+def test_a_picture_is_standardised_by_others_as_they_say():
+    picture = np.array([[1.0, 2.0], [3.0, 6.0]], np.float32)
+    assert picture_statistics(picture) == pytest.approx((3.0, np.sqrt(14 / 3)))
+    given = standardise(picture, PictureStatistics(1.0, 2.0))
+    assert given.dtype == np.float32
+    np.testing.assert_allclose(given, [[0.0, 0.5], [1.0, 2.5]])
+    silence = np.full((2, 3), -16.0, np.float32)
+    np.testing.assert_allclose(standardise(silence, PictureStatistics(-4.0, 4.0)), -3.0)
+
+
 # ---- the network
 
 
@@ -202,6 +219,38 @@ def test_the_level_of_a_recording_does_not_matter(stand_in):
     np.testing.assert_allclose(louder, vector, atol=1e-3)
     (other,) = stand_in([np.cumsum(waveform, dtype=np.float32) / 10], "vector")
     assert np.abs(other - vector).max() > 0.05
+
+
+def test_a_network_that_is_told_standardises_all_by_it_and_leaves_the_other_as_it_was(stand_in):
+    assert isinstance(stand_in, StandardisedBackbone)
+    waveform = noise(30_000)
+    (alone,) = stand_in([waveform], "vector")
+    own = stand_in.measure(waveform)
+    assert own == pytest.approx(picture_statistics(LogMelPicture(400)(waveform)))
+    np.testing.assert_array_equal(stand_in.standardised_by(*own)([waveform], "vector")[0], alone)
+    told = stand_in.standardised_by(own[0] + 2, 3 * own[1])
+    assert np.abs(told([waveform], "vector")[0] - alone).max() > 1e-3
+    assert [each.description["normalisation"] for each in (told, stand_in)] == ["corpus", "utterance"]
+    np.testing.assert_array_equal(stand_in([waveform], "vector")[0], alone)
+    # the level of a recording is now heard
+    assert np.abs(told([4 * waveform], "vector")[0] - told([waveform], "vector")[0]).max() > 1e-3
+
+
+def test_the_feature_standardises_as_its_network_does(stand_in):
+    waveform = noise(30_000)
+    told = stand_in.standardised_by(-3.0, 5.0)
+    feature = load_feature("byol", {"standardise": "corpus"}, told)
+    np.testing.assert_array_equal(feature(waveform), told([waveform], "vector")[0])
+    plain = load_feature("byol", {}, stand_in)
+    np.testing.assert_array_equal(
+        plain(waveform), load_feature("byol", {"standardise": "utterance"}, stand_in)(waveform)
+    )
+    with pytest.raises(ConfigError, match="standardise is 'corpus', and the network standardises by utterance"):
+        load_feature("byol", {"standardise": "corpus"}, stand_in)
+    with pytest.raises(ConfigError, match="standardise is 'utterance', and the network standardises by corpus"):
+        load_feature("byol", {}, told)
+    with pytest.raises(ConfigError, match="standardise is 'speaker'; known: utterance, corpus"):
+        load_feature("byol", {"standardise": "speaker"}, stand_in)
 
 
 @pytest.mark.parametrize("output", ["vector", "frames"])

@@ -39,7 +39,7 @@ def test_generated_schema_is_up_to_date(repository: Path) -> None:
     assert kept == schema(), "run `make schema`"
 
 
-@pytest.mark.parametrize("name", ["free", "paper"])
+@pytest.mark.parametrize("name", ["free", "free_full", "paper"])
 def test_presets_are_valid_overlays(repository: Path, name: str) -> None:
     preset = read(repository / "workflow/presets" / f"{name}.yaml")
     config = check_config(merged([read(repository / "config.yaml"), preset]))

@@ -104,6 +104,8 @@ def write_rest(folder: Path, top: str, pattern: str) -> None:
         write_table(path, table, kind=kind, metadata={**said, "content": content(folder)})
     elif path.suffix == ".csv":
         write_csv(path, ["utterance", "path", "reason"], [[f"u{i}", f"u{i}.wav", "silent"] for i in range(9)])
+    elif pattern.startswith("statistics/"):
+        write_sealed_json(path, {**{name: NAMES[name] for name in ("feature", "corpus", "condition")}, "mean": -2.7})
     elif path.name == "files.json":
         take_stock(folder / "resources", None, stamps(folder / "resources")).write(path)
     else:
@@ -225,6 +227,7 @@ OTHERS: dict[str, Callable[[Path], Path]] = {
     "results/noise/toy/h1.parquet": lambda tree: tree / "results/noise/toy/h2.parquet",
     "results/features/mfb/toy/clean/0000.parquet": lambda tree: tree / "results/features/mfb/toy/h1/0000.parquet",
     "results/runs/dlc/exp1/single/toy/h1/metrics.json": lambda tree: tree / "results/runs/dlc/exp2/metrics.json",
+    "results/statistics/mfb/toy/clean.json": lambda tree: tree / "results/statistics/mfb/toy/h1.json",
     "results/table1.csv": lambda tree: tree / "results/dlc/table2.csv",
     "resources/synthetic/toy.json": lambda tree: tree / "resources/synthetic/other.json",
 }

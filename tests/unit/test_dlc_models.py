@@ -4,10 +4,10 @@ import torch
 from serflow.nn.sequences import Context
 from serflow.noise.plan import CONDITIONS as PLANNED_CONDITIONS
 from serflow.studies.dlc.abs_lstm import AbsLstm
-from serflow.studies.dlc.catalog import load_method, method_names
+from serflow.studies.dlc.catalog import load_method, method_info, method_names
 from serflow.studies.dlc.data import CONDITIONS, Batch
 from serflow.studies.dlc.losses import reconstruction
-from serflow.studies.dlc.models import Classifier, Decoder, Encoder, Sizes, initialise
+from serflow.studies.dlc.models import Classifier, Decoder, Encoder, Readout, Sizes, initialise
 from serflow.studies.dlc.options import ModelOptions, Options, TrainingOptions
 from serflow.training.evaluation import cross_entropy
 from serflow.training.optimizers import Adam
@@ -16,7 +16,8 @@ SIZES = Sizes(n_bands=6, n_classes=4, condition_counts=(5, 7, 6), text_dim=5)
 SMALL = ModelOptions(maps=8, kernel=5, hidden=8)
 LENGTHS = torch.tensor([30, 17, 5, 1])
 TOKENS = torch.tensor([2, 6, 3, 11])
-METHODS = method_names()
+METHODS = [name for name in method_names() if method_info(name).network]
+READS_MEANS = ModelOptions(maps=8, kernel=4, hidden=8, readout="mean_std")
 
 
 def make_batch(n_frames=30, n_tokens=12):
@@ -90,7 +91,9 @@ def test_shapes_of_the_parts(pool):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("options", [SMALL, ModelOptions(maps=8, kernel=4, instance_norm=True, dropout=0.2)])
+@pytest.mark.parametrize(
+    "options", [SMALL, READS_MEANS, ModelOptions(maps=8, kernel=4, instance_norm=True, dropout=0.2)]
+)
 def test_every_method_learns_a_batch_by_heart(method, options):
     network, batch = build(method, options), make_batch()
     before = loss_in_a_test(network, batch)
@@ -99,7 +102,7 @@ def test_every_method_learns_a_batch_by_heart(method, options):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("options", [SMALL, ModelOptions(maps=8, kernel=4, hidden=8, instance_norm=True)])
+@pytest.mark.parametrize("options", [SMALL, READS_MEANS, ModelOptions(maps=8, kernel=4, hidden=8, instance_norm=True)])
 def test_the_padding_of_the_batch_changes_nothing(method, options):
     network = build(method, options).eval()
     short, long = make_batch(), make_batch(41, 20)
@@ -157,6 +160,23 @@ def test_a_width_matched_single_has_as_many_weights_as_the_mixture():
     wide, mixture, single = build("single_wide"), build("moe_dlc"), build("single")
     assert abs(n_parameters(wide) - n_parameters(mixture)) < 0.15 * n_parameters(mixture)
     assert n_parameters(wide) > 1.5 * n_parameters(single)
+
+
+@pytest.mark.parametrize(("readout", "n_values"), [("max", 1), ("mean_std", 2)])
+def test_a_readout_sees_the_codes_own_frames_alone(readout, n_values):
+    layer = Readout(ModelOptions(maps=8, readout=readout))
+    # three frames of four belong to it, and one that pooling began
+    code = torch.cat([torch.randn(1, 4, 8), 50 + torch.randn(1, 2, 8)], dim=1).double()
+    own = code[0, :4]
+    found = layer(code, torch.tensor([13]))
+    assert found.shape == (1, layer.dim) == (1, 8 * n_values)
+    expected = own.amax(0) if readout == "max" else own.mean(0)
+    torch.testing.assert_close(found[0, :8], expected)
+
+
+def test_only_the_first_dense_layer_knows_how_the_code_is_read():
+    most, means = build("single", ModelOptions()), build("single", ModelOptions(readout="mean_std"))
+    assert n_parameters(means) - n_parameters(most) == 128 * 128
 
 
 def test_biases_start_at_zero_and_weights_are_glorot_uniform():

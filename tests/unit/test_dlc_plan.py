@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from serflow.config import Config, check_config
+from serflow.errors import ConfigError
 from serflow.features import mfb
 from serflow.fingerprint import imported_modules
 from serflow.report.headings import Heading, Layout, printed_name
@@ -17,7 +18,9 @@ from serflow.studies.dlc.plan import CORPORA, GAIN, PROFILES, ROWS, Cell, Plan
 from serflow.studies.dlc.settings import PAPER, Dlc
 
 REAL = {name: {"root": f"/data/{name}"} for name in CORPORA}
-ALL_CONTROLS = ["single_clean", "oracle_gate", "single_wide", "single_shuffled", "chance", "majority"]
+ALL_CONTROLS = [
+    "single_clean", "oracle_gate", "single_wide", "single_shuffled", "svc", "chance", "majority"
+]  # fmt: skip
 PRINTED = {
     "1": ["Single", "MoE-SLC", "MoE-DLC", "HFFN-Single", "HFFN-MoE-DLC"],
     "2": [
@@ -54,7 +57,8 @@ def test_cells_are_the_papers_rows_on_its_corpora_in_its_profiles():
 @pytest.mark.parametrize("methods", [["single"], ["dann", "maddog", "hffn_single"]])
 def test_no_noise_classifier_is_trained_where_nothing_is_routed(methods):
     found = plan({"methods": methods, "controls": ALL_CONTROLS})
-    assert {cell.method for cell in found.cells()} == {*methods, "single_clean", "single_wide", "single_shuffled"}
+    trained = {"single_clean", "single_wide", "single_shuffled", "svc"}
+    assert {cell.method for cell in found.cells()} == {*methods, *trained}
     assert found.tables == [["table1"], ["table1_gain"]]
     assert found.cells("noise_classifier") == []
 
@@ -145,6 +149,26 @@ def test_a_real_root_gets_the_papers_settings_and_a_stand_in_its_own():
         assert training[name] == getattr(own, name) != found.options(real)["training"][name]
 
 
+def test_an_experiment_alone_has_its_cells_and_rows():
+    found = plan({"experiments": ["exp1"], "methods": ["single", "moe_dlc"], "controls": ["oracle_gate", "svc"]})
+    assert {cell.experiment for cell in found.cells()} == {"exp1"}
+    assert {cell.method for cell in found.cells()} == {"single", "moe_dlc", "svc", "noise_classifier"}
+    assert names(found.layout("table1").rows) == [
+        ("1", "Single"), ("1", "MoE-DLC"), ("1", "SVC on mean and deviation"), ("1", "MoE-DLC (oracle gate)"),
+    ]  # fmt: skip
+    assert names(found.layout("noise_classifier").rows) == [("1",)]
+    held_out = plan({"experiments": ["exp2"], "methods": ["single", "dann"], "controls": ["oracle_gate", "chance"]})
+    assert names(held_out.layout("table1").rows) == [("2", "Single"), ("2", "DANN"), ("2", "Chance")]
+    assert plan({"experiments": ["exp2", "exp1"]}).layout("table1") == plan().layout("table1")
+
+
+def test_a_method_of_no_experiment_that_is_asked_for_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"dlc\.methods\.1: dann is part of exp2 alone; .* add exp2 to dlc\.experiments"
+    ):
+        plan({"experiments": ["exp1"], "methods": ["single", "dann"]})
+
+
 # What a cell reads
 
 
@@ -155,11 +179,12 @@ def test_options_of_every_method_are_what_the_training_reads(method):
     options = found.options(cell)
     assert json.loads(json.dumps(options)) == options
     assert Options.model_validate(options).as_json(method_info(method).options) == options
-    assert options["model"]["kernel"] == 5
+    assert options.get("model", {}).get("kernel") == (5 if method_info(method).network else None)
 
 
 DSN = {"dsn_slc", "dsn_dlc", "hffn_dsn_dlc"}
 HFFN = {"hffn_single", "hffn_moe_dlc", "hffn_dsn_dlc"}
+NETWORKS = {name for name in method_names() if method_info(name).network}
 ALL = set(method_names())
 
 
@@ -173,9 +198,10 @@ ALL = set(method_names())
         ({"dsn": {"task_code": "combined"}}, DSN),
         ({"hffn": "staged"}, HFFN),
         ({"iemocap_labels": "hap_only"}, ALL - {"noise_classifier"}),
-        ({"training": {"reconstruction_weight": 0.5}}, ALL - DSN - {"noise_classifier"}),
-        ({"model": {"dropout": 0.2}}, ALL - HFFN | {"hffn_dsn_dlc"}),
-        ({"training": {"patience": 5}}, ALL),
+        ({"training": {"reconstruction_weight": 0.5}}, NETWORKS - DSN - {"noise_classifier"}),
+        ({"model": {"dropout": 0.2}}, NETWORKS - HFFN | {"hffn_dsn_dlc"}),
+        ({"model": {"readout": "mean_std"}}, NETWORKS),
+        ({"training": {"patience": 5}}, NETWORKS),
         ({"feature": "mfcc", "seeds": [7], "controls": ["chance"]}, set()),
     ],
 )
@@ -247,7 +273,7 @@ def test_clean_audio_and_chance_are_rows_by_default():
 def test_controls_are_rows_of_their_own():
     rows = {row.name: row for row in plan({"controls": ALL_CONTROLS}).layout("table1").rows}
     added = [name for name in rows if name[1] not in PRINTED[name[0]]]
-    trained = ["Single (width-matched)", "Single (shuffled labels)"]
+    trained = ["Single (width-matched)", "Single (shuffled labels)", "SVC on mean and deviation"]
     assert [title for number, title in added if number == "1"] == [
         "Single (clean audio)", *trained, "Chance", "HFFN-MoE-DLC (oracle gate)", "Majority class",
         "MoE-DLC (oracle gate)", "MoE-SLC (oracle gate)",

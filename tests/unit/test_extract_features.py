@@ -1,15 +1,19 @@
 import argparse
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from serflow.audio.prepared import PreparedUtterance, write_prepared
+from serflow.backbones.base import load_backbone
 from serflow.backbones.weights import read_weights
 from serflow.errors import AudioError, ConfigError, NoiseError, StoreError, WeightsError
 from serflow.features.base import FeatureInfo, load_feature
+from serflow.files import read_sealed_json, write_sealed_json
 from serflow.noise.mixing import PlanRow, write_plan
 from serflow.stages.extract_features import main
+from serflow.stages.measure_corpus import main as measure
 from serflow.stages.prepare_weights import main as prepare_weights
 from serflow.stores.frames import iterate_frames
 from serflow.stores.parquet import read_metadata, write_table
@@ -42,6 +46,7 @@ def arguments(tmp_path):
         extractor=None,
         backbone=None,
         weights=None,
+        statistics=None,
         mantissa_bits=None,
         parameters={"n_mels": 20},
         corpus="emodb",
@@ -240,3 +245,83 @@ def test_a_network_and_its_weights_are_given_together(with_network):
     with_network.weights = None
     with pytest.raises(ConfigError, match="--backbone and --weights together"):
         main(with_network)
+
+
+# What a whole corpus is standardised by
+
+
+@pytest.fixture
+def byol(tmp_path, noisy_arguments):
+    """Arguments of both stages, of a corpus in two shards and of a stand-in for BYOL."""
+    second = tmp_path / "0002.parquet"
+    quiet = [PreparedUtterance("utt_d", speech(7) // 100, 16000, 1, "PCM_16", 0)]
+    write_prepared(second, quiet, {**AUDIO, "shard": "0002"})
+    write_plan(tmp_path / "h1.parquet", map(plan_row, [*NAMES, "utt_d"]), {"corpus": "emodb", "profile": "h1"})
+    record = tmp_path / "weights.json"
+    prepare_weights(
+        argparse.Namespace(
+            backbone="byol", weights="stand-in", release=None, folder=tmp_path / "weights", files=None, record=record
+        )
+    )
+    noisy_arguments.feature = "byol"
+    noisy_arguments.parameters = {"standardise": "corpus"}
+    noisy_arguments.backbone = {"name": "byol", "device": "cpu", "precision": "fp32"}
+    noisy_arguments.weights = record
+    noisy_arguments.statistics = tmp_path / "byol.json"
+    whole = argparse.Namespace(**{**vars(noisy_arguments), "audio": [noisy_arguments.audio, second]})
+    return noisy_arguments, whole
+
+
+def test_a_corpus_is_standardised_by_the_averages_over_its_utterances_as_they_are_heard(byol, tmp_path):
+    arguments, whole = byol
+    measure(whole)
+    network = load_backbone("byol", Path(read_weights(arguments.weights).path))
+    waveforms = []
+    for samples in (*(speech(index) for index in range(3)), speech(7) // 100):
+        looped = np.resize(np.roll(CLIP, -4000), len(samples)) / 32768
+        waveforms.append((0.5 * (samples / 32768 + looped * 10 ** (6 / 20))).astype(np.float32))
+    measured = np.array([network.measure(waveform) for waveform in waveforms])
+    found = read_sealed_json(tmp_path / "byol.json")
+    assert (found["mean"], found["deviation"]) == pytest.approx(tuple(measured.mean(0)), rel=1e-4)
+    assert (found["utterances"], found["condition"], len(found["sources"]["audio"])) == (4, "h1", 2)
+    main(arguments)
+    told = network.standardised_by(found["mean"], found["deviation"])
+    rows = list(iterate_vectors(arguments.frames))
+    assert [row.utterance for row in rows] == NAMES
+    for row, waveform in zip(rows, waveforms, strict=False):
+        np.testing.assert_allclose(row.frames, told([waveform], "vector")[0], atol=1e-3)
+    metadata = read_metadata(arguments.frames)
+    assert metadata["statistics"] == {name: found[name] for name in ("mean", "deviation")}
+    assert metadata["backbone"]["normalisation"] == "corpus"
+
+
+@pytest.mark.parametrize(("name", "other"), [("corpus", "cafe"), ("condition", "clean"), ("feature", "byol_frames")])
+def test_statistics_of_something_else_are_refused(byol, name, other):
+    arguments, whole = byol
+    measure(whole)
+    content = {**read_sealed_json(arguments.statistics), name: other}
+    write_sealed_json(arguments.statistics, content)
+    with pytest.raises(StoreError, match=rf"byol\.json: of {name} {other} and not "):
+        main(arguments)
+
+
+def test_a_network_whose_input_is_not_standardised_is_refused(byol):
+    _, whole = byol
+    record = whole.weights
+    prepare_weights(
+        argparse.Namespace(
+            backbone="ge2e", weights="stand-in", release=None, folder=record.parent / "ge2e", files=None, record=record
+        )
+    )
+    whole.feature, whole.backbone = "ge2e", {**whole.backbone, "name": "ge2e"}
+    with pytest.raises(ConfigError, match=r"features\.ge2e\.standardise: the input of ge2e is not standardised"):
+        measure(whole)
+
+
+def test_a_corpus_without_sound_is_refused(byol, tmp_path):
+    _, whole = byol
+    silence = PreparedUtterance("utt_a", np.zeros(8000, np.int16), 16000, 1, "PCM_16", 0)
+    write_prepared(tmp_path / "silent.parquet", [silence], AUDIO)
+    whole.audio, whole.condition, whole.plan, whole.clips = [tmp_path / "silent.parquet"], "clean", None, None
+    with pytest.raises(StoreError, match="no sound in the 1 utterances of emodb"):
+        measure(whole)

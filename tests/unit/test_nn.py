@@ -5,7 +5,14 @@ from torch import nn
 from serflow.nn.convolution import Convolution, MaskedInstanceNorm, TransposedConvolution
 from serflow.nn.normalisation import MaskedBatchNorm, MaskedBatchNorm2d, unit_rows
 from serflow.nn.parameters import count_parameters
-from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
+from serflow.nn.pooling import (
+    DEVIATION_EPS,
+    frame_mask,
+    global_max,
+    max_pool,
+    mean_and_deviation,
+    pooled_lengths,
+)
 
 LENGTHS = torch.tensor([9, 4, 13, 1])
 
@@ -129,6 +136,28 @@ def test_global_max_does_not_see_padding():
     frames = padded(20) - 10 * frame_mask(LENGTHS, 20)
     expected = torch.stack([frames[row, :length].amax(0) for row, length in enumerate(LENGTHS.tolist())])
     assert torch.equal(global_max(frames, LENGTHS), expected)
+
+
+def test_mean_and_deviation_are_those_of_an_utterances_own_frames():
+    frames = (padded(20) + 10 * ~frame_mask(LENGTHS, 20)).double()
+    own = [frames[row, :length] for row, length in enumerate(LENGTHS.tolist())]
+    expected = [torch.cat([each.mean(0), (each.var(0, correction=0) + DEVIATION_EPS).sqrt()]) for each in own]
+    torch.testing.assert_close(mean_and_deviation(frames, LENGTHS), torch.stack(expected))
+
+
+def test_an_utterance_of_one_frame_has_no_deviation_and_a_gradient():
+    frames = torch.tensor([[[2.0, -3.0], [7.0, 7.0]]], requires_grad=True)
+    found = mean_and_deviation(frames, torch.tensor([1]))
+    torch.testing.assert_close(found.detach()[0], torch.tensor([2.0, -3.0, DEVIATION_EPS**0.5, DEVIATION_EPS**0.5]))
+    found.sum().backward()
+    assert frames.grad.tolist() == [[[1.0, 1.0], [0.0, 0.0]]]
+
+
+def test_mean_and_deviation_of_bfloat16_are_computed_in_float32():
+    frames = (100 + padded(20)).bfloat16()
+    found = mean_and_deviation(frames, LENGTHS)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, mean_and_deviation(frames.float(), LENGTHS))
 
 
 def test_frame_mask_marks_the_frames_of_each_utterance():

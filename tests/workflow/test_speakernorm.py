@@ -14,7 +14,7 @@ synthetic: {utterances: 96}
 speakernorm:
   betas: [1.0]
   controls: [chance]
-  stand_in: {epochs: 1, batch_size: 8, eval_updates: 3}
+  stand_in: {epochs: 1, batch_size: 8, accumulate: 2, eval_updates: 3}
 """
 CASES = ["Forward (1)", "Reverse (1)"]
 

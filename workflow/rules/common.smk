@@ -184,8 +184,25 @@ def wildcard_values():
     }
 
 
+def list_rules(listed):
+    """Of the rules without wildcards, list as targets those that are there to be asked for: they have no output."""
+
+    @functools.wraps(listed)
+    def short(only_targets=False):
+        if not only_targets:
+            listed()
+            return
+        for rule in sorted(workflow.rules, key=lambda rule: rule.name):
+            # stores are asked for by their paths, as all files are
+            if not (rule.output or rule.has_wildcards() or "/" in rule.name):
+                print(f"{rule.name} ({rule.docstring})")
+
+    return short
+
+
 if workflow.is_main_process:
     workflow._prepare_dag = find_targets(workflow._prepare_dag)
+    workflow.list_rules = list_rules(workflow.list_rules)
 
 
 @functools.cache
@@ -372,6 +389,19 @@ def weights_inputs(wildcards):
     """The record of a network's weights carries their digests."""
     backbone = CONFIG.backbone(wildcards.feature)
     return {"weights": f"resources/weights/{backbone}.json"} if backbone else {}
+
+
+def statistics_inputs(wildcards):
+    """What a feature is standardised by, where that is not its utterance alone."""
+    asked = CONFIG.parameters(wildcards.feature).get("standardise")
+    if asked != "corpus" or CONFIG.backbone(wildcards.feature) is None:
+        return {}
+    store = f"{wildcards.feature}/{wildcards.corpus}/{wildcards.condition}"
+    return {"statistics": f"results/statistics/{store}.json"}
+
+
+def statistics_option(wildcards, input):
+    return f"--statistics {input.statistics}" if "statistics" in input.keys() else ""
 
 
 def network_options(wildcards):
@@ -699,3 +729,101 @@ def published(study):
     """Digests of a paper's own numbers, which lie in the package."""
     folder = SRC / "serflow" / "studies" / study.name / "published"
     return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
+
+
+# Pages of results
+
+
+BESIDE = ("_vs_paper.csv", "_intervals.csv")
+
+
+def caption_file(study, name):
+    """The caption of a table or figure: the study's own, or that of all studies."""
+    folder = Path(workflow.basedir) / "workflow" / "report"
+    own = folder / f"{study.name}_{name}.rst"
+    return own if own.is_file() else folder / f"{name}.rst"
+
+
+def captions(study):
+    """What tables and figures show, by the name of the file."""
+    names = [Path(path).stem for path in shown(study, ".csv", ".svg")]
+    files = {name: caption_file(study, name) for name in names}
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items()}
+
+
+def shown(study, *suffixes):
+    """Tables or figures of a study's page, in the order of its targets."""
+    return [
+        path
+        for path in study.targets()
+        if path.endswith(suffixes) and not path.endswith(BESIDE)
+    ]
+
+
+def scored(study):
+    """Those of its tables that are of scores."""
+    paths = shown(study, ".csv")
+    names = [table for tables in study.tables for table in tables]
+    return [name for name in names if f"results/{study.name}/{name}.csv" in paths]
+
+
+def beside(study):
+    """Comparisons with the paper, which every table of scores has, and intervals."""
+    compared = [f"results/{study.name}/{name}_vs_paper.csv" for name in scored(study)]
+    asked = [path for path in study.targets() if path.endswith(BESIDE)]
+    return list(dict.fromkeys([*compared, *asked]))
+
+
+def tables_alone(study):
+    return {
+        Path(path).stem: f"results/report/{study.name}_tables/{Path(path).stem}.html"
+        for path in shown(study, ".csv")
+    }
+
+
+def pictured_cells(study):
+    """Every cell of the tables that are shown, once."""
+    return list(
+        dict.fromkeys(cell for table in scored(study) for cell in study.cells(table))
+    )
+
+
+def heard(study, cell):
+    """What the utterances of a cell sound like: clean, or a noise profile, of which a study of noise tells."""
+    return study.heard(cell) if hasattr(study, "heard") else CLEAN
+
+
+def recordings(study):
+    """What is needed to hear an utterance as its cell did."""
+    if not CONFIG.report.audio:
+        return {}
+    audio = [
+        f"results/audio/{corpus}/{shard}.parquet"
+        for corpus in study.corpora()
+        for shard in shards(corpus)
+    ]
+    noisy = dict.fromkeys(
+        f"results/noise/{cell.corpus}/{heard(study, cell)}.parquet"
+        for cell in pictured_cells(study)
+        if heard(study, cell) != CLEAN
+    )
+    if not noisy:
+        return {"audio": audio}
+    clips = "results/noise/clips.parquet"
+    return {"audio": audio, "plans": list(noisy), "clips": clips}
+
+
+def recordings_options(wildcards, input):
+    names = [name for name in ("audio", "plans", "clips") if name in input.keys()]
+    return [
+        word
+        for name in names
+        for word in (f"--{name}", *([input[name]] if name == "clips" else input[name]))
+    ]
+
+
+def templates():
+    """Digests of the templates, the style sheet and the script of pages."""
+    folder = SRC / "serflow" / "report" / "page"
+    files = [*folder.glob("assets/page.*"), *folder.glob("templates/*.html")]
+    return [sha256_file(file)[:16] for file in sorted(files)]

@@ -128,12 +128,7 @@ rule tabulate_wer:
             profile=DLC.settings.profiles,
         ),
     output:
-        table=report(
-            "results/transcripts/{recogniser}/wer.csv",
-            caption="../report/wer.rst",
-            category="Transcripts",
-            labels={"what": "{recogniser}", "beside the paper": "no"},
-        ),
+        table="results/transcripts/{recogniser}/wer.csv",
     log:
         "results/logs/tabulate_wer/{recogniser}.log",
     localrule: True
@@ -191,12 +186,7 @@ rule make_table1:
         DLC.beside_table1(),
         table="results/dlc/table1.csv",
     output:
-        table=report(
-            "results/table1.csv",
-            caption="../report/dlc_table1.rst",
-            category="Tables",
-            labels={"what": "Table I (DLC)", "beside the paper": "no"},
-        ),
+        table="results/table1.csv",
     log:
         "results/logs/make_table1.log",
     localrule: True

@@ -51,11 +51,42 @@ rule list_weights:
         "python -m serflow.stages.list_weights --ledger {output.ledger} --log {log}"
 
 
+rule measure_corpus:
+    """Measure what a feature of a whole corpus is standardised by."""
+    input:
+        unpack(noise_inputs),
+        unpack(weights_inputs),
+        audio=audio_shards,
+    output:
+        statistics="results/statistics/{feature}/{corpus}/{condition}.json",
+    log:
+        "results/logs/measure_corpus/{feature}/{corpus}/{condition}.log",
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(60),
+    params:
+        network=network_options,
+        noise=noise_options,
+        code=lambda wildcards: code(
+            "stages.measure_corpus", *feature_modules(wildcards.feature)
+        ),
+    message:
+        "Measure {wildcards.corpus}, {wildcards.condition}, for {wildcards.feature}"
+    shell:
+        "python -m serflow.stages.measure_corpus --feature {wildcards.feature} {params.network} --weights {input.weights}"
+        " --corpus {wildcards.corpus} --condition {wildcards.condition} --audio {input.audio} {params.noise}"
+        " --code {params.code} --statistics {output.statistics} --log {log}"
+
+
 rule extract_features:
     """Extract one feature of one shard in one condition."""
     input:
         unpack(noise_inputs),
         unpack(weights_inputs),
+        unpack(statistics_inputs),
         audio="results/audio/{corpus}/{shard}.parquet",
     output:
         frames="results/features/{feature}/{corpus}/{condition}/{shard}.parquet",
@@ -75,6 +106,7 @@ rule extract_features:
         parameters=lambda wildcards: as_json(CONFIG.parameters(wildcards.feature)),
         network=network_options,
         weights=weights_option,
+        statistics=statistics_option,
         noise=noise_options,
         rounding=rounding_options,
         code=lambda wildcards: code(
@@ -84,7 +116,7 @@ rule extract_features:
         "Extract {wildcards.feature} of {wildcards.corpus}, {wildcards.condition}, shard {wildcards.shard}"
     shell:
         "python -m serflow.stages.extract_features --feature {wildcards.feature} --extractor {params.extractor}"
-        " --parameters {params.parameters:q} {params.network} {params.weights} --corpus {wildcards.corpus}"
+        " --parameters {params.parameters:q} {params.network} {params.weights} {params.statistics} --corpus {wildcards.corpus}"
         " --condition {wildcards.condition} --audio {input.audio} {params.noise} {params.rounding}"
         " --code {params.code} --frames {output.frames} --log {log}"
 

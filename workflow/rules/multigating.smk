@@ -102,18 +102,8 @@ rule tabulate_multigating_corpora:
     input:
         utterances=utterance_tables(MULTIGATING.corpora()),
     output:
-        csv=report(
-            "results/multigating/table1.csv",
-            caption="../report/multigating_table1.rst",
-            category=MULTIGATING.title,
-            labels={"what": "table1", "beside the paper": "no"},
-        ),
-        comparison=report(
-            "results/multigating/table1_vs_paper.csv",
-            caption="../report/vs_paper.rst",
-            category=MULTIGATING.title,
-            labels={"what": "table1", "beside the paper": "yes"},
-        ),
+        csv="results/multigating/table1.csv",
+        comparison="results/multigating/table1_vs_paper.csv",
     log:
         "results/logs/tabulate_multigating_corpora.log",
     localrule: True
@@ -226,12 +216,7 @@ if MULTIGATING.searched():
                 category=MULTIGATING.title,
                 labels={"what": "Architectures", "beside the paper": "no"},
             ),
-            csv=report(
-                "results/multigating/gates.csv",
-                caption="../report/multigating_gates.rst",
-                category=MULTIGATING.title,
-                labels={"what": "Architectures, numbers", "beside the paper": "no"},
-            ),
+            csv="results/multigating/gates.csv",
         log:
             "results/logs/plot_multigating_gates.log",
         localrule: True

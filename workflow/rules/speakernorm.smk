@@ -54,18 +54,8 @@ rule list_speakernorm_hyperparameters:
             "results/packed/audio/{corpus}.parquet", corpus=SPEAKERNORM.corpora()
         ),
     output:
-        csv=report(
-            "results/speakernorm/table1.csv",
-            caption="../report/speakernorm_table1.rst",
-            category=SPEAKERNORM.title,
-            labels={"what": "table1", "beside the paper": "no"},
-        ),
-        comparison=report(
-            "results/speakernorm/table1_vs_paper.csv",
-            caption="../report/vs_paper.rst",
-            category=SPEAKERNORM.title,
-            labels={"what": "table1", "beside the paper": "yes"},
-        ),
+        csv="results/speakernorm/table1.csv",
+        comparison="results/speakernorm/table1_vs_paper.csv",
     log:
         "results/logs/list_speakernorm_hyperparameters.log",
     localrule: True

@@ -14,23 +14,9 @@ for study in STUDIES.values():
                 ],
                 beside=tables_of_words(study, tables),
             output:
-                csv=[
-                    report(
-                        f"results/{study.name}/{table}.csv",
-                        caption=f"../report/{study.name}_{table}.rst",
-                        category=study.title,
-                        labels={"what": table, "beside the paper": "no"},
-                    )
-                    for table in tables
-                ],
+                csv=[f"results/{study.name}/{table}.csv" for table in tables],
                 comparison=[
-                    report(
-                        f"results/{study.name}/{table}_vs_paper.csv",
-                        caption="../report/vs_paper.rst",
-                        category=study.title,
-                        labels={"what": table, "beside the paper": "yes"},
-                    )
-                    for table in tables
+                    f"results/{study.name}/{table}_vs_paper.csv" for table in tables
                 ],
                 fits=[f"results/{study.name}/{table}_fits.csv" for table in tables],
             log:
@@ -64,12 +50,7 @@ for study in STUDIES.values():
             ),
             utterances=utterance_tables(study.corpora()),
         output:
-            intervals=report(
-                f"results/{study.name}/{{table}}_intervals.csv",
-                caption="../report/intervals.rst",
-                category=study.title,
-                labels={"what": "{table}, intervals", "beside the paper": "no"},
-            ),
+            intervals=f"results/{study.name}/{{table}}_intervals.csv",
         log:
             f"results/logs/tabulate_{study.name}_intervals/{{table}}.log",
         wildcard_constraints:

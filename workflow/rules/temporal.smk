@@ -55,18 +55,8 @@ rule describe_temporal_networks:
         models=files_of_cells(TEMPORAL, "model.safetensors", TEMPORAL.described()),
         weights=["resources/weights/wav2vec.json"],
     output:
-        csv=report(
-            "results/temporal/context.csv",
-            caption="../report/temporal_context.rst",
-            category=TEMPORAL.title,
-            labels={"what": "Context spans", "beside the paper": "no"},
-        ),
-        comparison=report(
-            "results/temporal/context_vs_paper.csv",
-            caption="../report/vs_paper.rst",
-            category=TEMPORAL.title,
-            labels={"what": "Context spans", "beside the paper": "yes"},
-        ),
+        csv="results/temporal/context.csv",
+        comparison="results/temporal/context_vs_paper.csv",
     log:
         "results/logs/describe_temporal_networks.log",
     localrule: True

@@ -5,7 +5,9 @@ The picture is that of SERAB, the repository of BYOL-S: power spectrum, HTK's me
 waveform mirrored at its ends, ``ln(power + 2**-23)``.
 """
 
+import copy
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -82,12 +84,24 @@ class LogMelPicture:
         return np.log(mel, out=mel).T
 
 
-def standardise(picture: FloatArray) -> FloatArray:
-    """Return the picture with mean 0 and standard deviation 1 over all its bands and frames.
+class PictureStatistics(NamedTuple):
+    """Mean and standard deviation over all bands and frames of a picture (ln power), or their averages over several."""
 
-    A picture that is constant but for rounding, that of silence, becomes 0.
+    mean: float
+    deviation: float
+
+
+def picture_statistics(picture: FloatArray) -> PictureStatistics:
+    """Return those of one picture."""
+    return PictureStatistics(float(picture.mean(dtype=np.float64)), float(picture.std(dtype=np.float64, ddof=1)))
+
+
+def standardise(picture: FloatArray, statistics: PictureStatistics | None = None) -> FloatArray:
+    """Return the picture less a mean, over a deviation: those of all its bands and frames, or the ``statistics`` given.
+
+    A picture that is constant but for rounding, that of silence, becomes 0 by its own.
     """
-    mean, deviation = picture.mean(dtype=np.float64), picture.std(dtype=np.float64, ddof=1)
+    mean, deviation = picture_statistics(picture) if statistics is None else statistics
     if deviation <= _LEAST_DEVIATION:
         return np.zeros_like(picture)
     return (picture - np.float32(mean)) * np.float32(1 / deviation)
@@ -205,13 +219,25 @@ class ByolBackbone:
         }
         self._autocast = autocast(device, precision)
         self._picture = LogMelPicture(win_length)
+        self._statistics: PictureStatistics | None = None
+
+    def measure(self, waveform: FloatArray) -> tuple[float, float]:
+        """Return mean and deviation of an utterance's picture (ln power); see `StandardisedBackbone`."""
+        return picture_statistics(self._picture(waveform))
+
+    def standardised_by(self, mean: float, deviation: float) -> "ByolBackbone":
+        """Return the same network, which standardises all pictures by these and not each by its own."""
+        other = copy.copy(self)
+        other._statistics = PictureStatistics(mean, deviation)
+        other.description = {**self.description, "normalisation": "corpus"}
+        return other
 
     @torch.inference_mode()
     def __call__(self, waveforms: Sequence[FloatArray], output: str) -> list[FloatArray]:
         """Return the vector ``(1, dim)`` or the frames ``(n_frames, dim)`` of each; see `Backbone`."""
         results = []
         for waveform in waveforms:
-            picture = torch.from_numpy(standardise(self._picture(waveform)))[None, None]
+            picture = torch.from_numpy(standardise(self._picture(waveform), self._statistics))[None, None]
             with self._autocast():
                 frames = self.network(picture.to(self.device)).float()
             results.append((frames[0] if output == "frames" else pool_frames(frames)).cpu().numpy())

@@ -116,6 +116,19 @@ class Backbone(Protocol):
         ...
 
 
+@runtime_checkable
+class StandardisedBackbone(Backbone, Protocol):
+    """A backbone whose input is standardised: that of each utterance by itself, or by what it is told."""
+
+    def measure(self, waveform: FloatArray) -> tuple[float, float]:
+        """Return mean and standard deviation of the input that an utterance gives."""
+        ...
+
+    def standardised_by(self, mean: float, deviation: float) -> Backbone:
+        """Return the same network, which standardises the input of all utterances by these."""
+        ...
+
+
 class Transcript(NamedTuple):
     """Words in small letters with single blanks between them, none at all for speech that was not recognised.
 

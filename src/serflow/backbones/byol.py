@@ -5,8 +5,9 @@ what it was trained on (the speech of AudioSet). The files of the two look alike
 digest; any other file is run with BYOL-S's window.
 
 Open choice: SERAB standardises log-mel pictures with one mean and deviation a corpus, the averages of those of
-the utterances of its training part; the statistics of the pre-training are not in the weights. Here each utterance
-is standardised by itself, so that its vector depends on no other utterance and not on the level of the recording.
+the utterances of its training part; the statistics of the pre-training are not in the weights. As it comes, each
+utterance is standardised by itself, so that its vector depends on no other utterance and not on the level of the
+recording; the feature `byol` has ``standardise: corpus`` too.
 """
 
 import hashlib

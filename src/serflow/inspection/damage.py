@@ -26,6 +26,7 @@ from serflow.training.checkpoints import check_checkpoint
 
 _NO_ARTEFACTS = ("logs", "benchmarks", "listen")
 _FILES = "files.json"
+_STATISTICS = "statistics/{feature}/{corpus}/{condition}.json"
 _RUN = "runs/{study}/{name}/"
 _PLACES = {
     **{kind: f"corpora/{{corpus}}/{kind}.parquet" for kind in ("utterances", "listing")},
@@ -147,7 +148,9 @@ def _check_json(path: Path) -> None:
     elif path.name == _FILES:
         _check_record(path)
     else:
-        _check_described(path, read_sealed_json(path))
+        said = read_sealed_json(path)
+        _check_place(path, _STATISTICS, said)
+        _check_described(path, said)
 
 
 def _check_described(path: Path, said: dict[str, Any]) -> None:

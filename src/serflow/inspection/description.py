@@ -1,7 +1,8 @@
 """A description of an artefact: facts, tables and warnings, for a terminal or as JSON."""
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,15 +86,97 @@ class Description:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Write a table to a terminal, numbers to the right."""
+    """Write a table to a terminal, numbers to the right, in as many blocks as its width asks for.
+
+    What is the same in all rows is said once, and long remarks stand below the table under their numbers. Blocks repeat
+    the columns that name the rows.
+    """
     console.print(f"[bold]{escape(table.title)}[/bold]", soft_wrap=True)
-    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for position, column in enumerate(table.columns):
-        numbers = all(_is_number(row[position]) for row in table.rows)
-        drawn.add_column(escape(column), justify="right" if numbers else "left", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(escape(show(value)) for value in row))
-    console.print(drawn)
+    columns = [
+        _Column(name, [show(row[place]) for row in table.rows], all(_is_number(row[place]) for row in table.rows))
+        for place, name in enumerate(table.columns)
+    ]
+    wide = _width(columns) > console.width
+    alike = [column for column in columns if wide and len(table.rows) > 1 and len(set(column.cells)) == 1]
+    columns = [column for column in columns if column not in alike]
+    remarks: dict[str, int] = {}
+    if _width(columns) > console.width:
+        columns = [_numbered(column, remarks) if column.longest() > _LONG else column for column in columns]
+    for number, block in enumerate(_blocks(columns, console.width)):
+        if number:
+            console.print()
+        drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for column in block:
+            heading = column.name.replace("_", "_\n") if column.broken() else column.name
+            drawn.add_column(
+                escape(heading), justify="right" if column.looks_like_numbers() else "left", overflow="fold",
+                width=min(column.width(), console.width // 2) if wide else None,
+            )  # fmt: skip
+        for cells in zip(*(column.cells for column in block), strict=True):
+            drawn.add_row(*map(escape, cells))
+        console.print(drawn)
+    for remark, number in remarks.items():
+        console.print(f"[{number}] {remark}", markup=False)
+    if alike:
+        said = ", ".join(f"{column.name} {column.cells[0] or '(empty)'}" for column in alike)
+        console.print(f"In all rows: {said}", markup=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column as it is shown."""
+
+    name: str
+    cells: list[str]
+    numbers: bool
+
+    def looks_like_numbers(self) -> bool:
+        """Tell whether all cells are numbers as people write them; those of a CSV are texts."""
+        return self.numbers or all(_NUMBER.fullmatch(cell) for cell in self.cells)
+
+    def longest(self) -> int:
+        return max(map(len, self.cells), default=0)
+
+    def broken(self) -> bool:
+        """Tell whether the heading is broken at its underscores: where it is much wider than what is below it."""
+        return len(self.name) > max(self.longest(), _SHORT)
+
+    def width(self) -> int:
+        """Return the least width that breaks no word."""
+        words = self.name.replace("_", "_ ").split() if self.broken() else self.name.split()
+        return max(self.longest(), *map(len, words), 1)
+
+
+_LONG, _SHORT, _GAP = 40, 8, 3
+_NUMBER = re.compile(r"[-+]?[0-9.,]+(e[-+]?[0-9]+)?|-|n/a|")
+
+
+def _width(columns: Sequence[_Column]) -> int:
+    return sum(column.width() + _GAP for column in columns) - _GAP
+
+
+def _numbered(column: _Column, remarks: dict[str, int]) -> _Column:
+    """Return a column with numbers for its texts, which are added to the remarks."""
+    cells = [str(remarks.setdefault(cell, len(remarks) + 1)) if cell else "" for cell in column.cells]
+    return _Column(column.name, [f"[{cell}]" if cell else "" for cell in cells], False)
+
+
+def _blocks(columns: Sequence[_Column], width: int) -> Iterator[list[_Column]]:
+    """Part columns into blocks that fit; each begins with the columns that name the rows, in half of the width."""
+    n_names = 0
+    # the first may be a number, such as that of an experiment
+    while n_names < len(columns) and (not n_names or not columns[n_names].looks_like_numbers()):
+        if _width(columns[: n_names + 1]) > width / 2:
+            break
+        n_names += 1
+    names, block = list(columns[:n_names]), list(columns[:n_names])
+    for column in columns[n_names:]:
+        if len(block) > n_names and _width([*block, column]) > width:
+            yield block
+            block = list(names)
+        block.append(column)
+    if block:
+        yield block
 
 
 def _is_number(value: Any) -> bool:

@@ -14,7 +14,7 @@ from serflow.audio.prepared import FloatArray, iterate_prepared
 from serflow.errors import ConfigError, StoreError
 from serflow.files import atomic_path
 from serflow.inspection.examples import Labelled, choose, emotion_rank, read_labels
-from serflow.inspection.paths import build_command
+from serflow.inspection.paths import build_command, near_match
 from serflow.noise.mixing import ClipBank, PlanRow, planned, read_plan
 
 CLEAN = "clean"
@@ -96,6 +96,8 @@ def _required(path: Path) -> Path:
         return path
     command = build_command(path)
     hint = f"build it with `{command}`" if command else "--results names the folder that the workflow wrote"
+    near = near_match(path.parent) if path.parent.parent.name == "corpora" else None
+    hint = hint if near is None else f"did you mean {near.name}? If not, {hint}"
     siblings = sorted(entry.stem for entry in path.parent.glob("*.parquet")) if path.parent.is_dir() else []
     there = f"; there are {', '.join(siblings)}" if siblings and "noise" in path.parts else ""
     raise StoreError(f"{path}: not there{there}; {hint}")

@@ -16,10 +16,10 @@ from serflow.errors import StoreError
 from serflow.inspection.describers.runs import SHARES, confusions, measure_words, run_metadata, run_title
 from serflow.inspection.paths import results_folder
 from serflow.plugins import plugin_names
-from serflow.report.curves import draw_lines
+from serflow.report.curves import draw_chance, draw_lines
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.marks import provenance_marks
-from serflow.report.style import FAINT, INK, line_style
+from serflow.report.style import FAINT, INK, Look, look_at
 from serflow.runs.provenance import Provenance
 from serflow.stores.parquet import read_table
 
@@ -29,6 +29,7 @@ _STUDIES, _LOOK = "serflow.studies", "look"
 _COLUMNS = 3
 _PANEL_WIDTH, _PANEL_HEIGHT, _GAP_WIDTH, _GAP_HEIGHT = 2.9, 1.95, 0.6, 0.85
 _CELL = 0.62
+_BANDS = 4
 
 
 def draw_history(path: Path) -> Figure:
@@ -55,17 +56,18 @@ def draw_history(path: Path) -> Figure:
     values.sort(key=lambda name: name.split("_")[-1] not in SHARES)
     parts = [name for name in ("stage", "fold") if table[name].nunique() > 1]
     table["line"] = table[parts].astype(str).agg(", ".join, axis=1) if parts else "all"
-    lines = {name: name for name in table["line"].unique()}
+    looks = {name: look_at(place) for place, name in enumerate(table["line"].unique())}
+    bands = len(looks) <= _BANDS
     columns = min(_COLUMNS, len(values))
     rows = -(-len(values) // columns)
-    handles = [Line2D([], [], label=name, **line_style(place)) for place, name in enumerate(lines)]
+    handles = [Line2D([], [], label=name, **look.curve) for name, look in looks.items()]
     figure, grid = framed(
         Words(
             run_title(metadata),
             marks=provenance_marks(Provenance.from_json(metadata["provenance"])),
-            handles=handles if len(lines) > 1 else (),
-            note=f"Line: mean over {_which(metadata['runs'])}. Band: one standard deviation. "
-            "A line ends where fewer than half of its fits are still training.",
+            handles=handles if len(looks) > 1 else (),
+            note=f"Line: mean over {_which(metadata['runs'])}. {'Band: one standard deviation. ' if bands else ''}"
+            "A line ends where fewer than half of its fits are still training. Dashed: chance.",
         ),
         (rows, columns),
         (
@@ -78,7 +80,9 @@ def draw_history(path: Path) -> Figure:
         legend_handle=2.6,
     )
     for axes, name in zip(grid.flat, values, strict=False):
-        _draw_value(axes, table, name, lines)
+        _draw_value(axes, table, name, looks, bands)
+        if _guessed(name):
+            draw_chance(axes, 100 / len(metadata["classes"]), words=False)
     for axes in grid.flat[len(values) :]:
         axes.set_visible(False)
     return figure
@@ -88,14 +92,20 @@ def _which(runs: Sequence[int]) -> str:
     return f"run{'s' if len(runs) > 1 else ''} {', '.join(map(str, runs))}"
 
 
-def _draw_value(axes: Axes, table: pd.DataFrame, name: str, lines: dict[str, str]) -> None:
+def _guessed(name: str) -> bool:
+    """Tell whether a column is a score of the study's own classes."""
+    part, _, measure = name.partition("_")
+    return part in _PARTS and measure in ("ua", "wa")
+
+
+def _draw_value(axes: Axes, table: pd.DataFrame, name: str, looks: dict[str, Look], bands: bool) -> None:
     """Draw one column of a history; shares in percent."""
     part, _, rest = name.partition("_")
     words = measure_words(name if part not in _PARTS else rest)
     share = name.split("_")[-1] in SHARES
     axes.set_title(" ".join([_PARTS.get(part, ""), words, "(%)" if share else ""]).strip(), pad=8)
     curves = table.assign(fit=table["run"], value=(100 if share else 1) * table[name])
-    draw_lines(axes, curves, lines)
+    draw_lines(axes, curves, looks, bands)
     axes.set_xlabel("period", color=FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))

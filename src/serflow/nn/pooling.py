@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+DEVIATION_EPS = 1e-5
+"""Added to variances over time, whose root has no gradient at 0: utterances of one frame have that."""
+
 
 def frame_mask(lengths: Tensor, n_frames: int) -> Tensor:
     """Return a boolean mask ``(batch, n_frames, 1)``, true on the frames of each utterance."""
@@ -42,3 +45,17 @@ def global_max(frames: Tensor, lengths: Tensor) -> Tensor:
     """Take the maximum over the frames of each utterance: ``(batch, frames, dim)`` to ``(batch, dim)``."""
     padded = ~frame_mask(lengths, frames.shape[1])
     return frames.masked_fill(padded, -torch.inf).amax(1)
+
+
+def mean_and_deviation(frames: Tensor, lengths: Tensor) -> Tensor:
+    """Take mean and standard deviation over the frames of each utterance: ``(batch, frames, dim)`` to twice ``dim``.
+
+    The deviation is that of all frames (biased), of a variance to which 1e-5 is added. Both are computed in float32
+    at least.
+    """
+    frames = frames.to(torch.promote_types(frames.dtype, torch.float32))
+    mask = frame_mask(lengths, frames.shape[1])
+    count = lengths[:, None].to(frames.dtype)
+    mean = frames.masked_fill(~mask, 0.0).sum(1) / count
+    squares = (frames - mean[:, None]).square().masked_fill(~mask, 0.0)
+    return torch.cat([mean, (squares.sum(1) / count + DEVIATION_EPS).sqrt()], dim=1)

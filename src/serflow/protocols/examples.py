@@ -19,6 +19,8 @@ from serflow.protocols.shared import recordings
 from serflow.stores.parquet import read_metadata, read_table
 
 FloatArray = npt.NDArray[np.floating]
+WHOLE = "all"
+"""The fold of a split that is one draw: runs of several draws have the same folds."""
 NO_LABEL = "no label of the study"
 SAME_AUDIO = "the same audio as an earlier one"
 FACTS = ("speaker", "session", "dialogue", "turn", "gender", "style", "intensity", "sentence", "text", "duplicate_of")
@@ -196,6 +198,18 @@ def read_roles(path: Path, corpus: str, names: Sequence[str]) -> dict[str, npt.N
     for utterance, fold, role in zip(utterances, folds, roles, strict=True):
         found[fold][utterance] = role
     return {fold: np.array([role_of.get(name, "") for name in names]) for fold, role_of in found.items()}
+
+
+def read_folds(path: Path, corpus: str, names: Sequence[str]) -> dict[str, npt.NDArray[np.str_]]:
+    """Return the role of each utterance, by fold; that of a split which is one draw is `WHOLE`, whatever its number.
+
+    Raises
+    ------
+    StoreError
+        As `read_roles`.
+    """
+    found = read_roles(path, corpus, names)
+    return {WHOLE: next(iter(found.values()))} if len(found) == 1 else found
 
 
 def read_draw(path: Path, corpus: str, names: Sequence[str]) -> npt.NDArray[np.str_]:

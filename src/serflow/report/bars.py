@@ -8,11 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from serflow.report.frame import Margins, Words, framed
-from serflow.report.style import COLOURS, FAINT, INK
+from serflow.report.style import FAINT, INK, Look
 
 _SLOT, _GROUP_GAP, _PANEL_HEIGHT, _GAP_HEIGHT = 0.26, 1.4, 2.1, 0.95
 _MARGINS = Margins(left=0.8, right=0.25, top=0.98, bottom=0.75)
@@ -29,20 +28,22 @@ _MARKER: dict[str, Any] = {
 
 
 class Series(NamedTuple):
-    """How the bars of a series look: legend entry, place of the colour in the palette, and whether they are striped."""
+    """How the bars of a series look: legend entry, look, and whether they are striped."""
 
     label: str
-    colour: int
+    look: Look
     striped: bool = False
 
 
-def _fill(series: Series) -> dict[str, Any]:
-    """Return the fill of a series; once the palette is used up, bars are open."""
-    cycle, place = divmod(series.colour, len(COLOURS))
-    colour = COLOURS[place]
-    face, ink = ("white", colour) if cycle % 2 else (colour, "white")
-    hatch = {"hatch": "/////"} if series.striped else {}
-    return {"facecolor": face, "edgecolor": ink, "linewidth": 1.2 if cycle % 2 else 0.0, **hatch}
+def bar_fill(look: Look, striped: bool = False) -> dict[str, Any]:
+    """Return the fill of a bar; its marker stands at its end, and in the legend."""
+    hatch = {"hatch": "/////"} if striped else {}
+    return {"facecolor": look.color, "edgecolor": "white", "linewidth": 0.0, "alpha": 0.55, **hatch}
+
+
+def bar_end(look: Look) -> dict[str, Any]:
+    """Return how the end of a bar is marked."""
+    return {**look.points, "markersize": 7.0, "markeredgecolor": "white", "markeredgewidth": 0.5, "linestyle": "none"}
 
 
 def _signed(value: float, _: int) -> str:
@@ -60,7 +61,8 @@ def _draw_group(axes: Axes, group: pd.DataFrame, first: float, shown: Mapping[st
             )  # fmt: skip
             continue
         x = first + place + (_BAR_SHIFT if beside else 0.0)
-        axes.bar(x, row.value, _BAR_BESIDE if beside else _BAR, zorder=2, **_fill(series))
+        axes.bar(x, row.value, _BAR_BESIDE if beside else _BAR, zorder=2, **bar_fill(series.look, series.striped))
+        axes.plot(x, row.value, zorder=5, **bar_end(series.look))
         if not math.isnan(row.spread):
             axes.errorbar(x, row.value, row.spread, color=INK, elinewidth=1.0, capsize=2.2, capthick=1.0, zorder=4)
         if not math.isnan(row.reference):
@@ -118,7 +120,7 @@ def draw_bars(
     span = max((bars.loc[bars["panel"] == panel, "series"].nunique() for panel in panels), default=1) or 1
     beside = bool(bars["reference"].notna().any())
     inner = max(len(groups) * max((span + _GROUP_GAP) * _SLOT, _MIN_PITCH), _MIN_INNER)
-    handles: list[Any] = [Patch(label=look.label, **_fill(look)) for look in series.values()]
+    handles = [Line2D([], [], label=own.label, **bar_end(own.look)) for own in series.values()]
     handles += [Line2D([], [], label=reference, **_MARKER)] if beside else []
     figure, grid = framed(
         Words(title, handles=handles, note=note, marks=marks),

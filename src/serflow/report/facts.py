@@ -1,6 +1,7 @@
 """What a reader must know of the data behind a number: marks for headings, and why it has no counterpart in a paper."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from serflow.report.marks import raised_marks
 from serflow.runs.provenance import Provenance, joined
@@ -26,6 +27,23 @@ def marks(provenance: Provenance) -> tuple[str, ...]:
 def marked(name: str, with_marks: Sequence[str]) -> str:
     """Return a name with its marks behind it."""
     return f"{name} ({', '.join(with_marks)})" if with_marks else name
+
+
+class Stamped(NamedTuple):
+    """Names with the marks that not all of them have, and the stamp of a picture of them: the marks that any has."""
+
+    names: dict[str, str]
+    stamp: tuple[str, ...]
+
+
+def stamped(names: Mapping[str, str], provenances: Mapping[str, Provenance]) -> Stamped:
+    """Return what is written over the parts of a picture and stamped on it; both mappings have the same keys."""
+    found = {key: marks(provenances[key]) for key in names}
+    stamp = tuple(dict.fromkeys(mark for own in found.values() for mark in own))
+    of_all = [mark for mark in stamp if all(mark in own for own in found.values())]
+    return Stamped(
+        {key: marked(name, [mark for mark in found[key] if mark not in of_all]) for key, name in names.items()}, stamp
+    )
 
 
 def data_reasons(cells: Sequence[Run]) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from serflow.order import natural
 from serflow.report.frame import Margins, Words, framed
-from serflow.report.style import EMOTION_STYLES, FAINT, UNLABELLED, point_style
+from serflow.report.style import EMOTION_STYLES, FAINT, UNLABELLED, look_at
 from serflow.rounding import rounding
 
 Projection = Literal["pca", "tsne"]
@@ -140,7 +140,7 @@ def looks_of(groups: Iterable[str | None]) -> dict[str | None, Mapping[str, Any]
     if names <= set(EMOTION_STYLES):
         looks |= {name: look for name, look in EMOTION_STYLES.items() if name in names}
     else:
-        looks |= {name: point_style(position) for position, name in enumerate(sorted(names, key=natural))}
+        looks |= {name: look_at(position).points for position, name in enumerate(sorted(names, key=natural))}
     return looks | {None: UNLABELLED} if None in found else looks
 
 
@@ -208,15 +208,21 @@ def draw_scatter(
         (gap, _GAP_HEIGHT),
     )
     for place, (axes, panel) in enumerate(zip(grid.flat, panels, strict=False)):
-        alike = [other for other in panels if other.by == panel.by and other.plane.fault is None]
-        looks = looks_of(other.groups[row] for other in alike for row in other.shown())
+        looks = looks_of(_shown(other for other in panels if other.by == panel.by))
         axes.set_title(panel.heading)
         _draw_panel(axes, panel, looks)
-        if place in legends and looks:
-            add_legend(axes, looks)
+        first = place - place % columns
+        named = _shown(other for other in panels[first : first + columns] if other.by == panel.by)
+        if place in legends and named:
+            add_legend(axes, {name: look for name, look in looks.items() if name in named})
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     return figure
+
+
+def _shown(panels: Iterable[Panel]) -> set[str | None]:
+    """Return the groups of which panels show points."""
+    return {panel.groups[row] for panel in panels if panel.plane.fault is None for row in panel.shown()}
 
 
 def _draw_panel(axes: Axes, panel: Panel, looks: Looks) -> None:
@@ -241,7 +247,10 @@ def _described(panels: Sequence[Panel]) -> list[str]:
     said = {panel.plane.words for panel in panels}
     if len(said) == 1:
         return [f"{said.pop()}."]
-    return [f"{panel.heading}: {panel.plane.words}." for panel in panels]
+    said_of: dict[str, list[str]] = {}
+    for panel in panels:
+        said_of.setdefault(panel.plane.words, []).append(panel.heading.splitlines()[0])
+    return [f"{' and '.join(dict.fromkeys(headings))}: {words}." for words, headings in said_of.items()]
 
 
 def scatter_table(panels: Sequence[Panel]) -> pd.DataFrame:

@@ -8,17 +8,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from serflow.errors import StoreError
-from serflow.report.curves import draw_curves
-from serflow.report.facts import marked, marks
+from serflow.report.curves import draw_multiples
+from serflow.report.facts import Stamped, stamped
 from serflow.report.headings import Heading, Layout, Where, merged
+from serflow.report.style import method_looks
 from serflow.runs.histories import read_history
 from serflow.runs.provenance import Provenance, joined
 from serflow.runs.scores import SELECTORS
 from serflow.stores import parquet
 
 _NOTE = (
-    "Line: mean over all fits of a row on the corpus (runs, folds, noise profiles). Band: one standard deviation. A "
-    "line ends where fewer than half of its fits are still training (early stopping)."
+    "Line: mean over all fits of a row on the corpus (runs, folds, noise profiles). Band: one standard deviation. "
+    "Grey: the other rows. Dashed: chance, a uniform guess among the classes. A line ends where fewer than half of its "
+    "fits are still training (early stopping)."
 )
 
 
@@ -54,8 +56,8 @@ def training_curves(layout: Layout, histories: Sequence[Path], value: str) -> pd
     return curves
 
 
-def _labels(histories: Sequence[Path], titles: Mapping[str, str]) -> dict[str, str]:
-    """Return the headings of the corpora that there are, in the order of ``titles``, with the marks of their data."""
+def _labels(histories: Sequence[Path], titles: Mapping[str, str]) -> Stamped:
+    """Return the headings of the corpora that there are, in the order of ``titles``, and the stamp of their data."""
     found: dict[str, list[Provenance]] = {}
     for path in histories:
         metadata = parquet.read_metadata(path)
@@ -63,8 +65,18 @@ def _labels(histories: Sequence[Path], titles: Mapping[str, str]) -> dict[str, s
     unknown = sorted(found.keys() - titles.keys() - {""})
     if unknown:
         raise StoreError(f"a history of corpus {unknown[0]!r} is given, but no title of it; give one")
-    order = [*titles, ""]
-    return {name: marked(titles.get(name, ""), marks(joined(found[name]))) for name in order if name in found}
+    names = {name: titles.get(name, "") for name in [*titles, ""] if name in found}
+    return stamped(names, {name: joined(found[name]) for name in names})
+
+
+def _chance(layout: Layout, histories: Sequence[Path]) -> dict[tuple[str, str], float]:
+    """Return what a uniform guess scores (percent), UA and accuracy alike, by group of rows and corpus."""
+    found = {}
+    for path in histories:
+        metadata = parquet.read_metadata(path)
+        cell: dict[str, Any] = metadata["cell"]
+        found[_panel(layout, _row_of(layout, cell, path)), cell.get("corpus", "")] = 100 / len(metadata["classes"])
+    return found
 
 
 def draw_training(
@@ -90,16 +102,21 @@ def draw_training(
     """
     curves = training_curves(layout, histories, value)
     drawn = set(curves["line"])
-    return draw_curves(
+    lines = {name: name for name in dict.fromkeys(row.name[-1] for row in layout.rows) if name in drawn}
+    corpora = _labels(histories, titles)
+    return draw_multiples(
         curves,
         rows={
             name: name
             for name in dict.fromkeys(_panel(layout, row) for row in layout.rows)
             if name in set(curves["row"])
         },
-        columns=_labels(histories, titles),
-        lines={name: name for name in dict.fromkeys(row.name[-1] for row in layout.rows) if name in drawn},
+        columns=corpora.names,
+        lines=lines,
+        looks=method_looks(lines),
         title="Training",
         quantity=quantity,
         note=_NOTE,
+        levels=_chance(layout, histories),
+        marks=corpora.stamp,
     )

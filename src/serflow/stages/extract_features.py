@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from serflow.audio.prepared import iterate_prepared
-from serflow.backbones.base import load_backbone
+from serflow.backbones.base import Backbone, StandardisedBackbone, load_backbone
 from serflow.backbones.weights import read_weights
-from serflow.errors import AudioError, ConfigError
+from serflow.errors import AudioError, ConfigError, StoreError
 from serflow.features.base import BatchFeature, Feature, FloatArray, load_feature
+from serflow.files import read_sealed_json
 from serflow.progress import progress
 from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
@@ -38,11 +39,38 @@ def _load(arguments: argparse.Namespace) -> tuple[Feature, dict[str, Any]]:
     weights = read_weights(arguments.weights)
     options = arguments.backbone
     backbone = load_backbone(options["name"], Path(weights.path), options["device"], options["precision"])
+    statistics: dict[str, Any] = {}
+    if arguments.statistics is not None:
+        backbone, statistics = _told(arguments, backbone)
     described = {
         "backbone": {"name": options["name"], "precision": options["precision"], **backbone.description},
         "weights": weights.describe(),
+        **statistics,
     }
     return load_feature(extractor, arguments.parameters, backbone), described
+
+
+def _told(arguments: argparse.Namespace, backbone: Backbone) -> tuple[Backbone, dict[str, Any]]:
+    """Return the network as it standardises by the whole corpus in this condition, and what the metadata say of that.
+
+    Raises
+    ------
+    ConfigError
+        If its input is not standardised.
+    StoreError
+        If the file is damaged, or of another corpus, condition or feature.
+    """
+    if not isinstance(backbone, StandardisedBackbone):
+        raise ConfigError(f"feature {arguments.feature}: the input of its network is not standardised")
+    content = read_sealed_json(arguments.statistics)
+    for name in ("feature", "corpus", "condition"):
+        if content[name] != getattr(arguments, name):
+            raise StoreError(
+                f"{arguments.statistics}: of {name} {content[name]} and not {getattr(arguments, name)}; delete it and "
+                "run again"
+            )
+    statistics = {name: content[name] for name in ("mean", "deviation")}
+    return backbone.standardised_by(**statistics), {"statistics": statistics}
 
 
 def _attempt(feature: Feature, waveform: FloatArray) -> FloatArray | AudioError:
@@ -122,6 +150,7 @@ if __name__ == "__main__":
     parser.add_argument("--parameters", type=json_option, default={}, help="JSON: its parameters")
     parser.add_argument("--backbone", type=json_option, help="JSON: name, device and precision of its network")
     parser.add_argument("--weights", type=Path, help="record of the network's weights (resources/weights/NAME.json)")
+    parser.add_argument("--statistics", type=Path, help="JSON of the whole corpus (stage measure_corpus)")
     parser.add_argument("--corpus", required=True, help="name of the corpus")
     parser.add_argument("--condition", required=True, help="clean, or a noise profile")
     parser.add_argument("--audio", type=Path, required=True, help="shard of prepared audio")

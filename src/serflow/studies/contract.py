@@ -22,8 +22,8 @@ class Plan(Protocol):
     """What the rules ask of a study: answered from the configuration alone, without torch, pandas or data.
 
     ``name`` is the study's folder, its key in ``config.yaml`` and its folder of results; ``title`` what people call the
-    paper; ``tables`` are its tables of scores, in lists of those that are made together; the parts of a cell are the
-    wildcards of the rule that trains it.
+    paper; ``about`` says in plain words, as Markdown, which paper it is and what it asks; ``tables`` are its tables of
+    scores, in lists of those that are made together; the parts of a cell are the wildcards of the rule that trains it.
     """
 
     @property
@@ -31,6 +31,9 @@ class Plan(Protocol):
 
     @property
     def title(self) -> str: ...  # noqa: D102
+
+    @property
+    def about(self) -> str: ...  # noqa: D102
 
     @property
     def tables(self) -> Sequence[Sequence[str]]: ...  # noqa: D102
@@ -44,11 +47,17 @@ class Plan(Protocol):
     def cells(self, table: str | None = None) -> Sequence[tuple[str, ...]]:
         """Return the cells of a table, or of all; a cell is a NamedTuple whose fields are the wildcards of its rule."""
 
+    def targets(self) -> list[str]:
+        """Return what is made of the study: tables, what stands beside them, and figures, which its page shows."""
+
     def layout(self, table: str) -> Layout:
         """Return a table's rows and columns."""
 
     def options(self, cell: Any) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its method does not read."""
+
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora, for citations: features, backbones, and ``esc50`` for its noise."""
 
     def runs(self, corpus: str) -> list[int]:
         """Return the runs of a corpus; a stand-in's own where it is one."""

@@ -1,5 +1,6 @@
-"""Mean and deviation of each band over the frames of a fit, by which its features are normalised."""
+"""Mean and deviation of each band: over the frames of a fit, to normalise by, and of an utterance, as its vector."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -44,3 +45,12 @@ def frame_statistics(packed: FrameSource, rows: IntArray) -> FrameStatistics:
     std = np.sqrt(variance)
     std[std <= rounding(np.sqrt(mean_square))] = 1.0
     return FrameStatistics(mean.astype(np.float32), std.astype(np.float32))
+
+
+def utterance_statistics(utterances: Iterable[FloatArray]) -> FloatArray:
+    """Return mean and deviation of each band over the frames of each utterance, ``(n, 2 * bands)``.
+
+    ``utterances`` are ``(frames, bands)`` each.
+    """
+    rows = (frames.astype(np.float64) for frames in utterances)
+    return np.array([np.concatenate([frames.mean(0), frames.std(0)]) for frames in rows])

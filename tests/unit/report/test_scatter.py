@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from serflow.report.scatter import Panel, add_legend, draw_scatter, looks_of, project, scatter_table
-from serflow.report.style import EMOTION_STYLES, figure_style, point_style, save_svg
+from serflow.report.style import EMOTION_STYLES, figure_style, look_at, save_svg
 
 N = 40
 EMOTIONS = [["anger", "sadness"][i % 2] for i in range(N)]
@@ -188,9 +188,9 @@ def test_looks_are_of_emotions_where_all_groups_are_such():
     looks = looks_of(["sadness", "anger", None])
     assert list(looks) == ["anger", "sadness", None]
     assert looks["anger"] == EMOTION_STYLES["anger"]
-    assert looks_of(["sadness", "furious"]) == {"furious": point_style(0), "sadness": point_style(1)}
+    assert looks_of(["sadness", "furious"]) == {"furious": look_at(0).points, "sadness": look_at(1).points}
     assert list(looks_of(["s10", "s9", "s1"])) == ["s1", "s9", "s10"]
-    assert len({str(point_style(position)) for position in range(36)}) == 36
+    assert len({str(look_at(position).points) for position in range(36)}) == 36
 
 
 def test_legends_of_very_many_groups_are_cut_and_say_so():

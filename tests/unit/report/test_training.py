@@ -7,7 +7,7 @@ import pytest
 from made_up_runs import PARTIAL, SYNTHETIC, fit, write_cell
 from serflow.errors import StoreError
 from serflow.report.headings import Heading, Layout
-from serflow.report.style import figure_style, save_svg
+from serflow.report.style import figure_style, method_looks, save_svg
 from serflow.report.training import draw_training, training_curves
 
 TITLES = {"near": "Near", "far": "Far", "further": "Not built"}
@@ -63,28 +63,53 @@ def test_a_cell_is_a_line_of_the_first_row_that_takes_it_in(histories):
     assert len(found) == 8 * 4 * 3
 
 
-def test_one_panel_per_corpus_and_group_of_rows_in_the_order_of_table_and_titles(histories):
-    panels = draw(histories).axes
-    assert [panel.get_title(loc="left") for panel in panels] == ["Near (synthetic)", "Far", "", ""]
-    assert len(panels) == 4
+def own_line(axes):
+    """The line that a panel is of, which alone has marks."""
+    (line,) = [line for line in axes.lines if line.get_marker() != "None"]
+    return line
 
 
-def test_the_legend_names_the_rows_in_the_order_of_the_table(histories):
-    (legend,) = draw(histories).legends
-    assert [text.get_text() for text in legend.get_texts()] == ["Alone", "Adversary"]
+def headings(figure):
+    return [found for axes in figure.axes if (found := axes.get_title(loc="left").replace("\n", ", "))]
+
+
+def test_a_column_per_corpus_and_group_of_rows_and_a_row_per_line_in_the_order_of_table_and_titles(histories):
+    figure = draw(histories)
+    assert headings(figure) == [
+        "Near (synthetic), Experiment 1", "Far, Experiment 1", "Near (synthetic), Experiment 2", "Far, Experiment 2"
+    ]  # fmt: skip
+    assert len(figure.axes) == 8
+    assert [axes.texts[0].get_text() for axes in figure.axes[::4]] == ["Alone", "Adversary"]
+
+
+def test_the_picture_is_stamped(histories):
+    assert "synthetic" in [text.get_text() for text in draw(histories).texts]
 
 
 def test_a_line_is_the_mean_over_fits_in_percent(histories):
-    line = draw(histories).axes[0].lines[0]
+    line = own_line(draw(histories).axes[0])
     assert line.get_ydata().tolist() == pytest.approx([30.0, 40.0, 55.0])
     assert line.get_xdata().tolist() == [0, 1, 2]
+
+
+def test_chance_is_a_guess_among_the_classes(histories):
+    for axes in draw(histories).axes:
+        (level,) = [line.get_ydata() for line in axes.lines if len(line.get_ydata()) == 2]
+        assert list(level) == pytest.approx([100 / 3, 100 / 3])
+
+
+def test_a_system_has_the_look_of_other_figures(histories):
+    for axes, name in zip(draw(histories).axes[::4], ["Alone", "Adversary"], strict=True):
+        look = method_looks([name])[name]
+        assert (own_line(axes).get_color(), own_line(axes).get_marker()) == look
 
 
 def test_corpora_that_are_cut_are_marked(tmp_path, histories):
     cell = {"experiment": "one", "system": "alone", "corpus": "further"}
     path = write_cell(tmp_path, cell, [fit(history=history(0.5))], study="made_up", provenance=PARTIAL).history
-    panels = draw([*histories, path]).axes
-    assert [panel.get_title(loc="left") for panel in panels[:3]] == ["Near (synthetic)", "Far", "Not built (partial)"]
+    assert headings(draw([*histories, path]))[:3] == [
+        "Near (synthetic), Experiment 1", "Far, Experiment 1", "Not built (partial), Experiment 1"
+    ]  # fmt: skip
 
 
 def test_the_same_histories_give_the_same_bytes(histories, tmp_path):
@@ -118,7 +143,7 @@ def test_a_table_of_one_corner_and_cells_of_all_corpora(tmp_path):
     path = write_cell(tmp_path, {"scheme": "none"}, [fit(history=history(0.5, 0.75))], study="made_up").history
     figure = draw([path], layout, {})
     assert len(figure.axes) == 1
-    assert figure.axes[0].lines[0].get_ydata().tolist() == [50.0, 75.0]
+    assert own_line(figure.axes[0]).get_ydata().tolist() == [50.0, 75.0]
 
 
 def test_the_stage_draws(histories, tmp_path):

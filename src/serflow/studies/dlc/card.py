@@ -229,6 +229,7 @@ def _split(corpus: _Corpus) -> str:
 
 def _section(corpus: _Corpus, facts: Sequence[Mapping[str, Any]]) -> list[str]:
     described = corpus.described
+    experiments = {row["experiment"] for row in facts}
     # in experiment 1 all noise is known: the sets are those of the split, in any profile
     known = corpus.fits("exp1", corpus.plans[0])
     return [
@@ -238,8 +239,8 @@ def _section(corpus: _Corpus, facts: Sequence[Mapping[str, Any]]) -> list[str]:
         *classes_section("Classes (experiment 1)", described, known),
         *common_section(described, known),
         *_noise(corpus),
-        *_clips(facts),
-        *_held_out(facts),
+        *(_clips(facts) if "exp1" in experiments else []),
+        *(_held_out(facts) if "exp2" in experiments else []),
     ]
 
 
@@ -261,7 +262,7 @@ def make_card(
     runs
         Of each corpus; its splits are in this order, or there is one for all.
     options
-        What fits are trained with; ``iemocap_labels`` is used.
+        ``iemocap_labels``, and the ``experiments`` that are asked for.
     settings
         What else there is to say, by name, in order.
 
@@ -281,6 +282,7 @@ def make_card(
             _facts(corpus, plan, experiment, fit)
             for plan in corpus.plans
             for experiment in FOLDS
+            if experiment in options["experiments"]
             for fit in corpus.fits(experiment, plan)
         ]
         rows += of_corpus

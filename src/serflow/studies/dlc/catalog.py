@@ -1,8 +1,9 @@
 """The methods of the study: one module each in ``methods``, named as in ``config.yaml``.
 
-A method module holds ``METHOD``, its static facts, and ``build(sizes, options)``, which makes its network.
-It imports what needs torch inside ``build``, so the Snakefile may ask for facts. Methods are loaded by name
-and imported by no other module: a change of one leaves the others' fingerprints alone.
+A method module holds ``METHOD``, its static facts, and ``build(sizes, options)``, which makes its network; that of a
+plain classifier ``classify(inputs, classes, train)`` instead. It imports what needs torch inside these, so the
+Snakefile may ask for facts. Methods are loaded by name and imported by no other module: a change of one leaves the
+others' fingerprints alone.
 """
 
 import functools
@@ -18,7 +19,9 @@ _TRAINING = (
     "training.optimizer", "training.learning_rate", "training.batch_size", "training.max_epochs", "training.patience",
     "training.class_weights", "training.device", "training.precision",
 )  # fmt: skip
-_ENCODER = ("model.maps", "model.kernel", "model.dilations", "model.pool", "model.instance_norm")
+_ENCODER = (
+    "model.maps", "model.kernel", "model.dilations", "model.pool", "model.readout", "model.instance_norm",
+)  # fmt: skip
 _CLASSIFIER = ("model.hidden", "model.dropout")
 NOISE_CLASSIFIER = (*_TRAINING, *_ENCODER, *_CLASSIFIER)
 SINGLE = (*NOISE_CLASSIFIER, "training.reconstruction_weight", "iemocap_labels")
@@ -55,6 +58,8 @@ class MethodInfo(NamedTuple):
         ``emotion`` or ``condition``.
     shuffles_labels
         Labels of training and validation are dealt anew at random.
+    network
+        False: it has a plain ``classify`` instead of ``build``.
     hears_clean
         It is trained and tested on the clean audio, in the place of the noisy.
     options
@@ -69,6 +74,7 @@ class MethodInfo(NamedTuple):
     batches: str = "mixed"
     predicts: str = "emotion"
     shuffles_labels: bool = False
+    network: bool = True
     hears_clean: bool = False
     options: tuple[str, ...] | None = None
 

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from serflow.errors import StoreError
 from serflow.report.bars import Series, draw_bars
 from serflow.report.comparison import reasons
-from serflow.report.facts import marked, marks
+from serflow.report.facts import Stamped, stamped
 from serflow.report.headings import Heading, Layout, printed_name
+from serflow.report.style import method_looks
 from serflow.report.tables import Filled, Published, fill, read_published
 from serflow.runs.provenance import joined
 from serflow.runs.scores import Run, Value, mean, read_runs
@@ -162,33 +163,21 @@ def figure4_table(table: Filled, published: Published) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _series(methods: Sequence[str]) -> dict[str, Series]:
-    """Return the look of each method: a multimodal one has the colour of its acoustic encoder's, in stripes."""
-    colours: dict[str, int] = {}
-    return {
-        method: Series(
-            label=method,
-            colour=colours.setdefault(method.removeprefix(_MULTIMODAL), len(colours)),
-            striped=method.startswith(_MULTIMODAL),
-        )
-        for method in methods
-    }
-
-
-def corpus_labels(table: Filled) -> dict[str, str]:
-    """Return the heading of each corpus, with the marks of its data."""
-    labels = {}
+def corpus_labels(table: Filled) -> Stamped:
+    """Return the heading of each corpus, and the stamp of all their data."""
+    names, provenances = {}, {}
     for corpus, columns in by_corpus(table.layout).items():
         values = [
             found for row in range(len(table.layout.rows)) for column in columns if (found := table.value(row, column))
         ]
-        found_marks = marks(joined(cell.provenance for value in values for cell in value.cells))
-        labels[corpus] = marked(table.layout.columns[columns[0]].name[0], found_marks)
-    return labels
+        names[corpus] = table.layout.columns[columns[0]].name[0]
+        provenances[corpus] = joined(cell.provenance for value in values for cell in value.cells)
+    return stamped(names, provenances)
 
 
-def draw_figure4(bars: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
-    """Draw `figure4_table` in the paper's form; ``labels`` say where corpora are synthetic or partial."""
+def draw_figure4(bars: pd.DataFrame, corpora: Stamped) -> Figure:
+    """Draw `figure4_table` in the paper's form; ``corpora`` say where they are synthetic or partial."""
+    looks = method_looks(bars["method"])
     drawn = bars.rename(
         columns={"corpus": "group", "method": "series", "gain": "value", "std": "spread", "paper_gain": "reference"}
     )
@@ -196,12 +185,13 @@ def draw_figure4(bars: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     return draw_bars(
         drawn,
         panels={panel: _HEADINGS[panel] for panel in sorted(set(bars["panel"])) or ["a"]},
-        groups={name: label.replace(" (", "\n(") for name, label in labels.items()},
-        series=_series(list(dict.fromkeys(bars["method"]))),
+        groups={name: label.replace(" (", "\n(") for name, label in corpora.names.items()},
+        series={name: Series(name, look, striped=name.startswith(_MULTIMODAL)) for name, look in looks.items()},
         title="Gain over the baseline",
         quantity="gain in UA (points)",
         note=_NOTE + (_PAPER_NOTE if compared else ""),
         reference="the paper",
+        marks=corpora.stamp,
     )
 
 

@@ -15,8 +15,8 @@ from serflow.nn.sequences import Context, Turns, find_turns
 from serflow.studies.dlc.abs_lstm import UNITS, AbsLstm
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.losses import negative_cosine
-from serflow.studies.dlc.models import AcousticModel, Network, Outcome, Sizes, Term, weighted_losses
-from serflow.studies.dlc.options import Options
+from serflow.studies.dlc.models import AcousticModel, Network, Outcome, Readout, Sizes, Term, weighted_losses
+from serflow.studies.dlc.options import ModelOptions, Options
 from serflow.training.evaluation import cross_entropy
 
 ACTIVATIONS = 100
@@ -35,17 +35,16 @@ OUTPUT_DROPOUT = 0.5
 class AcousticBranch(nn.Module):
     """Acoustic code ``(batch, frames, maps)`` to activations ``(batch, 100)`` in the context of the dialogue."""
 
-    def __init__(self, maps: int, pool: int) -> None:
+    def __init__(self, options: ModelOptions) -> None:
         super().__init__()
-        self.pool = pool
+        self.readout = Readout(options)
         self.dropout = nn.Dropout(CONTEXT_DROPOUT)
-        self.context = Context("gru", maps, CONTEXT_UNITS)
+        self.context = Context("gru", self.readout.dim, CONTEXT_UNITS)
         self.dense = nn.Linear(2 * CONTEXT_UNITS, ACTIVATIONS)
 
     def forward(self, code: Tensor, lengths: Tensor, turns: Turns) -> Tensor:
         """Return activations; ``lengths`` are those of the utterances, before pooling."""
-        pooled = global_max(code, pooled_lengths(lengths, self.pool))
-        return F.relu(self.dense(self.context(self.dropout(pooled), turns)))
+        return F.relu(self.dense(self.context(self.dropout(self.readout(code, lengths)), turns)))
 
 
 class ResidualBlock(nn.Module):
@@ -143,7 +142,7 @@ class Hffn(Network):
 
     def __init__(self, acoustic: AcousticModel, sizes: Sizes, options: Options) -> None:
         super().__init__(acoustic)
-        self.acoustic_branch = AcousticBranch(options.model.maps, options.model.pool)
+        self.acoustic_branch = AcousticBranch(options.model)
         self.lexical_branch = LexicalBranch(sizes.text_dim)
         self.fusion = Fusion(sizes.n_classes)
         self.frozen = False

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from serflow.nn.convolution import Convolution, MaskedInstanceNorm, TransposedConvolution
-from serflow.nn.pooling import frame_mask, global_max, max_pool, pooled_lengths
+from serflow.nn.pooling import frame_mask, global_max, max_pool, mean_and_deviation, pooled_lengths
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.losses import reconstruction
 from serflow.studies.dlc.options import DECODER_STRIDES, ModelOptions, Options
@@ -116,15 +116,32 @@ class Decoder(nn.Module):
         return whole[:, :n_frames]
 
 
+class Readout(nn.Module):
+    """The code of an utterance as one vector: ``(batch, frames, maps)`` to ``(batch, dim)``.
+
+    The paper does not say how; the authors' code takes the maximum over the utterance's frames.
+    """
+
+    def __init__(self, options: ModelOptions) -> None:
+        super().__init__()
+        self.pool = options.pool
+        self.over_time, n_values = {"max": (global_max, 1), "mean_std": (mean_and_deviation, 2)}[options.readout]
+        self.dim = n_values * options.maps
+
+    def forward(self, code: Tensor, lengths: Tensor) -> Tensor:
+        """Return the vectors; ``lengths`` are those of the utterances, before pooling."""
+        return self.over_time(code, pooled_lengths(lengths, self.pool))
+
+
 class Classifier(nn.Module):
-    """Maximum over the frames of the code, then three dense layers: ``(batch, frames, maps)`` to logits."""
+    """A readout of the code, then three dense layers: ``(batch, frames, maps)`` to logits."""
 
     def __init__(self, n_classes: int, options: ModelOptions) -> None:
         super().__init__()
-        self.pool = options.pool
+        self.readout = Readout(options)
         self.dense = nn.Sequential(
             nn.Dropout(options.dropout),
-            nn.Linear(options.maps, options.hidden),
+            nn.Linear(self.readout.dim, options.hidden),
             nn.ReLU(),
             nn.Linear(options.hidden, options.hidden),
             nn.ReLU(),
@@ -133,7 +150,7 @@ class Classifier(nn.Module):
 
     def forward(self, code: Tensor, lengths: Tensor) -> Tensor:
         """Return logits ``(batch, classes)``; ``lengths`` are those of the utterances, before pooling."""
-        logits: Tensor = self.dense(global_max(code, pooled_lengths(lengths, self.pool)))
+        logits: Tensor = self.dense(self.readout(code, lengths))
         return logits
 
 

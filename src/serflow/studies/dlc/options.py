@@ -11,12 +11,16 @@ DECODER_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2)}
 
 
 class ModelOptions(Section):
-    """Sizes of the networks (section IV-A.1): ``kernel``, ``dilations`` and ``pool`` in frames."""
+    """Sizes of the networks (section IV-A.1): ``kernel``, ``dilations`` and ``pool`` in frames.
+
+    ``readout`` makes an utterance's code one vector: the maximum of each map over time, or its mean and deviation.
+    """
 
     maps: int = Field(default=128, ge=1)
     kernel: int = Field(default=16, ge=1)
     dilations: tuple[Positive, ...] = Field(default=(1, 2, 4), min_length=1)
     pool: Literal[1, 2, 4] = 4
+    readout: Literal["max", "mean_std"] = "max"
     hidden: int = Field(default=128, ge=1)
     instance_norm: bool = False
     dropout: float = Field(default=0.0, ge=0, lt=1)

@@ -1,6 +1,6 @@
 """Pilot: does the paper's optimiser leave chance level in a few epochs? Train UA by epoch per optimiser."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from serflow.report.curves import draw_curves, mean_curve
-from serflow.report.facts import marked, marks
+from serflow.report.facts import marks
+from serflow.report.style import look_at
 from serflow.runs.histories import read_history
 from serflow.runs.provenance import Provenance
 from serflow.stores.parquet import read_metadata
@@ -41,24 +42,28 @@ def pilot_table(curves: pd.DataFrame, chance: float) -> pd.DataFrame:
     return table[COLUMNS]
 
 
-def draw_pilot(curves: pd.DataFrame, chance: float, title: str) -> Figure:
-    """Draw `pilot_curves` with a line at chance level (percent); ``title`` names the data."""
+def draw_pilot(curves: pd.DataFrame, chance: float, title: str, stamp: Sequence[str] = ()) -> Figure:
+    """Draw `pilot_curves` with a line at chance level (percent); ``title`` and ``stamp`` say of what data."""
+    lines = {name: name.capitalize() for name in curves["line"].unique()}
     return draw_curves(
         curves,
         rows={"": ""},
         columns={"": title},
-        lines={name: name.capitalize() for name in curves["line"].unique()},
-        title="Pilot of Single: which optimiser leaves chance level",
+        lines=lines,
+        looks={name: look_at(place) for place, name in enumerate(lines)},
+        title="Pilot of Single: which optimiser leaves chance",
         quantity="training UA (%)",
         note=_NOTE,
-        levels={f"chance, {chance:.1f} %": chance},
+        levels={("", ""): chance},
+        marks=stamp,
     )
 
 
 def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and its curves; ``facts`` hold the ``title`` of the corpus."""
     metadata = read_metadata(files.adam)
-    title = marked(facts["title"], marks(Provenance.from_json(metadata["provenance"])))
+    title, stamp = facts["title"], marks(Provenance.from_json(metadata["provenance"]))
     chance = 100.0 / len(metadata["classes"])
     curves = pilot_curves(files._asdict())
-    return draw_pilot(curves, chance, f"{title}, {metadata['cell']['profile']}"), pilot_table(curves, chance)
+    figure = draw_pilot(curves, chance, f"{title}, {metadata['cell']['profile']}", stamp)
+    return figure, pilot_table(curves, chance)

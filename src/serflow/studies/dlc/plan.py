@@ -47,6 +47,11 @@ class Plan:
 
     name = "dlc"
     title = "DLC"
+    about = (
+        "Wilf and Mower Provost, *Towards Noise Robust Speech Emotion Recognition Using Dynamic Layer "
+        "Customization* (ACII 2021): does it help to give each kind of noise an encoder of its own? Experiment 1 "
+        "tests on noise that was in training, experiment 2 on noise that was not."
+    )
     curves = Curves("table1", "val_ua", "validation UA (%)")
 
     def __init__(self, settings: Dlc, data: Data) -> None:
@@ -89,7 +94,7 @@ class Plan:
         return [
             Cell(experiment, method, corpus, profile)
             for method in self.settings.trained_methods()
-            for experiment in method_info(method).experiments
+            for experiment in self.settings.experiments_of(method)
             for corpus in self.corpora_of(method)
             for profile in profiles
         ]
@@ -117,6 +122,12 @@ class Plan:
     def text_feature(self, cell: Cell) -> str | None:
         """Return the feature that a multimodal method reads beside the acoustic one: what was recognised in noise."""
         return f"{TEXT_FEATURE}{self.settings.asr}" if method_info(cell.method).modality == "multi" else None
+
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the feature, networks behind recognised words, and the noise."""
+        multimodal = any(map(self.text_feature, self.cells()))
+        words = (self.data.recogniser_backbone(self.settings.asr), "bert") if multimodal else ()
+        return [self.settings.feature, *filter(None, words), "esc50"]
 
     def more_inputs(self, cell: Cell) -> dict[str, str]:
         """Return what some methods read besides: recognised words, and the noise classifier's predictions."""
@@ -177,8 +188,8 @@ class Plan:
         }
 
     def card_options(self) -> dict[str, Any]:
-        """Return the options that say who has a label."""
-        return self.settings.as_json(["iemocap_labels"])
+        """Return the options that say who has a label, and who is held out."""
+        return self.settings.as_json(["iemocap_labels", "experiments"])
 
     def beside_table1(self) -> list[str]:
         """Return what is made along with Table I: how it compares, how sure it is, what it was trained on."""
@@ -187,6 +198,10 @@ class Plan:
         asr = self.transcripts()
         wer = [f"results/transcripts/{asr}/wer.csv"] if asr else []
         return [*(f"results/dlc/{file}" for file in files), *wer]
+
+    def targets(self) -> list[str]:
+        """Return all that is made of the study but the pilot."""
+        return ["results/dlc/table1.csv", *self.beside_table1()]
 
     def options(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its method does not read."""
@@ -291,7 +306,8 @@ class Plan:
         """
         if table.startswith("noise_classifier"):
             return self._noise_layout(table)
-        rows = [row for experiment in EXPERIMENTS for row in self._rows(experiment)]
+        wanted = [experiment for experiment in EXPERIMENTS if experiment in self.settings.experiments]
+        rows = [row for experiment in wanted for row in self._rows(experiment)]
         return self._layout(table, ("Experiment", "Method"), rows, self._columns(self.corpora(), self.profiles(table)))
 
     def _layout(
@@ -306,7 +322,7 @@ class Plan:
     def _rows(self, experiment: str) -> Iterator[Heading]:
         """Yield the rows of an experiment: the paper's as it prints them, others as they are named, controls."""
         printed = ROWS[experiment]
-        asked = [name for name in self.settings.trained_methods() if experiment in method_info(name).experiments]
+        asked = [name for name in self.settings.trained_methods() if experiment in self.settings.experiments_of(name)]
         for method in sorted(asked, key=lambda name: printed.index(name) if name in printed else len(printed)):
             where = {"experiment": experiment, "method": method, "measure": "ua"}
             reasons = () if method in printed else ("not a row of the paper",)

@@ -14,7 +14,7 @@ from serflow.studies.departures import Open, Paper, Stated
 from serflow.studies.dlc.catalog import method_info, method_names
 from serflow.studies.dlc.options import Options
 
-TRAINED_CONTROLS = ("single_clean", "single_wide", "single_shuffled")
+TRAINED_CONTROLS = ("single_clean", "single_wide", "single_shuffled", "svc")
 
 Names = Annotated[list[str], Field(min_length=1), Distinct]
 Runs = Annotated[list[Run], Field(min_length=1), Distinct]
@@ -39,6 +39,9 @@ class Dlc(Options):
 
     corpora: Names = Field(default=["msp_improv", "iemocap", "mosei"])
     profiles: Names = Field(default=["h1", "h2", "h3"])
+    experiments: Annotated[list[Literal["exp1", "exp2"]], Field(min_length=1), Distinct] = Field(
+        default=["exp1", "exp2"]
+    )
     gain_profiles: Annotated[list[str], Distinct] = Field(default=["h1_gain", "h2_gain", "h3_gain"])
     methods: Names = Field(
         default=[
@@ -47,7 +50,8 @@ class Dlc(Options):
         ]
     )  # fmt: skip
     controls: Annotated[
-        list[Literal["single_clean", "oracle_gate", "single_wide", "single_shuffled", "chance", "majority"]], Distinct
+        list[Literal["single_clean", "oracle_gate", "single_wide", "single_shuffled", "svc", "chance", "majority"]],
+        Distinct,
     ] = Field(default=["single_clean", "chance"])
     feature: str = "mfb"
     seeds: Runs = Field(default=[0, 1, 2])
@@ -67,6 +71,10 @@ class Dlc(Options):
         """Return the methods that are trained, controls among them."""
         return [*self.methods, *(name for name in self.controls if name in TRAINED_CONTROLS)]
 
+    def experiments_of(self, method: str) -> list[str]:
+        """Return the experiments that a method is part of, of those that are asked for, in the paper's order."""
+        return [name for name in method_info(method).experiments if name in self.experiments]
+
     def multimodal_corpora(self, data: Data) -> list[str]:
         """Return the corpora that multimodal methods are trained on, those with turns, if there are such methods."""
         multimodal = any(method_info(name).modality == "multi" for name in self.trained_methods())
@@ -78,7 +86,8 @@ class Dlc(Options):
         Raises
         ------
         SettingError
-            If it names what they do not have, or a recogniser has to hear a language that it does not know.
+            If it names what they do not have, a method is in none of the experiments, or a recogniser has to hear a
+            language that it does not know.
         """
         named = [
             *((f"corpora.{position}", name, "corpora") for position, name in enumerate(self.corpora)),
@@ -97,6 +106,13 @@ class Dlc(Options):
         for key, name, of in named:
             if name not in known[of]:
                 raise SettingError(f"dlc.{key}", unknown(f"{name!r} is not in {of}", name, known[of]))
+        for position, name in enumerate(self.methods):
+            if not self.experiments_of(name):
+                other = method_info(name).experiments[0]
+                raise SettingError(
+                    f"dlc.methods.{position}",
+                    f"{name} is part of {other} alone; leave it out, or add {other} to dlc.experiments",
+                )
         if self.asr == "reference":
             return
         for corpus in self.multimodal_corpora(data):
@@ -110,7 +126,7 @@ class Dlc(Options):
 
 PAPER: Paper = {
     # columns, rows and runs, which the table shows; stand-ins, whose values stand in the options that they replace
-    **dict.fromkeys(["corpora", "profiles", "gain_profiles", "methods", "controls", "seeds"]),
+    **dict.fromkeys(["corpora", "profiles", "gain_profiles", "experiments", "methods", "controls", "seeds"]),
     **dict.fromkeys(f"stand_in.{name}" for name in StandIn.model_fields),
     # III-A
     "iemocap_labels": Open("labels of IEMOCAP", "merged"),
@@ -152,6 +168,7 @@ PAPER: Paper = {
     "model.kernel": Stated("kernel", 16),
     "model.dilations": Stated("dilations", [1, 2, 4]),
     "model.pool": Stated("pooling", 4),
+    "model.readout": Open("readout of the code", "max"),
     "model.hidden": Stated("units of dense layers", 128),
     "model.instance_norm": Open("instance normalisation", False),
     "model.dropout": Open("dropout", 0.0),

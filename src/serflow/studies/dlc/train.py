@@ -15,6 +15,7 @@ from serflow.nn.parameters import count_parameters
 from serflow.noise.plan import CONDITIONS
 from serflow.protocols.folds import FitName, FoldRows
 from serflow.runs.artefacts import FitResult, Tested
+from serflow.runs.classes import counts_of, require_every_class, tallies_of
 from serflow.settings.base import CLEAN
 from serflow.stores.parquet import read_table
 from serflow.studies.dlc.catalog import Cell, MethodInfo, load_method, method_info
@@ -28,7 +29,7 @@ from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import class_weights, predict
 from serflow.training.metrics import chance_tally, reference_classes, score, tally
 from serflow.training.seeds import numpy_generator, seed_torch
-from serflow.training.statistics import frame_statistics
+from serflow.training.statistics import frame_statistics, utterance_statistics
 
 __all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
 
@@ -127,11 +128,8 @@ def folds(cell: Cell, data: Loaded) -> Iterator[FoldRows]:
     )
 
 
-def _class_weights(targets: FloatArray, classes: Sequence[str], where: str, weighted: bool) -> Tensor:
-    totals = torch.from_numpy(targets).float()
-    for index in torch.nonzero(totals.sum(0) == 0).flatten().tolist():
-        raise TrainingError(f"{where}: no training utterance is {classes[index]}; use more utterances or another seed")
-    return class_weights(totals) if weighted else torch.ones(len(classes))
+def _class_weights(targets: FloatArray, weighted: bool) -> Tensor:
+    return class_weights(torch.from_numpy(targets).float()) if weighted else torch.ones(targets.shape[1])
 
 
 def _build(method: str, sizes: Sizes, options: Options, names: Sequence[str | int], device: torch.device) -> Network:
@@ -176,9 +174,14 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
     if info.shuffles_labels:
         targets = _shuffled(targets, rows, names)
     classes = [data.classes[column] for column in columns]
+    require_every_class(
+        targets[rows.train], classes, f"{where}: no training utterance", "use more utterances or another seed"
+    )
+    if not info.network:
+        return _classified(cell, data, rows)
     device = usable_device(training.device, training.precision, "dlc.training")
     statistics = frame_statistics(data.noisy, data.noisy_rows[rows.train])
-    weights = _class_weights(targets[rows.train], classes, where, training.class_weights).to(device)
+    weights = _class_weights(targets[rows.train], training.class_weights).to(device)
     experts = places_among(seen, data.conditions)
     sizes = Sizes(
         n_bands=len(statistics.mean),
@@ -265,4 +268,27 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
         weights=fitted.best,
         best_period=fitted.best_period,
         n_parameters=count_parameters(network),
+    )
+
+
+def _classified(cell: Cell, data: CellData, rows: FoldRows) -> FitResult:
+    """Return what a plain classifier says; it has no epochs, and nothing to validate."""
+    inputs = utterance_statistics(data.noisy[row] for row in data.noisy_rows.tolist())
+    fitted = load_method(cell.method).classify(inputs, reference_classes(data.targets), rows.train)
+    tested = Tested(
+        "test",
+        [data.utterances[row] for row in rows.test],
+        data.targets[rows.test],
+        np.eye(len(data.classes))[fitted.predict(inputs[rows.test])],
+        {"condition": [CONDITIONS[row] for row in data.conditions[rows.test]]},
+    )
+    return FitResult(
+        fit=rows.fit,
+        tested=[tested],
+        tallies=tallies_of(data.targets, rows, [tested]),
+        counts=counts_of(data.targets, data.classes, rows),
+        history=[],
+        weights={},
+        best_period=0,
+        n_parameters=0,
     )

@@ -198,9 +198,3 @@ def batch_maker(
         )
 
     return make
-
-
-def utterance_statistics(frames: FrameSource) -> FloatArray:
-    """Return mean and deviation of each value over the frames of each utterance, ``(n, 2 * dim)``."""
-    rows = (frames[row].astype(np.float64) for row in range(len(frames.lengths)))
-    return np.array([np.concatenate([of_row.mean(0), of_row.std(0)]) for of_row in rows])

@@ -43,6 +43,11 @@ class Plan:
 
     name = "invariance"
     title = "Speaker invariance"
+    about = (
+        "Tu, Tang, Huang, He and Zhou, *Towards Adversarial Learning of Speaker-Invariant Representation for Speech "
+        "Emotion Recognition* (ICASSP 2019): does a network that is kept from knowing the speaker hear the emotion "
+        "of new speakers better? Four systems, on few speakers and on many."
+    )
     curves = Curves("table2", "val_wa", "validation accuracy (%)")
 
     def __init__(self, settings: Invariance, data: Data) -> None:
@@ -98,10 +103,14 @@ class Plan:
         chosen = next((name for name in networks if system_info(name).names_speakers), networks[0])
         return [Cell(chosen, corpus, MAIN) for corpus in self.corpora()]
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: its features."""
+        return list(FEATURES)
+
     def pictured(self) -> list[Cell]:
-        """Return the cells of Figure 2: DAT where it is trained, on the many-speaker corpus first."""
+        """Return the cells of Figure 2: DAT where it is trained."""
         chosen = "dat" if "dat" in self.settings.systems else self.settings.networks()[0]
-        return [Cell(chosen, corpus, MAIN) for corpus in reversed(self.corpora())]
+        return [Cell(chosen, corpus, MAIN) for corpus in self.corpora()]
 
     def pictured_title(self) -> str:
         """Return the title of the system in Figure 2."""

@@ -12,10 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from serflow.report.curves import draw_chance
 from serflow.report.facts import marks
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.headings import Layout
-from serflow.report.style import FAINT, line_style, point_style
+from serflow.report.style import FAINT, method_looks
 from serflow.report.tables import fill, taken_in
 from serflow.runs.provenance import joined
 from serflow.runs.scores import read_runs
@@ -43,11 +44,11 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
                 rows.append((row.name[0], count, value.mean, value.std, value.n_runs))
     points = pd.DataFrame(rows, columns=COLUMNS)
     systems = list(dict.fromkeys(points["system"]))
-    looks = {name: {**line_style(place), "marker": point_style(place)["marker"]} for place, name in enumerate(systems)}
+    looks = method_looks(systems)
     figure, ((axes,),) = framed(
         Words(
             f"Accuracy by speakers of training, {facts['title']}",
-            handles=[Line2D([], [], label=name, **look) for name, look in looks.items()],
+            handles=[Line2D([], [], label=name, **look.curve) for name, look in looks.items()],
             note="Point: mean over runs on the test speakers; each run draws its own speakers of training. Bar: one "
             "standard deviation.",
             marks=marks(joined(run.provenance for run in taken_in(table))),
@@ -59,8 +60,10 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
     )
     for name, look in looks.items():
         found = points[points["system"] == name]
-        axes.errorbar(found["speakers"], found["accuracy"], yerr=found["std"].fillna(0.0), capsize=2, **look)
+        axes.errorbar(found["speakers"], found["accuracy"], yerr=found["std"].fillna(0.0), capsize=2, **look.curve)
     axes.set_xscale("log", base=2)
+    for level in sorted({100 / len(run.classes) for run in taken_in(table)}):
+        draw_chance(axes, level)
     counts = sorted(set(points["speakers"]))
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xlabel("speakers of training", color=FAINT)

@@ -22,7 +22,6 @@ from serflow.studies.invariance.data import (
     Normalised,
     batch_maker,
     load_cell,
-    utterance_statistics,
 )
 from serflow.studies.invariance.losses import Batch
 from serflow.studies.invariance.network import SpeakerNetwork
@@ -35,7 +34,7 @@ from serflow.training.evaluation import predict
 from serflow.training.fit import Losses, Schedule, fit
 from serflow.training.metrics import reference_classes, score, tally
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
-from serflow.training.statistics import frame_statistics
+from serflow.training.statistics import frame_statistics, utterance_statistics
 
 __all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
 
@@ -175,7 +174,7 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
     read = {
         "speaker": learner.embed(rows.train),
         "untrained_speaker": untrained,
-        "input_speaker": utterance_statistics(data.frames.take(rows.train)),
+        "input_speaker": utterance_statistics(data.frames[row] for row in rows.train.tolist()),
     }
     said_by = [data.speakers[row] for row in rows.train]
     probes, absent = speaker_probes(read, said_by, seed_from("probe", *rows.fit))
@@ -223,7 +222,8 @@ def _left_out(data: CellData, rows: FoldRows, where: str) -> FitResult:
 
 def _classified(cell: Cell, data: CellData, rows: FoldRows) -> FitResult:
     """Return what a plain classifier says; it has no epochs, and nothing to validate."""
-    inputs, targets = utterance_statistics(data.frames), data.examples.targets
+    targets = data.examples.targets
+    inputs = utterance_statistics(data.frames[row] for row in range(len(targets)))
     fitted = load_system(cell.system).classify(inputs, reference_classes(targets), rows.train)
     tested = [
         _tested(role, data, part, np.eye(len(data.classes))[fitted.predict(inputs[part])], None)

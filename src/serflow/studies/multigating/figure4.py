@@ -17,14 +17,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from serflow.errors import StoreError
 from serflow.files import two_digits
-from serflow.report.facts import marked, marks
+from serflow.report.bars import bar_end, bar_fill
+from serflow.report.facts import Stamped, stamped
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.headings import Layout
-from serflow.report.style import COLOURS, FAINT, INK
+from serflow.report.style import FAINT, INK, Look, method_looks
 from serflow.report.tables import Filled, fill, four_digits, taken_in
 from serflow.runs.provenance import Provenance, joined
 from serflow.runs.scores import Value, mean, read_runs
@@ -40,6 +40,7 @@ COLUMNS = [
 _SLOT, _GROUP_GAP, _MIN_INNER, _HEIGHT, _GAP = 0.2, 0.35, 2.6, 2.2, 0.8
 _BAR, _MARK_SHIFT = 0.62, 0.41
 _MARGINS = Margins(left=0.75, right=0.25, top=0.98, bottom=0.6)
+_LEVEL: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 2.5))}
 _WA: dict[str, Any] = {
     "linestyle": "none", "marker": "D", "markersize": 3.4, "markerfacecolor": "white", "markeredgecolor": INK,
     "markeredgewidth": 0.9,
@@ -171,36 +172,25 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
                 "command again"
             )
     bars = figure4_table(table, weights, facts)
-    figure = _draw(bars, _labels(table, weights, facts), facts["features"][first.selector])
+    chances = {facts["languages"][run.cell["corpus"]]: 100 / len(run.classes) for run in taken_in(table)}
+    figure = _draw(bars, _labels(table, weights, facts), chances, facts["features"][first.selector])
     shares = ("weight", "weight_std", "rank_correlation")
     return figure, bars.assign(**{name: [four_digits(value) for value in bars[name]] for name in shares})
 
 
-class _Labels(NamedTuple):
-    """Languages with the marks that not all have, and marks of all."""
-
-    languages: Mapping[str, str]
-    marks: tuple[str, ...]
-
-
-def _labels(table: Filled, weights: Sequence[Weights], facts: Mapping[str, Any]) -> _Labels:
+def _labels(table: Filled, weights: Sequence[Weights], facts: Mapping[str, Any]) -> Stamped:
     found = {}
     for of_language in weights:
         alone = [cell.provenance for cell in taken_in(table) if cell.cell["corpus"] == of_language.corpus]
-        found[facts["languages"][of_language.corpus]] = marks(joined([*alone, of_language.provenance]))
-    of_all = tuple(mark for mark in next(iter(found.values())) if all(mark in own for own in found.values()))
-    languages = {
-        name: marked(name, [mark for mark in own if mark not in of_all]).replace(" (", "\n(")
-        for name, own in found.items()
-    }
-    return _Labels(languages, of_all)
+        found[facts["languages"][of_language.corpus]] = joined([*alone, of_language.provenance])
+    return stamped({name: name for name in found}, found)
 
 
-def _draw(bars: pd.DataFrame, labels: _Labels, selector: str) -> Figure:
+def _draw(bars: pd.DataFrame, labels: Stamped, chances: Mapping[str, float], selector: str) -> Figure:
     features = list(dict.fromkeys(bars["feature"]))
-    looks = {name: COLOURS[place] for place, name in enumerate(features)}
+    looks = method_looks(features)
     group = len(features) * _SLOT + _GROUP_GAP
-    inner = max(len(labels.languages) * group, _MIN_INNER)
+    inner = max(len(labels.names) * group, _MIN_INNER)
     said = bars.drop_duplicates("language")
     correlations = [
         f"{language} {two_digits(value) or 'n/a'}"
@@ -209,14 +199,15 @@ def _draw(bars: pd.DataFrame, labels: _Labels, selector: str) -> Figure:
     figure, ((left, right),) = framed(
         Words(
             "Features alone, and how gates weigh them",
-            marks=labels.marks,
+            marks=labels.stamp,
             handles=[
-                *(Patch(label=name, facecolor=colour) for name, colour in looks.items()),
+                *(Line2D([], [], label=name, **bar_end(look)) for name, look in looks.items()),
                 Line2D([], [], label="WA, (a)", **_WA),
             ],
             note="(a) Bar: UA of a network that reads one feature of one language, mean over runs. (b) Bar: mean "
-            f"weight over the test utterances, mean over runs; gates read {selector}. Dashed: all features weighed "
-            "alike. Line: one standard deviation of the runs. Rank correlation of UA and weight over features: "
+            f"weight over the test utterances, mean over runs; gates read {selector}. Dashed: chance, and all "
+            "features weighed alike. Line: one standard deviation of the runs. Rank correlation of UA and weight over "
+            "features: "
             f"{', '.join(correlations)}.",
         ),
         (1, 2),
@@ -230,17 +221,22 @@ def _draw(bars: pd.DataFrame, labels: _Labels, selector: str) -> Figure:
         (left, "(a) Single features", "ua", "test UA (%)"),
         (right, "(b) Gates", "weight", "mean weight"),
     ):
-        _draw_bars(axes, bars, looks, list(labels.languages), value, inner / len(labels.languages) / _SLOT)
-        axes.set_xticks(axes.get_xticks(), list(labels.languages.values()), color=INK, fontsize=9)
+        _draw_bars(axes, bars, looks, list(labels.names), value, inner / len(labels.names) / _SLOT)
+        axes.set_xticks(
+            axes.get_xticks(), [label.replace(" (", "\n(") for label in labels.names.values()], color=INK, fontsize=9
+        )
         axes.set_title(heading, pad=8)
         axes.set_ylabel(label, color=FAINT)
+    pitch = inner / len(labels.names) / _SLOT
+    for place, name in enumerate(labels.names):
+        left.hlines(chances[name], (place - 0.5) * pitch, (place + 0.5) * pitch, zorder=3, **_LEVEL)
     left.set_ylim(0, 100)
-    right.axhline(1 / len(features), color=INK, linewidth=0.9, linestyle=(0, (4, 2.5)), zorder=3)
+    right.axhline(1 / len(features), zorder=3, **_LEVEL)
     return figure
 
 
 def _draw_bars(
-    axes: Axes, bars: pd.DataFrame, looks: Mapping[str, str], languages: Sequence[str], value: str, pitch: float
+    axes: Axes, bars: pd.DataFrame, looks: Mapping[str, Look], languages: Sequence[str], value: str, pitch: float
 ) -> None:
     """Draw the bars of each language, their middles ``pitch`` slots apart; beside UA stands WA."""
     centres = [number * pitch for number in range(len(languages))]
@@ -249,7 +245,9 @@ def _draw_bars(
         found = bars[bars["language"] == language]
         for place, row in enumerate(found.to_dict("records")):
             x = centre + place - (len(found) - 1) / 2
-            axes.bar(x - beside, row[value], _BAR, color=looks[row["feature"]], zorder=2)
+            look = looks[row["feature"]]
+            axes.bar(x - beside, row[value], _BAR, zorder=2, **bar_fill(look))
+            axes.plot(x - beside, row[value], zorder=5, **bar_end(look))
             spread = row[f"{value}_std"]
             if not math.isnan(spread):
                 axes.errorbar(

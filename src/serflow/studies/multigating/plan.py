@@ -45,6 +45,11 @@ class Plan:
 
     name = "multigating"
     title = "Multilingual gating"
+    about = (
+        "Wang, Meng, Lan, Zhang, Guo and Gupta, *Multilingual Speech Emotion Recognition with Multi-Gating "
+        "Mechanism and Neural Architecture Search* (arXiv 2211.08237): one network for a language, and one that "
+        "several languages share, in five ways."
+    )
     curves = Curves("table3", "val_wa", "validation WA (%)")
 
     def __init__(self, settings: Multigating, data: Data) -> None:
@@ -160,6 +165,10 @@ class Plan:
         read = options.stores() if SYSTEMS[cell.system].network else options.features
         return {name: self.corpora_of(cell) for name in read}
 
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the features of all cells."""
+        return list(dict.fromkeys(feature for cell in self.cells() for feature in self.stores(cell)))
+
     def reads_ge2e(self, cell: Cell) -> bool:
         """Tell whether a job needs the weights of GE2E: one that trains it further."""
         return PARTIALS in self.stores(cell)
@@ -177,9 +186,7 @@ class Plan:
         if self.is_stand_in():
             spoken = {name: language.model_copy(update={"units": own.units}) for name, language in spoken.items()}
             sizes = {"maps": own.maps, "lstm": own.lstm, "mfcc_maps": own.maps, "mfcc_lstm": own.lstm}
-            fitted = {
-                "epochs": own.epochs, "batch_size": own.batch_size, "ge2e_learning_rate": own.ge2e_learning_rate
-            }  # fmt: skip
+            fitted = own.model_dump(include={"epochs", "batch_size", "learning_rate", "ge2e_learning_rate"})
             changed |= {
                 "encoder": settings.encoder.model_copy(update=sizes),
                 "sharing": settings.sharing.model_copy(update={"width": own.width, "base_units": own.units}),

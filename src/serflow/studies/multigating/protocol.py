@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from serflow.errors import TrainingError
-from serflow.protocols.examples import Examples, read_roles
+from serflow.protocols.examples import Examples, read_folds
 from serflow.protocols.folds import ROLES, FitName, FoldRows, JointRows
 
 RunRoles = Mapping[int, Mapping[str, npt.NDArray[np.str_]]]
 """The role of each utterance of a language by run and fold."""
-WHOLE = "all"
-"""The fold of a split that is one draw, whatever its number: runs of several draws have the same folds."""
 
 
 def read_all_roles(
@@ -43,14 +41,10 @@ def read_all_roles(
     found: dict[str, RunRoles] = {}
     for place, (corpus, examples) in enumerate(languages.items()):
         of_corpus = splits[place * len(runs) : (place + 1) * len(runs)]
-        read = {path: read_roles(path, corpus, examples.utterances) for path in dict.fromkeys(of_corpus)}
-        found[corpus] = {run: _named(read[path]) for run, path in zip(runs, of_corpus, strict=True)}
+        read = {path: read_folds(path, corpus, examples.utterances) for path in dict.fromkeys(of_corpus)}
+        found[corpus] = {run: read[path] for run, path in zip(runs, of_corpus, strict=True)}
     _check_folds(found)
     return found
-
-
-def _named(roles: Mapping[str, npt.NDArray[np.str_]]) -> dict[str, npt.NDArray[np.str_]]:
-    return {WHOLE: next(iter(roles.values()))} if len(roles) == 1 else dict(roles)
 
 
 def _check_folds(roles: Mapping[str, RunRoles]) -> None:

@@ -30,8 +30,9 @@ class StandIn(Section):
     """What the study gets instead where all its corpora are synthetic."""
 
     runs: Runs = Field(default=[0])
-    epochs: int = Field(default=2, ge=1)
-    batch_size: int = Field(default=32, ge=2)
+    epochs: int = Field(default=12, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=3e-3, gt=0)
     units: int = Field(default=32, ge=1)
     width: int = Field(default=32, ge=1)
     maps: int = Field(default=16, ge=1)
@@ -147,6 +148,7 @@ PAPER: Paper = {
     "stores.wav2vec.output": Open("output of wav2vec", "context"),
     "stores.allosaurus.output": Open("output of Allosaurus", "blstm"),
     "stores.byol.output": Stated("output of BYOL", "vector"),
+    "stores.byol.standardise": Open("pictures of BYOL standardised by", "utterance"),
     # 4.1 and 5.1
     "encoder.cnn": Open("reading of the kernels", "parallel"),
     "encoder.kernels": Stated("kernels", [3, 5]),

@@ -1,9 +1,12 @@
 """What a plain classifier reads of an utterance: the same features, each as a vector."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from serflow.studies.multigating.data import SEQUENCES, LanguageData, Packed, Standardised
+from serflow.training.statistics import utterance_statistics
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -15,18 +18,11 @@ def utterance_vectors(part: LanguageData) -> FloatArray:
     of BYOL.
     """
     columns = [
-        _statistics(packed) if feature in SEQUENCES else _vectors(packed) for feature, packed in part.features.items()
+        utterance_statistics(_rows(packed)) if feature in SEQUENCES else np.concatenate(list(_rows(packed)))
+        for feature, packed in part.features.items()
     ]
     return np.concatenate(columns, axis=1)
 
 
-def _statistics(packed: Packed | Standardised) -> FloatArray:
-    found = []
-    for row in range(len(packed.rows)):
-        frames = packed[row].astype(np.float64)
-        found.append(np.concatenate([frames.mean(0), frames.std(0)]))
-    return np.array(found)
-
-
-def _vectors(packed: Packed | Standardised) -> FloatArray:
-    return np.concatenate([packed[row] for row in range(len(packed.rows))])
+def _rows(packed: Packed | Standardised) -> Iterator[FloatArray]:
+    return (packed[row] for row in range(len(packed.rows)))

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from serflow.report.curves import draw_curves
 from serflow.report.facts import marks
+from serflow.report.style import method_looks
 from serflow.runs.provenance import Provenance, joined
 from serflow.stores.parquet import check, read_table
 
@@ -25,10 +26,11 @@ class Files(NamedTuple):
 
 def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Return the figure and its points, in percent; ``facts`` are those of the plan (`Plan.figure`)."""
-    parts, provenances = [], []
+    parts, provenances, levels = [], [], {}
     for path in files.histories:
         metadata = check(path, "history")
         provenances.append(Provenance.from_json(metadata["provenance"]))
+        levels[metadata["cell"]["folds"], "wa"] = 100 / len(metadata["classes"])
         table = read_table(path, kind="history").to_pandas()
         for measure in MEASURES:
             values = table[["run", "fold", "updates"]].assign(value=100.0 * table[f"{facts['role']}_{measure}"])
@@ -50,9 +52,11 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
         rows=facts["rows"],
         columns=MEASURES,
         lines=facts["lines"],
+        looks=dict(zip(facts["methods"], method_looks(facts["methods"].values()).values(), strict=True)),
         title=facts["title"],
         quantity="%",
         note=f"Evaluated on {ROLES[facts['role']]}. Line: mean over runs and folds. Band: one standard deviation.",
+        levels=levels,
         period="updates",
         marks=marks(joined(provenances)),
     )

@@ -36,6 +36,10 @@ class Plan:
 
     name = "speakernorm"
     title = "Speaker normalisation"
+    about = (
+        "Ha, *Speech Emotion Recognition via multi-task learning with speaker normalization* (report, Korea "
+        "University): wav2vec 2.0 learns emotion and words at once; does it help to unlearn the speaker on the way?"
+    )
 
     def __init__(self, settings: Speakernorm, data: Data) -> None:
         self.settings = settings
@@ -100,8 +104,9 @@ class Plan:
         settings, own = self.settings, self.settings.stand_in
         changed: dict[str, Any] = {name: getattr(settings, name) for name in Options.model_fields}
         if self.data.is_synthetic(cell.corpus):
-            sizes = own.model_dump(exclude={"runs"})
+            sizes = own.model_dump(exclude={"runs", "ctc_reduction"})
             changed["training"] = settings.training.model_copy(update=sizes)
+            changed["ctc"] = settings.ctc.model_copy(update={"reduction": own.ctc_reduction})
         if cell.case != BASELINE:
             direction, _, beta = cell.case.partition("-")
             changed["speaker"] = settings.speaker.model_copy(update={"direction": direction, "beta": float(beta)})
@@ -110,6 +115,10 @@ class Plan:
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""
         return [f"backbones.{BACKBONE}"]
+
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: the network that it fine-tunes."""
+        return [BACKBONE]
 
     def n_folds(self, kind: str) -> int:
         """Return how many fits a run has on IEMOCAP."""
@@ -295,9 +304,9 @@ class Plan:
         return [Heading(("Baseline",), {"case": BASELINE}), *self._rows(*reversed(DIRECTIONS))]
 
     def figure(self, name: str) -> dict[str, Any]:
-        """Return what a figure has to know: its title, the legend, the panels, and what is drawn."""
+        """Return what a figure has to know: title, legend, what its lines are in tables, panels, and what is drawn."""
         cells = self.cells(name)
-        titles = {str(row.where["case"]): row.name[0] for row in self._all_rows()}
+        titles = methods = {str(row.where["case"]): row.name[0] for row in self._all_rows()}
         if name == "figure2":
             titles = {BASELINE: "ori"} | {
                 case_name("reverse", beta): f"β = {beta:g}" for beta in self.settings.betas
@@ -305,6 +314,7 @@ class Plan:
         return {
             "title": f"WER and accuracy by update, {self.data.title(self.settings.corpus)}",
             "lines": {case: titles[case] for case in dict.fromkeys(cell.case for cell in cells)},
+            "methods": {case: methods[case] for case in dict.fromkeys(cell.case for cell in cells)},
             "rows": {kind: self.fold_title(kind) for kind in self.settings.folds},
             "role": self.watched,
         }

@@ -21,11 +21,12 @@ class StandIn(Section):
     """What synthetic corpora get instead."""
 
     runs: Runs = Field(default=[0])
-    epochs: int = Field(default=3, ge=1)
+    epochs: int = Field(default=14, ge=1)
     batch_size: int = Field(default=4, ge=1)
-    accumulate: int = Field(default=2, ge=1)
-    eval_updates: int = Field(default=20, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    eval_updates: int = Field(default=42, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
+    ctc_reduction: Literal["sum", "mean"] = "mean"
 
 
 class Speakernorm(Options):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from serflow.backbones.weights import read_weights
 from serflow.errors import StoreError, WeightsError
-from serflow.protocols.examples import Examples, OfExamples, look_up, read_roles, without_rejected
+from serflow.protocols.examples import Examples, OfExamples, look_up, read_folds, without_rejected
 from serflow.protocols.folds import IntArray
 from serflow.stores.pulses import CorpusPulses
 from serflow.stores.waveforms import PackedWaveforms
@@ -22,6 +22,7 @@ from serflow.studies.temporal.front_end import LogMelFrontEnd, check_bands
 from serflow.studies.temporal.labels import read_utterances
 from serflow.studies.temporal.options import FramingOptions, Options
 from serflow.studies.temporal.protocol import RunRoles
+from serflow.training.statistics import utterance_statistics
 
 FloatArray = npt.NDArray[np.floating]
 NO_PULSES = "Praat cannot look for pitch pulses"
@@ -129,7 +130,7 @@ def load_cell(files: Files, info: SystemInfo, options: Options, runs: Sequence[i
             )
         pulse_rows = look_up(examples.utterances, pulses.row_of, files.pulses[0].parent)
     roles = {
-        run: read_roles(path, examples.corpus, examples.utterances)
+        run: read_folds(path, examples.corpus, examples.utterances)
         for run, path in zip(runs, files.splits, strict=True)
     }
     return CellData(
@@ -269,12 +270,10 @@ def crop_batch(data: CellData, rows: IntArray, crops: Crops, options: Options, d
 def log_mel_statistics(data: CellData, framing: FramingOptions) -> FloatArray:
     """Return mean and deviation over the frames of each band of each utterance's log-mel, ``(n, 2 * n_mels)``."""
     front_end = LogMelFrontEnd(framing)
-    found = []
-    for row in data.rows.tolist():
-        waveform = torch.from_numpy(data.waveforms.waveform(row))[None]
-        frames = front_end(waveform, torch.tensor([waveform.shape[1]]), torch.zeros(1))[0].double().numpy()
-        found.append(np.concatenate([frames.mean(0), frames.std(0)]))
-    return np.array(found)
+    waveforms = (torch.from_numpy(data.waveforms.waveform(row))[None] for row in data.rows.tolist())
+    return utterance_statistics(
+        front_end(waveform, torch.tensor([waveform.shape[1]]), torch.zeros(1))[0].numpy() for waveform in waveforms
+    )
 
 
 def _padded(n_samples: int, options: Options, info: SystemInfo) -> int:

@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from serflow.report.curves import draw_chance
 from serflow.report.facts import marks
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.headings import Layout
-from serflow.report.style import FAINT, line_style, point_style
+from serflow.report.style import FAINT, look_at
 from serflow.report.tables import fill, taken_in
 from serflow.runs.provenance import joined
 from serflow.runs.scores import read_runs
@@ -37,11 +38,11 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
                 rows.append((int(row.name[0]), column.name[0], value.mean, value.std, value.n_runs))
     points = pd.DataFrame(rows, columns=COLUMNS)
     measures = list(dict.fromkeys(points["measure"]))
-    looks = {name: {**line_style(place), "marker": point_style(place)["marker"]} for place, name in enumerate(measures)}
+    looks = {name: look_at(place) for place, name in enumerate(measures)}
     figure, ((axes,),) = framed(
         Words(
             f"Segment classifiers, {facts['title']}",
-            handles=[Line2D([], [], label=name, **look) for name, look in looks.items()],
+            handles=[Line2D([], [], label=name, **look.curve) for name, look in looks.items()],
             note="Point: mean over folds and runs on the test speakers, wav2vec as it is. Bar: one standard deviation "
             "of the runs.",
             marks=marks(joined(run.provenance for run in taken_in(table))),
@@ -53,7 +54,9 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
     )
     for name, look in looks.items():
         found = points[points["measure"] == name]
-        axes.errorbar(found["segments"], found["mean"], yerr=found["std"].fillna(0.0), capsize=2, **look)
+        axes.errorbar(found["segments"], found["mean"], yerr=found["std"].fillna(0.0), capsize=2, **look.curve)
+    for level in sorted({100 / len(run.classes) for run in taken_in(table)}):
+        draw_chance(axes, level)
     axes.set_xticks(sorted(set(points["segments"])))
     axes.set_xlabel("segment classifiers", color=FAINT)
     axes.set_ylabel("test (%)", color=FAINT)

@@ -11,22 +11,20 @@ from serflow.errors import ConfigError
 from serflow.studies.temporal.options import FramingOptions
 
 N_FFT = 1024
-FLOOR = 1e-6
-"""Power added to every band."""
 _NYQUIST = SAMPLE_RATE / 2
 _ROWS = 8
 """Utterances transformed at once: few enough for their spectra to stay in the cache."""
 
 
 class LogMelFrontEnd(nn.Module):
-    """``ln(power + 1e-6)`` of mel bands from 0 to 8 kHz, as `serflow.features.spectrogram` has them.
+    """``ln(power + floor)`` of mel bands from 0 to 8 kHz, as `serflow.features.spectrogram` has them.
 
     Hamming windows, centred every ``hop`` samples, the waveform continued by zeros. Nothing is learnt.
 
     Parameters
     ----------
     framing
-        Windows and bands.
+        Windows, bands and floor.
     """
 
     window: Tensor
@@ -37,6 +35,7 @@ class LogMelFrontEnd(nn.Module):
         self.hop = framing.hop
         self.win_length = framing.window
         self.n_mels = framing.n_mels
+        self.floor = framing.floor
         self.register_buffer("window", torch.hamming_window(framing.window, dtype=torch.float64), persistent=False)
         self.register_buffer("edges", torch.from_numpy(mel_edges(framing.n_mels, 0.0, _NYQUIST)), persistent=False)
 
@@ -84,7 +83,7 @@ class LogMelFrontEnd(nn.Module):
             banks = self.filters(warps).to(waveforms.dtype)
             parts = zip(torch.split(waveforms, _ROWS), torch.split(banks, _ROWS), strict=True)
             mel = torch.cat([bank @ self._power(part) for part, bank in parts])
-            log_mel = torch.log(mel + FLOOR).transpose(1, 2)
+            log_mel = torch.log(mel + self.floor).transpose(1, 2)
         valid = torch.arange(log_mel.shape[1], device=log_mel.device) < self.n_frames(n_samples)[:, None]
         return log_mel * valid[:, :, None]
 

@@ -17,7 +17,7 @@ from serflow.backbones.weights import read_weights
 from serflow.errors import StoreError
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.marks import provenance_marks
-from serflow.report.style import EMOTION_STYLES, FAINT, line_style
+from serflow.report.style import EMOTION_STYLES, FAINT, look_at
 from serflow.stores.parquet import read_table
 from serflow.stores.waveforms import PackedWaveforms
 from serflow.studies.temporal.catalog import load_network
@@ -162,7 +162,7 @@ def _draw(trained: Trained, tested: Tested, utterance: str, waveform: Tensor, se
     looks = {
         name: {"color": EMOTION_STYLES[name]["color"]}
         if set(trained.classes) <= EMOTION_STYLES.keys()
-        else line_style(place)
+        else look_at(place).line
         for place, name in enumerate(trained.classes)
     }
     n = len(segments.posteriors)

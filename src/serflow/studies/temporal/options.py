@@ -12,6 +12,8 @@ _SAMPLES_PER_MS = 16
 class FramingOptions(Section):
     """Frames of the log-mel spectrogram: ``window_ms`` every ``hop_ms``, and the first layer's ``kernel``.
 
+    ``floor`` is the power that is added to every band before its logarithm.
+
     50 ms every 12.5 ms under a kernel of 3 see 75 ms, as 25 ms every 12.5 ms under a kernel of 5 do; of the two the
     paper's Table 1 gives the 75 ms alone.
     """
@@ -20,6 +22,7 @@ class FramingOptions(Section):
     hop_ms: float = Field(default=12.5, gt=0)
     kernel: Annotated[int, Field(ge=1)] = 3
     n_mels: int = Field(default=30, ge=2)
+    floor: float = Field(default=1e-6, ge=1e-30, le=1)
 
     @model_validator(mode="after")
     def _odd_kernel(self) -> "FramingOptions":

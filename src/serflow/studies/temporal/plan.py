@@ -50,6 +50,11 @@ class Plan:
 
     name = "temporal"
     title = "Temporal context"
+    about = (
+        "Xia, Chen, Rudnicky and Stern, *Temporal Context in Speech Emotion Recognition* (Interspeech 2021): how "
+        "far do features have to see? Spectrograms, pitch pulses and learnt receptive fields on one side, wav2vec "
+        "on the other."
+    )
     curves = Curves("table1", "val_ua", "validation UA (%)")
 
     def __init__(self, settings: Temporal, data: Data) -> None:
@@ -179,6 +184,11 @@ class Plan:
     def reads_wav2vec(self, cell: Any) -> bool:
         """Tell whether a cell needs the weights of wav2vec."""
         return SYSTEMS[cell.system].reads == "wav2vec"
+
+    def sources(self) -> list[str]:
+        """Return what it rests on besides corpora: pitch pulses and wav2vec, where some cell reads them."""
+        reads = {"pitch_pulse": self.reads_pulses, "wav2vec": self.reads_wav2vec}
+        return [name for name, read in reads.items() if any(map(read, self.cells()))]
 
     def options(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its system does not read."""

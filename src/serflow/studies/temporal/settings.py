@@ -100,6 +100,7 @@ PAPER: Paper = {
     "framing.hop_ms": Open("hop of the spectrogram (ms)", 12.5),
     "framing.kernel": Open("kernel of the first layer", 3),
     "framing.n_mels": Stated("mel bands", 30),
+    "framing.floor": Open("power added to mel bands", 1e-6),
     "augment.crop_s": Stated("crop (s)", 3.0),
     "augment.gain_db": Open("gain (dB)", [-40.0, 0.0]),
     "augment.warp": Stated("warping", 0.15),

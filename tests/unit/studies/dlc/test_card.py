@@ -56,8 +56,20 @@ def write(folder, rows=UTTERANCES, *, roles=None, runs=(0,), unit="dialogue", pr
     )
 
 
-def card(files, settings=None, runs=(0,), titles=TITLES):
-    return make_card(files, titles, {"toy": list(runs)}, {"iemocap_labels": "merged"}, settings or {})
+def card(files, settings=None, runs=(0,), titles=TITLES, experiments=("exp1", "exp2")):
+    options = {"iemocap_labels": "merged", "experiments": list(experiments)}
+    return make_card(files, titles, {"toy": list(runs)}, options, settings or {})
+
+
+@pytest.mark.parametrize(
+    ("experiment", "said", "unsaid"),
+    [("exp1", "Noise clips in experiment 1", "Experiment 2"), ("exp2", "Experiment 2", "Noise clips in experiment 1")],
+)
+def test_a_card_tells_of_the_experiments_that_are_asked_for(tmp_path, experiment, said, unsaid):
+    found = card(write(tmp_path), experiments=[experiment])
+    assert {row["experiment"] for row in found.rows} == {experiment}
+    assert f"### {said}" in found.page
+    assert f"### {unsaid}" not in found.page
 
 
 def lines(files, runs=(0,)):
@@ -153,7 +165,7 @@ def test_the_cards_sizes_are_those_that_training_gets(tmp_path):
     found = lines(files, runs=(0, 2))
     for experiment in ("exp1", "exp2"):
         data = load_cell(
-            cell_files, Cell(experiment, "single", "toy", "h1"), [0, 2], predicts="emotion", labels="merged"
+            cell_files, Cell(experiment, "single", "toy", "h1"), [0, 2], predicts="emotion", labels="merged", heard="h1"
         )
         for rows_of_fit in folds(experiment, data.conditions, data.roles):
             row = found["h1", rows_of_fit.fit.run, experiment, rows_of_fit.fit.fold]
@@ -270,7 +282,9 @@ def test_the_labels_of_iemocap_are_those_of_the_options(tmp_path):
     rows = [(*row[:4], "excitement" if row[4] == "other" else row[4], *row[5:]) for row in UTTERANCES]
     files = write(tmp_path, rows, said={"layout": "iemocap"})
     excluded = {
-        labels: make_card(files, TITLES, {"toy": [0]}, {"iemocap_labels": labels}, {}).rows[0]["excluded"]
+        labels: make_card(files, TITLES, {"toy": [0]}, {"iemocap_labels": labels, "experiments": ["exp1"]}, {}).rows[0][
+            "excluded"
+        ]
         for labels in ("merged", "hap_only")
     }
     assert excluded == {"merged": 0, "hap_only": 1}
@@ -280,7 +294,8 @@ def command(folder, files, settings):
     inputs = [f"{name}={path}" for name, paths in files._asdict().items() for path in paths]
     return [
         sys.executable, "-m", "serflow.stages.describe_protocol", "--study", "dlc", "--inputs", *inputs,
-        "--titles", json.dumps(TITLES), "--runs", '{"toy": [0]}', "--options", '{"iemocap_labels": "merged"}',
+        "--titles", json.dumps(TITLES), "--runs", '{"toy": [0]}', "--options",
+        '{"iemocap_labels": "merged", "experiments": ["exp1", "exp2"]}',
         "--settings", json.dumps(settings), "--code", "f" * 16,
         "--table", folder / "protocol.csv", "--card", folder / "protocol.md",
     ]  # fmt: skip

@@ -237,7 +237,7 @@ def test_experts_are_chosen_by_the_gate_of_the_same_fit(inputs, gates, tmp_path,
     [
         ("dann", "exp2", False), ("maddog", "exp2", False), ("dsn_slc", "exp2", False), ("dsn_dlc", "exp2", False),
         ("hffn_single", "exp1", False), ("hffn_moe_dlc", "exp1", True), ("hffn_dsn_dlc", "exp2", False),
-        ("single_shuffled", "exp1", False),
+        ("single_shuffled", "exp1", False), ("svc", "exp1", False), ("svc", "exp2", False),
     ],
 )  # fmt: skip
 def test_every_other_method_trains_a_cell(inputs, gates, tmp_path, method, experiment, staged):
@@ -259,7 +259,8 @@ def test_every_other_method_trains_a_cell(inputs, gates, tmp_path, method, exper
         if routed:
             recall = (rows.label == rows.oracle_prediction).groupby(rows.label).mean()
             assert recall.mean() == pytest.approx(scored(fit, "oracle"))
-    assert set(history.stage) == ({"acoustic", "lexical", "fusion"} if staged else {"all"})
+    stages = {"acoustic", "lexical", "fusion"} if staged else {"all"}
+    assert set(history.stage) == (stages if method_info(method).network else set())
     terms = {"dann": "similarity_loss", "maddog": "critic_loss", "dsn_dlc": "difference_loss"}
     if method in terms:
         assert np.isfinite(history[terms[method]]).all()
@@ -518,7 +519,7 @@ def test_method_names_and_facts():
     printed = {row for row, _ in read_published("dlc", "table1", 2)}
     named = [(titles[experiment], infos[name].title) for experiment, names in ROWS.items() for name in names]
     assert printed == set(named)
-    controls = {"noise_classifier", "single_clean", "single_wide", "single_shuffled"}
+    controls = {"noise_classifier", "single_clean", "single_wide", "single_shuffled", "svc"}
     assert {name for names in ROWS.values() for name in names} == infos.keys() - controls
     assert all(experiment in infos[name].experiments for experiment, names in ROWS.items() for name in names)
     routed = {"moe_dlc", "moe_slc", "dsn_slc", "dsn_dlc", "hffn_moe_dlc", "hffn_dsn_dlc"}

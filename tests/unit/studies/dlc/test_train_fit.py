@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from sklearn.svm import SVC
 
 from made_up_runs import UTTERANCE, write_noise_plan, write_packed, write_split, write_utterances
 from serflow.errors import StoreError, TrainingError
@@ -66,7 +67,7 @@ class Fit:
         info = method_info(method)
         self.cell = Cell(experiment, method, "toy", "h1")
         read = files._replace(text=files.text if info.modality == "multi" else None)
-        self.data = load_cell(read, self.cell, [0], predicts=info.predicts, labels="merged")
+        self.data = load_cell(read, self.cell, [0], predicts=info.predicts, labels="merged", heard=self.cell.profile)
         self.rows = next(folds(self.cell, Loaded(self.data, None)))
         self.seen = seen_conditions(self.rows.fit.fold)
         self.options, self.routes = options(**others), info.routes
@@ -287,6 +288,30 @@ def test_a_noise_classifier_guesses_among_the_conditions_it_has_heard(files, tmp
     assert chance.totals.tolist() == [0.0 if place == held else 4.0 for place in range(3)]
 
 
+@pytest.mark.parametrize("experiment", ["exp1", "exp2"])
+def test_a_plain_classifier_reads_mean_and_deviation_of_noisy_training_features(files, tmp_path, experiment):
+    fit = Fit(files, "svc", experiment)
+    result = fit.train(tmp_path)
+    frames = [fit.data.noisy[row].astype(np.float64) for row in fit.data.noisy_rows]
+    vectors = np.array([[*values.mean(0), *values.std(0)] for values in frames])
+    labels = fit.data.targets.argmax(1)
+    scaled = (vectors - vectors[fit.rows.train].mean(0)) / vectors[fit.rows.train].std(0)
+    peer = SVC(class_weight="balanced").fit(scaled[fit.rows.train], labels[fit.rows.train])
+    (tested,) = result.tested
+    assert tested.probabilities.argmax(1).tolist() == peer.predict(scaled[fit.rows.test]).tolist()
+    assert list(tested.utterances) == [NAMES[row] for row in fit.rows.test]
+    assert tested.more["condition"] == [DRAWN[row] for row in fit.rows.test]
+    # nothing else moves it
+    others = np.setdiff1d(np.arange(N), fit.rows.train)
+    targets = fit.data.targets.copy()
+    targets[others] = np.roll(targets[others], 1, axis=1)
+    louder = with_frames(fit.data.clean, NAMES, lambda frames: 10 * frames)
+    changed = dataclasses.replace(fit.data, examples=fit.data.examples._replace(targets=targets), clean=louder)
+    np.testing.assert_array_equal(fit.train(tmp_path, changed).tested[0].probabilities, tested.probabilities)
+    assert (result.history, result.weights, result.n_parameters) == ([], {}, 0)
+    assert {what for _, what in result.tallies} == {"prediction", "majority", "chance"}
+
+
 def test_shuffled_labels_are_dealt_within_training_and_within_validation(files):
     fit = Fit(files, "single_shuffled")
     # an utterance may be known again by its target
@@ -327,9 +352,9 @@ def test_features_that_do_not_belong_together_are_refused(files, tmp_path, role)
     frames = {name: np.ones((9 + i % 20 + (i in (7, 30)), 3)) for i, name in enumerate(NAMES)}
     other = files._replace(text=None, **{role: write_packed(tmp_path, "longer", frames, condition=condition)})
     with pytest.raises(StoreError, match=r"clean\.parquet: u07 has not as many frames as in .*h1\.parquet \(2 such"):
-        load_cell(other, cell, [0], predicts="emotion", labels="merged")
+        load_cell(other, cell, [0], predicts="emotion", labels="merged", heard="h1")
     wide = {name: np.ones((9 + i % 20, 4)) for i, name in enumerate(NAMES)}
     other = files._replace(text=None, **{role: write_packed(tmp_path, "wider", wide, condition=condition)})
     dims = {"clean": (4, 3), "noisy": (3, 4)}[role]
     with pytest.raises(StoreError, match=rf"clean\.parquet: {dims[0]} bands where .*h1\.parquet has {dims[1]}"):
-        load_cell(other, cell, [0], predicts="emotion", labels="merged")
+        load_cell(other, cell, [0], predicts="emotion", labels="merged", heard="h1")

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from made_up_runs import PARTIAL, STAND_IN_WEIGHTS, SYNTHETIC, fit, predicted, write_cell
 from serflow.errors import StoreError
 from serflow.report.headings import Heading, Layout
-from serflow.report.style import COLOURS, figure_style
+from serflow.report.style import figure_style, method_looks
 from serflow.runs.provenance import joined
 from serflow.stages import plot_figure
 from serflow.studies.multigating.figure4 import COLUMNS, Files, make_figure, rank_correlation, read_weights
@@ -131,13 +131,16 @@ def test_both_panels_show_the_same_features_in_one_order(tmp_path):
     for axes, values in ((left, table["ua"]), (right, table["weight"].astype(float))):
         bars = axes.patches
         assert [bar.get_height() for bar in bars] == pytest.approx(values.tolist(), abs=1e-4)
-        assert [to_hex(bar.get_facecolor()) for bar in bars] == [colour.lower() for colour in COLOURS[:4]] * 2
+        looks = method_looks(table["feature"])
+        assert [to_hex(bar.get_facecolor()) for bar in bars] == [looks[name].color.lower() for name in table["feature"]]
+        ends = [line.get_marker() for line in axes.lines if line.get_markersize() == 7]
+        assert ends == [looks[name].marker for name in table["feature"]]
         assert sorted(bars, key=lambda bar: bar.get_x()) == list(bars)
         assert [label.get_text() for label in axes.get_xticklabels()] == ["German", "French"]
         for place, tick in enumerate(axes.get_xticks()):
             middles = [bar.get_x() + bar.get_width() / 2 for bar in bars[4 * place : 4 * place + 4]]
             assert abs(np.mean(middles) - tick) < 0.5
-    marks = [line.get_ydata()[0] for line in left.lines if line.get_marker() == "D"]
+    marks = [line.get_ydata()[0] for line in left.lines if line.get_markerfacecolor() == "white"]
     assert marks == pytest.approx(table["wa"].tolist())
     (alike,) = (line for line in right.lines if line.get_linestyle() == "--")
     assert list(alike.get_ydata()) == [0.25, 0.25]
@@ -162,7 +165,7 @@ def test_marks_of_all_languages_stand_above_and_those_of_one_with_it(tmp_path):
     predictions = tuple(gated(tmp_path, corpus, provenance=STAND_IN_WEIGHTS) for corpus in HITS)
     figure, _ = make(Files(tuple(cells), predictions))
     assert [label.get_text() for label in figure.axes[1].get_xticklabels()] == ["German\n(partial)", "French"]
-    assert "stand-in weights" in [text.get_text() for text in figure.texts]
+    assert "partial · stand-in weights" in [text.get_text() for text in figure.texts]
 
 
 def test_rank_correlation():
@@ -194,3 +197,9 @@ def test_the_stage_writes_the_bars(tmp_path):
     assert list(table) == COLUMNS
     assert table["weight"].tolist() == pytest.approx([*GATES["emodb"], *GATES["cafe"]])
     assert "<svg" in out["svg"].read_text()
+
+
+def test_chance_of_each_language_is_drawn_over_its_bars(tmp_path):
+    figure, _ = make(files_of(tmp_path))
+    levels = [segment[:, 1].tolist() for lines in figure.axes[0].collections for segment in lines.get_segments()]
+    assert levels.count(pytest.approx([100 / 3, 100 / 3])) == 2

@@ -162,9 +162,11 @@ def test_joint_jobs_have_languages_by_name_as_their_options_do():
 def test_stand_ins_have_their_own_sizes_only_where_all_are_stand_ins():
     small, real, mixed = plan(), plan(corpora=REAL), plan(corpora=corpora(emodb="/data/emodb"))
     assert (small.runs("emodb"), real.runs("emodb"), mixed.runs("cafe")) == ([0], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
-    for found, units, epochs in ((small, 32, 2), (mixed, 512, 20)):
+    for found, units, epochs, rate in ((small, 32, 12, 3e-3), (mixed, 512, 20, 1e-3)):
         options = found.options(Cell("single", "cafe", "main"))
-        assert (options["languages"]["french"]["units"], options["training"]["epochs"]) == (units, epochs)
+        training = options["training"]
+        assert options["languages"]["french"]["units"] == units
+        assert (training["epochs"], training["batch_size"], training["learning_rate"]) == (epochs, 64, rate)
 
 
 @pytest.mark.parametrize(
@@ -375,8 +377,8 @@ def test_the_papers_own_settings_depart_in_nothing():
 def test_a_stand_ins_own_sizes_are_named():
     said = plan().departures("emodb")
     assert said[-1] == "units of the tower 32, the paper's 512"
-    assert "epochs 2, the paper's 20" in said
-    assert f"batch size 32, by default 64 {OPEN}" in said
+    assert "epochs 12, the paper's 20" in said
+    assert any(line.startswith("learning rate 0.003, ") for line in said)
 
 
 CHANGED = {
@@ -426,6 +428,7 @@ OF_STORES = {
     "wav2vec.output": ("encoder", f"output of wav2vec encoder, by default context {OPEN}"),
     "allosaurus.output": ("phones", f"output of Allosaurus phones, by default blstm {OPEN}"),
     "byol.output": ("frames", "output of BYOL frames, the paper's vector"),
+    "byol.standardise": ("corpus", f"pictures of BYOL standardised by corpus, by default utterance {OPEN}"),
 }
 
 

@@ -11,7 +11,7 @@ from serflow.config import Config, check_config
 from serflow.errors import ConfigError
 from serflow.report.comparison import beside_paper, words_beside_paper
 from serflow.report.headings import full_name, printed_name
-from serflow.report.style import figure_style
+from serflow.report.style import MARKERS, figure_style, method_looks
 from serflow.report.tables import fill, read_published, read_published_words
 from serflow.runs.scores import read_runs
 from serflow.stores.waveforms import pack_waveforms
@@ -90,7 +90,9 @@ def test_stand_ins_get_their_own():
     found = plan(synthetic=True, stand_in={"epochs": 7, "runs": [1, 2]})
     assert found.options(found.cells()[0])["training"]["epochs"] == 7
     assert found.runs("iemocap") == [1, 2]
-    assert plan(training={"epochs": 8}).options(found.cells()[0])["training"]["epochs"] == 8
+    assert found.options(found.cells()[0])["ctc"]["reduction"] == "mean"
+    real = plan(training={"epochs": 8}).options(found.cells()[0])
+    assert (real["training"]["epochs"], real["ctc"]["reduction"]) == (8, "sum")
 
 
 def test_a_job_has_two_days_a_fit_on_the_papers_size():
@@ -288,4 +290,9 @@ def test_figures_show_wer_and_accuracy_by_update_on_both_kinds_of_folds(tmp_path
     panels = [axes for axes in drawn.axes if axes.lines]
     assert len(panels) == 4
     assert [axes.get_xlabel() for axes in panels[2:]] == ["updates", "updates"]
-    assert all(len([line for line in axes.lines if len(line.get_xdata()) == 2]) == len(lines) for axes in panels)
+    named = {"ori": "Baseline", "β = 1": "Reverse (1)", "β = 0.1": "Reverse (0.1)"}
+    looks = set(method_looks([named.get(line, line) for line in lines]).values())
+    for axes in panels:
+        assert {(line.get_color(), line.get_marker()) for line in axes.lines if line.get_marker() in MARKERS} == looks
+    levels = [[list(line.get_ydata()) for line in axes.lines if line.get_marker() not in MARKERS] for axes in panels]
+    assert levels == [[], [[25.0, 25.0]]] * 2

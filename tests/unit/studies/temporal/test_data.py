@@ -281,6 +281,16 @@ def test_a_cell_reads_labelled_utterances_and_what_its_row_needs(files):
     assert [bool(train.any()) for train in batch.pulses] == [True, False, True, False, True]
 
 
+def test_draws_of_speakers_are_one_fold_of_every_run(files, tmp_path):
+    draws = []
+    for run, tested in enumerate(("u4", "u5")):
+        roles = {name: "test" if name == tested else "train" for name in ("u0", "u1", "u3", "u4", "u5")}
+        draws.append(write_split(tmp_path, {f"speaker-{run}": roles}, protocol=f"speaker-{run}"))
+    data = load_cell(files._replace(splits=tuple(draws)), PULSES, options(), [0, 1])
+    assert [list(of_run) for of_run in data.roles.values()] == [["all"], ["all"]]
+    assert [of_run["all"].tolist().index("test") for of_run in data.roles.values()] == [3, 4]
+
+
 def test_a_row_without_pulses_reads_none_and_one_on_wav2vec_its_weights(files, tmp_path):
     plain = load_cell(files._replace(pulses=(), weights=()), SPECTROGRAM, options(), [0])
     assert (plain.pulses, plain.pulse_rows, plain.weights) == (None, None, None)

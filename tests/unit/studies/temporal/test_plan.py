@@ -591,6 +591,7 @@ CHANGED = {
     "framing.hop_ms": (10, f"hop of the spectrogram (ms) 10, by default 12.5 {OPEN}"),
     "framing.kernel": (5, f"kernel of the first layer 5, by default 3 {OPEN}"),
     "framing.n_mels": (40, "mel bands 40, the paper's 30"),
+    "framing.floor": (1e-9, f"power added to mel bands 1e-09, by default 1e-06 {OPEN}"),
     "augment.crop_s": (2.5, "crop (s) 2.5, the paper's 3"),
     "augment.gain_db": ([-20, 0], f"gain (dB) -20 0, by default -40 0 {OPEN}"),
     "augment.warp": (0.1, "warping 0.1, the paper's 0.15"),

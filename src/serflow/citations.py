@@ -1,0 +1,124 @@
+"""What to cite for a target: the paper, the corpora, noises, networks and tools behind it, as BibTeX.
+
+Entries lie beside what they are of: ``studies/NAME/paper.bib``, ``corpora/NAME.bib``, ``noise/esc50.bib``,
+``backbones/NAME.bib``, and ``features/NAME.bib`` where a feature is computed by a tool that asks for it. What every
+result rests on is in ``tools.bib``.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from serflow.config import Config
+from serflow.errors import ConfigError
+from serflow.settings.base import unknown
+from serflow.settings.features import RECOGNISERS
+from serflow.targets import as_in_rules
+
+PACKAGE = Path(__file__).parent
+ESC50 = "esc50"
+_TABLE1 = ("results", "table1")
+_ENTRY = re.compile(r"^@\w+\{([^,]+),.*?^\}", re.MULTILINE | re.DOTALL)
+
+
+class Citations(NamedTuple):
+    """BibTeX entries by their keys, in order, and remarks on what has none or is a stand-in."""
+
+    entries: dict[str, str]
+    remarks: list[str]
+
+
+class _Named(NamedTuple):
+    """What a target names, each in order."""
+
+    studies: tuple[str, ...]
+    corpora: tuple[str, ...]
+    features: tuple[str, ...]
+    backbones: tuple[str, ...]
+    noise: bool
+
+
+def read_entries(path: Path) -> dict[str, str]:
+    """Return the entries of a BibTeX file by their keys; each ends with a brace that begins a line."""
+    return {match[1]: match[0] for match in _ENTRY.finditer(path.read_text(encoding="utf-8"))}
+
+
+def cite(target: str, config: Config) -> Citations:
+    """Return what to cite for a target.
+
+    Parameters
+    ----------
+    target
+        A file or folder of the results, or the name of a study, corpus, feature or backbone, or ``esc50``.
+    config
+        Says which corpora and networks a study is made with, and what each corpus is.
+
+    Raises
+    ------
+    ConfigError
+        If the target names none of these.
+    """
+    named = _read(target, config)
+    entries: dict[str, str] = {}
+    remarks = []
+    for study in named.studies:
+        entries |= _required(PACKAGE / "studies" / study / "paper.bib")
+    for corpus in named.corpora:
+        found = [
+            file for name in (corpus, config.layout(corpus)) if (file := PACKAGE / f"corpora/{name}.bib").is_file()
+        ]
+        if found:
+            entries |= read_entries(found[0])
+        else:
+            remarks.append(f"{corpus}: cite {config.title(corpus)} as its publisher asks; serflow has no entry of it")
+        if config.is_synthetic(corpus):
+            remarks.append(f"{corpus}: a stand-in here; what is made from it says nothing about {config.title(corpus)}")
+    if named.noise:
+        entries |= _required(PACKAGE / "noise" / "esc50.bib")
+    for backbone in _backbones(named, config):
+        entries |= _required(PACKAGE / "backbones" / f"{backbone}.bib")
+    for feature in named.features:
+        file = PACKAGE / "features" / f"{config.extractor(feature)}.bib"
+        entries |= read_entries(file) if file.is_file() else {}
+    return Citations(entries | _required(PACKAGE / "tools.bib"), remarks)
+
+
+def _required(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; write a BibTeX entry of {path.stem} there")
+    return read_entries(path)
+
+
+def _backbones(named: _Named, config: Config) -> list[str]:
+    of_features = (config.backbone(feature) for feature in named.features)
+    return list(dict.fromkeys([*filter(None, of_features), *named.backbones]))
+
+
+def _read(target: str, config: Config) -> _Named:
+    """Return what a target names; a study stands for all that it is made with, but for corpora named beside it."""
+    parts = [part for part in re.split(r"[/.]", as_in_rules(target)) if part]
+    plans = config.plans()
+    if tuple(parts[:2]) == _TABLE1:
+        parts.insert(0, "dlc")
+    studies = [part for part in dict.fromkeys(parts) if part in plans]
+    corpora = [part for part in dict.fromkeys(parts) if part in config.corpora]
+    features = [part for part in dict.fromkeys(parts) if part in config.features]
+    backbones: list[str | None] = [part for part in parts if part in config.backbones]
+    if parts[:2] == ["results", "transcripts"]:
+        features, backbones = [], [config.recogniser_backbone(part) for part in parts if part in RECOGNISERS]
+    noise = any(part == ESC50 or part in config.noise.profiles for part in parts)
+    for study in studies:
+        sources = plans[study].sources()
+        corpora = corpora or plans[study].corpora()
+        features += [name for name in sources if name in config.features]
+        backbones += [name for name in sources if name in config.backbones]
+        noise = noise or ESC50 in sources
+    if not (studies or corpora or features or backbones or noise):
+        known = [*plans, *config.corpora, *config.features, *config.backbones, ESC50]
+        raise ConfigError(unknown(f"{target}: names nothing to cite", parts[-1] if parts else "", sorted(set(known))))
+    return _Named(_once(studies), _once(corpora), _once(features), _once(backbones), noise)
+
+
+def _once(names: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name is not None))
