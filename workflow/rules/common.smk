@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -192,7 +193,7 @@ def list_rules(listed):
         if not only_targets:
             listed()
             return
-        for rule in sorted(workflow.rules, key=lambda rule: rule.name):
+        for rule in sorted(workflow.rules, key=attrgetter("name")):
             # stores are asked for by their paths, as all files are
             if not (rule.output or rule.has_wildcards() or "/" in rule.name):
                 print(f"{rule.name} ({rule.docstring})")
