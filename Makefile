@@ -24,7 +24,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable mutants lint report benchmarks rulegraph lock schema unlock clean
+.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -101,15 +101,29 @@ lint: env  ## ruff, mypy, snakefmt and snakemake --lint
 features: env  ## the features of every corpus, clean and noisy, as Parquet stores
 	$(SNAKEMAKE) features
 
-report: table1  ## report.html: tables, comparison and training curves in one file
-	$(BIN)/snakemake --report report.html results/table1.csv
+report: env  ## the page of Table I: results/report/dlc.html, beside the paper's, with every prediction to look into
+	$(SNAKEMAKE) results/report/dlc.html
+	@echo "open file://$(CURDIR)/results/report/dlc.html"
 
-rulegraph: env  ## rulegraph.svg: the stages of Table I (needs graphviz)
-	@command -v dot > /dev/null || { echo "dot is not installed: apt-get install graphviz, or your system's graphviz"; exit 1; }
-	$(BIN)/snakemake results/table1.csv --rulegraph > rulegraph.dot
-	dot -Tsvg rulegraph.dot > rulegraph.svg.part
-	mv rulegraph.svg.part rulegraph.svg
-	rm rulegraph.dot
+report-all: env  ## the pages of all studies: results/report/index.html
+	$(SNAKEMAKE) results/report/index.html
+	@echo "open file://$(CURDIR)/results/report/index.html"
+
+report-run: report  ## report.html: Snakemake's own, with jobs, run times and versions
+	$(BIN)/snakemake --report report.html results/report/dlc.html
+
+readme: env  ## the table of README.md from results/table1.csv: make readme TOOK="8 min 20 s"
+	$(BIN)/python benchmarks/_readme.py --took $(call quoted,$(TOOK))
+
+rulegraph: env  ## rulegraph.svg: the stages of Table I (without graphviz: rulegraph.md, which GitHub and editors draw)
+	@if command -v dot > /dev/null; then \
+	  $(BIN)/snakemake results/table1.csv --rulegraph > rulegraph.dot && dot -Tsvg rulegraph.dot > rulegraph.svg.part \
+	  && mv rulegraph.svg.part rulegraph.svg && rm rulegraph.dot && echo "rulegraph.svg is there"; \
+	else \
+	  { echo '```mermaid' && $(BIN)/snakemake results/table1.csv --rulegraph mermaid-js && echo '```'; } > rulegraph.md.part \
+	  && mv rulegraph.md.part rulegraph.md \
+	  && echo "rulegraph.md is there; for a picture install graphviz (apt-get install graphviz, brew install graphviz)"; \
+	fi
 
 benchmarks: env  ## speed beside named peers, one JSON line a comparison
 	for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done

@@ -187,6 +187,7 @@ def write_study(folder: Path) -> tuple[Study, Files]:
         card=own / "protocol.md",
         fits=own / "protocol.csv",
         predictions=predictions,
+        conditions=[path.parent.name for path in predictions],
         utterances=utterances,
         audio=audio,
         plans=plans,

@@ -11,6 +11,7 @@ import torch
 from serflow.corpora._tables import UTTERANCES_SCHEMA
 from serflow.corpora._tables import write_utterances as write_utterance_table
 from serflow.noise.mixing import PlanRow, write_plan
+from serflow.noise.plan import CONDITIONS
 from serflow.protocols.folds import FitName
 from serflow.protocols.splits import parse_protocol
 from serflow.runs.artefacts import FitResult, RunFacts, RunFiles, Tested, write_run
@@ -215,6 +216,8 @@ def write_noise_plan(
     synthetic: bool = False,
     warnings: Sequence[str] = (),
     offset_db: float = 0.0,
+    mixing: str = "snr",
+    snrs: Mapping[str, float] | None = None,
 ) -> Path:
     """Write a noise plan; ``rows`` are utterance, condition, clip and SNR (dB), reached but for 0.25 dB."""
     path = folder / "noise" / corpus / f"{profile}.parquet"
@@ -224,7 +227,9 @@ def write_noise_plan(
     metadata = {
         "corpus": corpus,
         "profile": profile,
+        "profile_snrs": dict.fromkeys(CONDITIONS, 0.0) if snrs is None else dict(snrs),
         "snr_offset_db": offset_db,
+        "mixing": mixing,
         "synthetic_clips": synthetic,
         "clip_warnings": list(warnings),
     }

@@ -63,7 +63,7 @@ def test_every_study_corpus_and_backbone_has_an_entry():
     assert [file for file in wanted if file not in FILES] == []
 
 
-@pytest.mark.parametrize("preset", ["paper", "free"])
+@pytest.mark.parametrize("preset", ["paper", "free", "free_full"])
 def test_every_corpus_of_the_presets_has_an_entry(repository, preset):
     config = check_config(yaml.safe_load((repository / f"workflow/presets/{preset}.yaml").read_text()))
     assert cite("results/table1.csv", config).remarks == []
@@ -111,9 +111,9 @@ def test_what_is_cited_follows_the_configuration():
     assert "hannun2014deep" not in cite("dlc", other).entries
 
 
-def test_what_has_no_entry_or_is_a_stand_in_is_said():
-    options = {"table": "a.csv", "columns": {"audio": "file", "emotion": "emotion", "speaker": "speaker"}}
-    mine = {"layout": "table", "root": "/data/mine", "title": "My Corpus", "options": options}
+def test_what_has_no_entry_or_is_a_stand_in_is_said(repository):
+    preset = yaml.safe_load((repository / "workflow/presets/free_full.yaml").read_text(encoding="utf-8"))
+    mine = {**preset["corpora"]["nemo"], "title": "My Corpus"}
     asked = Config.model_validate(
         {"corpora": {"mine": mine, "emodb": {"root": "synthetic"}}, "dlc": {"corpora": ["emodb"]}}
     )

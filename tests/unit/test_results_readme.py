@@ -15,7 +15,7 @@ from serflow.noise.esc50 import RejectedClip
 from serflow.noise.mixing import PLAN_SCHEMA, PlanRow
 from serflow.report import comparison, intervals
 from serflow.runs.artefacts import EMBEDDINGS_SCHEMA, HISTORY_SCHEMA, PREDICTIONS_SCHEMA
-from serflow.stages import prepare_audio, tabulate_wer
+from serflow.stages import prepare_audio, tabulate_levels, tabulate_wer
 from serflow.stages.prepare_clips import CLIPS_SCHEMA
 from serflow.stages.split_utterances import SPLIT_SCHEMA
 from serflow.stores.frames import FRAMES_SCHEMA, PACKED_SCHEMA
@@ -54,6 +54,7 @@ HEADINGS = {
     "corpora/{corpus}/duplicates.csv": Duplicate._fields,
     "audio/{corpus}/{shard}_rejected.csv": prepare_audio.REJECTED_COLUMNS,
     "noise/clips_rejected.csv": RejectedClip._fields,
+    "noise/{corpus}/levels.csv": tabulate_levels.COLUMNS,
     "noise/{corpus}/{profile}/audio/plan.csv": PlanRow._fields,
     "transcripts/{recogniser}/wer.csv": tabulate_wer.COLUMNS,
     "{study}/{table}_vs_paper.csv": comparison.COLUMNS,

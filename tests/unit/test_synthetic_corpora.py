@@ -18,8 +18,8 @@ from serflow.protocols.splits import split_unit
 from serflow.stages.make_synthetic_corpus import main
 from serflow.synthetic import mandarin
 from serflow.synthetic.catalogue import LAYOUTS
-from serflow.synthetic.corpus import Options, dialogue_size, episodes, in_rounds
-from serflow.synthetic.scripts import MANDARIN
+from serflow.synthetic.corpus import Options, Studio, dialogue_size, episodes, in_rounds
+from serflow.synthetic.scripts import ALL_ENGLISH, ENGLISH, MANDARIN, TELLING
 from serflow.synthetic.speech import generator
 from serflow.synthetic.tree import MARKER, describe_tree, stand_in_tree
 
@@ -283,6 +283,35 @@ def test_mosei_clips_are_speech_and_the_pauses_are_not(trees):
     clip = samples[int(first.start * rate) : int(first.end * rate)]
     pause = samples[int(first.end * rate) : int(second.start * rate)]
     assert 20 * np.log10(clip.std() / pause.std()) > 15
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("corpus", ["iemocap", "msp_improv", "mosei"])
+def test_some_words_tell_the_emotion_of_what_is_said_of_ones_own_accord(corpus, share, monkeypatch, tmp_path):
+    said, say = [], Studio.say
+
+    def noted(studio, utterance, speaker, emotion, text, intensity=1.0):
+        said.append((utterance, "happiness" if emotion == "excitement" else emotion, text))
+        return say(studio, utterance, speaker, emotion, text, intensity)
+
+    monkeypatch.setattr(Studio, "say", noted)
+    monkeypatch.setattr("serflow.synthetic.corpus.render", lambda all_: (np.ones(1600, np.int16) for _ in all_))
+    writer = importlib.import_module(f"serflow.synthetic.{corpus}")
+    writer.write(tmp_path / corpus, Options(utterances=400, emotion_in_text=share))
+    # a sentence that is read out (T of MSP-Improv) tells nothing
+    free = [(emotion, text) for name, emotion, text in said if "-T-" not in name]
+    told = [text in TELLING[emotion] for emotion, text in free if emotion in TELLING]
+    assert np.mean(told) == pytest.approx(share, abs=0.09)
+    assert {text for emotion, text in free if emotion not in TELLING} <= set(ENGLISH)
+    own = [text for emotion, text in free if emotion in TELLING and text not in TELLING[emotion]]
+    assert {*own, *(text for name, _, text in said if "-T-" in name)} <= set(ENGLISH)
+
+
+def test_the_recogniser_and_bert_know_every_english_sentence():
+    telling = {said for told in TELLING.values() for said in told}
+    assert not telling & set(ENGLISH)
+    assert telling | set(ENGLISH) <= set(ALL_ENGLISH)
+    assert len(set(ALL_ENGLISH)) == len(ALL_ENGLISH)
 
 
 def test_same_bytes_on_two_runs_and_others_with_another_seed(trees, tmp_path):

@@ -47,7 +47,7 @@ def workflow(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
 
 def test_the_study_on_the_page_gives_a_table_beside_its_papers(workflow):
     targets = ["table1_vs_paper.csv", "table1_intervals.csv", "table1_fits.csv", "curves.svg", "protocol.md"]
-    workflow.run("--cores", "2", *(f"results/meanmel/{target}" for target in targets))
+    workflow.run("--cores", "2", *(f"results/meanmel/{target}" for target in targets), "results/report/meanmel.html")
     results = workflow.folder / "results/meanmel"
 
     table = pd.read_csv(results / "table1.csv")
@@ -67,6 +67,13 @@ def test_the_study_on_the_page_gives_a_table_beside_its_papers(workflow):
     card = pd.read_csv(results / "protocol.csv")
     assert card["n_test"].tolist() == fits["n"].tolist()
     assert workflow.faults() == []
+
+    # a study that says nothing of pages has one
+    report = (workflow.folder / "results/report/meanmel.html").read_text()
+    assert 'data-table="table1"' in report
+    assert 'data-figure="curves"' in report
+    assert "A made-up paper" in report
+    assert list((workflow.folder / "results/report/meanmel_audio").rglob("*-clean.flac"))
 
 
 def test_another_study_leaves_the_first_ones_alone(workflow):

@@ -46,12 +46,9 @@ def built(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflo
     return workflow
 
 
-def readme_blocks(repository: Path, section: str) -> list[str]:
-    """Return the code blocks of a section of the README."""
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    body = re.split(rf"^##+ {section}\n", text, flags=re.MULTILINE)[1]
-    body = re.split(r"^##? ", body, flags=re.MULTILINE)[0]
-    return re.findall(r"^```python\n(.*?)^```", body, flags=re.MULTILINE | re.DOTALL)
+def python_blocks(page: Path) -> list[str]:
+    """Return the Python of a page of the documentation."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
 def metadata(path: Path) -> dict:
@@ -177,17 +174,18 @@ def test_a_wrong_path_of_weights_stops_before_the_first_job(built: Workflow, tmp
     assert not (wrong.folder / "resources").exists()
 
 
-def test_the_readme_opens_a_store_with_pandas_polars_and_duckdb(repository: Path, built: Workflow) -> None:
-    blocks = readme_blocks(repository, "Features")
+def test_the_page_of_features_opens_a_store_with_pandas_polars_and_duckdb(repository: Path, built: Workflow) -> None:
+    blocks = python_blocks(repository / "docs/features.md")
     for library in ("pandas", "polars", "duckdb"):
         block = next(block for block in blocks if f"import {library}" in block)
         assert len(block.strip().splitlines()) <= 4
         assert python(built, block + "\nprint(len(store))").strip().isdigit()
 
 
-def test_the_readme_adds_a_feature_in_twenty_lines(repository: Path, built: Workflow, tmp_path: Path) -> None:
-    (block,) = (block for block in readme_blocks(repository, "Add your own") if "FeatureInfo" in block)
-    assert len(block.splitlines()) <= 20
+def test_a_feature_is_added_in_few_lines(repository: Path, built: Workflow, tmp_path: Path) -> None:
+    (block,) = (block for block in python_blocks(repository / "docs/extend.md") if "FeatureInfo" in block)
+    assert len(block.split("\n\n")) <= 8
+    assert len([line for line in block.splitlines() if line]) <= 26
     mine = Workflow(tmp_path / "checkout", tmp_path / "work", SMALL + "features: {loudness: {}}\n")
     shutil.copytree(built.checkout, mine.checkout)
     shutil.copytree(built.folder, mine.folder, dirs_exist_ok=True)

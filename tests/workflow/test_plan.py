@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,7 +22,6 @@ BOMB = "a: &a {x: 1}\n" + "".join(f"{b}: &{b} {{x: *{a}, y: *{a}, z: *{a}}}\n" f
 
 def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Path) -> None:
     jobs = Workflow(repository, tmp_path, "{}").plan("results/table1.csv")
-    cells = 3 * 3 * 2  # corpora, profiles, experiments
     assert jobs == {
         "make_synthetic_corpus": 3,
         "make_synthetic_esc50": 1,
@@ -38,8 +38,8 @@ def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Pa
         "tabulate_wer": 1,
         "embed_text": 9,
         "pack_features": 21,
-        "train_noise_classifier": cells,
-        "train_dlc": 7 * cells,  # 14 rows of two experiments
+        # of each corpus 14 rows of two experiments, their noise classifiers and a control, each in all profiles
+        "train_dlc_batch_table1": 3 * (14 + 2 + 1),
         "tabulate_dlc_table1": 1,
         "tabulate_dlc_intervals": 1,
         "plot_dlc_curves": 1,
@@ -47,6 +47,25 @@ def test_default_plan_names_every_stage_of_table1(repository: Path, tmp_path: Pa
         "describe_dlc_protocol": 1,
         "make_table1": 1,
     }
+
+
+def test_the_other_reading_of_the_papers_levels_is_a_target_beside_it(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, "{}")
+    jobs = workflow.plan("results/dlc/table1_gain.csv", "results/dlc/table1_gain_intervals.csv")
+    assert (jobs["plan_noise"], jobs["train_dlc_batch_table1_gain"]) == (9, 3 * (14 + 2 + 1))
+    assert (jobs["tabulate_dlc_table1_gain"], jobs["tabulate_dlc_intervals"]) == (1, 1)
+    assert "train_dlc_batch_table1" not in jobs
+    assert workflow.plan("results/noise/emodb/levels.csv")["plan_noise"] == 6
+
+
+def test_only_stand_ins_are_trained_in_all_profiles_at_once(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, "corpora: {iemocap: {root: /data/IEMOCAP_full_release}}")
+    jobs = workflow.plan("results/table1.csv")
+    assert jobs["train_dlc_batch_table1"] == 2 * (14 + 2 + 1)
+    assert jobs["train_dlc"] + jobs["train_noise_classifier"] == 3 * (14 + 2 + 1)
+    # one cell of a stand-in brings those of the other profiles along
+    alone = workflow.plan("results/runs/dlc/exp1/single/mosei/h2/metrics.json")
+    assert alone["train_dlc_batch_table1"] == 1
 
 
 def test_default_target_is_table1(repository: Path, tmp_path: Path) -> None:
@@ -65,13 +84,14 @@ def test_paper_size_is_planned_without_any_corpus(repository: Path, tmp_path: Pa
     shards = -(-10039 // 512) + -(-8438 // 512) + -(-23259 // 512)
     assert jobs["prepare_audio"] == shards
     assert jobs["extract_features"] == 4 * shards
-    assert jobs["train_dlc"] + jobs["train_noise_classifier"] == 9 * (14 + 2)
+    # a job a cell
+    assert jobs["train_dlc"] + jobs["train_noise_classifier"] == 9 * (14 + 2 + 1)
     assert jobs["transcribe"] == 4 * shards
 
 
 def test_corpora_without_turns_have_no_multimodal_cells_and_no_transcripts(repository: Path, tmp_path: Path) -> None:
     jobs = Workflow(repository, tmp_path, "dlc: {corpora: [emodb], profiles: [h1]}").plan("results/table1.csv")
-    assert jobs["train_dlc"] == 3 + 7
+    assert jobs["train_dlc"] == 3 + 1 + 7
     assert not {"transcribe", "embed_text", "fetch_deepspeech", "prepare_weights"} & set(jobs)
 
 
@@ -178,6 +198,27 @@ def test_rulegraph_reads_like_the_method(repository: Path, tmp_path: Path) -> No
         assert f'"{rule}"' in graph
 
 
+@pytest.mark.parametrize("with_dot", [True, False])
+def test_make_rulegraph_draws_it_with_or_without_graphviz(repository: Path, tmp_path: Path, with_dot: bool) -> None:
+    checkout = copy_checkout(repository, tmp_path / "checkout")
+    shutil.copy(repository / "Makefile", checkout)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("bash", "make", "mv", "rm", "nproc", "grep", "env"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    if with_dot:
+        (programs / "dot").write_text('#!/bin/bash\nread -r first < $2 && echo "<svg>$first</svg>"\n')
+        (programs / "dot").chmod(0o755)
+    done = subprocess.run(
+        ["make", "-o", "env", "rulegraph", f"BIN={Path(sys.executable).parent}"],
+        cwd=checkout, env={**environment(), "PATH": str(programs)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = checkout / ("rulegraph.svg" if with_dot else "rulegraph.md")
+    assert ("<svg>digraph" if with_dot else "train_dlc") in made.read_text()
+    assert ("apt-get install graphviz" in done.stdout) == (not with_dot)
+
+
 def test_targets_are_found_in_the_forms_that_people_type(repository: Path, tmp_path: Path) -> None:
     workflow = Workflow(repository, tmp_path, SMALL)
     store, table = "results/features/mfb/emodb/clean", "results/corpora/emodb/utterances.parquet"
@@ -256,3 +297,57 @@ def test_a_file_in_the_place_of_a_folder_is_told(repository: Path, tmp_path: Pat
     said = workflow.run("results/corpora/emodb/listing.parquet", "--cores", "1", ok=False)
     assert f"{name}: a file stands where a folder is needed" in said
     assert "Traceback" not in said
+
+
+def test_a_page_trains_its_own_study_and_a_table_makes_no_page(repository: Path, tmp_path: Path) -> None:
+    workflow = Workflow(repository, tmp_path, SMALL)
+    page = workflow.plan("results/report/temporal.html")
+    assert page["report_temporal"] == 1
+    assert {name for name in page if name.startswith("train_")} == {"train_temporal"}
+    overview = workflow.plan("results/report/index.html", "--config", "report={studies: [temporal]}")
+    assert overview == {**page, "report_index": 1}
+    assert not [name for name in workflow.plan("results/temporal/table1.csv") if name.startswith("report_")]
+
+
+def test_a_study_that_is_not_there_has_no_page(repository: Path, tmp_path: Path) -> None:
+    said = Workflow(repository, tmp_path, SMALL).run(
+        "results/report/index.html", "-n", "--config", "report={studies: [dcl]}", ok=False
+    )
+    assert "report.studies.0: 'dcl' is no study (did you mean 'dlc'?)" in said
+
+
+def test_rules_to_ask_for_are_few_and_say_what_they_make(repository: Path, tmp_path: Path) -> None:
+    said = Workflow(repository, tmp_path, SMALL).run("--list-target-rules")
+    listed = [line for line in said.splitlines() if re.match(r"\w+ \(", line)]
+    names = [line.split()[0] for line in listed]
+    assert {"all", "features", "invariance", "multigating", "speakernorm", "temporal"} <= set(names)
+    assert len(names) < 15
+    assert not any("None" in line for line in listed)
+
+
+def test_another_configuration_has_a_folder_of_its_own(repository: Path, tmp_path: Path) -> None:
+    """Its file is found from where one is, its results go where one says, and those of the first stay."""
+    here = copy_checkout(repository, tmp_path / "here")
+    (here / "mine.yaml").write_text("dlc: {corpora: [iemocap], profiles: [h1]}\n")
+    snakemake = str(Path(sys.executable).parent / "snakemake")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [snakemake, *arguments], cwd=here, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    ledger, cell = "resources/weights/ledger.csv", "results/runs/dlc/exp1/single/iemocap/h1/metrics.json"
+    run(ledger, "--cores", "1")
+    before = (here / ledger).stat().st_mtime_ns
+    other = tmp_path / "other"
+    run(ledger, "--cores", "1", "--directory", str(other), "--configfile", "mine.yaml")
+    assert (other / ledger).read_bytes() == (here / ledger).read_bytes()
+    assert (here / ledger).stat().st_mtime_ns == before
+    asked = ("results/dlc/table1.csv", "-n", "-q", "rules", "--directory", "../other", "--configfile", "mine.yaml")
+    jobs = Workflow(here, other, "{}").jobs(run(*asked))
+    assert jobs["make_synthetic_corpus"] == 1
+    one = Workflow(here, other, "{}").jobs(run(cell, "-n", "-q", "rules", "--directory", "../other"))
+    assert one["train_dlc"] == 1
+    assert "tabulate_dlc_table1" not in one

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -192,10 +193,10 @@ def list_rules(listed):
         if not only_targets:
             listed()
             return
-        for rule in sorted(workflow.rules, key=lambda rule: rule.name):
+        for known in sorted(workflow.rules, key=attrgetter("name")):
             # stores are asked for by their paths, as all files are
-            if not (rule.output or rule.has_wildcards() or "/" in rule.name):
-                print(f"{rule.name} ({rule.docstring})")
+            if not (known.output or known.has_wildcards() or "/" in known.name):
+                print(f"{known.name} ({known.docstring})")
 
     return short
 
@@ -788,6 +789,11 @@ def pictured_cells(study):
     )
 
 
+def heard(study, cell):
+    """What the utterances of a cell sound like: clean, or a noise profile, of which a study of noise tells."""
+    return study.heard(cell) if hasattr(study, "heard") else CLEAN
+
+
 def recordings(study):
     """What is needed to hear an utterance as its cell did."""
     if not CONFIG.report.audio:
@@ -798,15 +804,14 @@ def recordings(study):
         for shard in shards(corpus)
     ]
     noisy = dict.fromkeys(
-        (cell.corpus, cell.profile)
+        f"results/noise/{cell.corpus}/{heard(study, cell)}.parquet"
         for cell in pictured_cells(study)
-        if getattr(cell, "profile", CLEAN) != CLEAN
+        if heard(study, cell) != CLEAN
     )
-    plans = [f"results/noise/{corpus}/{profile}.parquet" for corpus, profile in noisy]
-    return {
-        "audio": audio,
-        **({"plans": plans, "clips": "results/noise/clips.parquet"} if plans else {}),
-    }
+    if not noisy:
+        return {"audio": audio}
+    clips = "results/noise/clips.parquet"
+    return {"audio": audio, "plans": list(noisy), "clips": clips}
 
 
 def recordings_options(wildcards, input):

@@ -89,6 +89,32 @@ rule plan_noise:
         " {params.offset} --mixing {params.mixing} --seed {params.seed} {params.split} --plan {output.plan} --log {log}"
 
 
+rule tabulate_levels:
+    """Say how loud the noise of a corpus is in every profile: asked for, and achieved."""
+    input:
+        plans=expand(
+            "results/noise/{{corpus}}/{profile}.parquet", profile=CONFIG.noise.profiles
+        ),
+    output:
+        table="results/noise/{corpus}/levels.csv",
+    log:
+        "results/logs/tabulate_levels/{corpus}.log",
+    localrule: True
+    conda:
+        "../../envs/serflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(15),
+    params:
+        code=code("stages.tabulate_levels"),
+    message:
+        "Say how loud the noise of {wildcards.corpus} is"
+    shell:
+        "python -m serflow.stages.tabulate_levels --plans {input.plans} --code {params.code} --table {output.table}"
+        " --log {log}"
+
+
 rule render_noisy:
     """Write the noisy utterances of a profile as FLAC, to listen to. No table needs them."""
     input:

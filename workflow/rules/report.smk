@@ -55,6 +55,7 @@ for study in STUDIES.values():
             limits=option("listed", CONFIG.report.listed),
             heard=option("heard", CONFIG.report.heard if CONFIG.report.audio else 0),
             transcripts=flag("transcripts", CONFIG.report.transcripts),
+            conditions=[heard(study, cell) for cell in pictured_cells(study)],
             recordings=recordings_options,
             templates=templates(),
             code=code("stages.report_study"),
@@ -65,8 +66,8 @@ for study in STUDIES.values():
             " --layouts {params.layouts:q} --captions {params.captions:q} --titles {params.titles:q}"
             " --value {params.curves[1]} --quantity {params.curves[2]:q} --tables {input.tables} --beside {input.beside}"
             " --figures {input.figures} --card {input.card} --fits {input.fits} --predictions {input.predictions}"
-            " --utterances {input.utterances} {params.recordings} {params.limits} {params.heard} {params.transcripts}"
-            " --code {params.code} --page {output.page} --tables-alone {output.alone} --overview {output.overview}"
+            " --conditions {params.conditions} --utterances {input.utterances} {params.recordings} {params.limits} {params.heard}"
+            " {params.transcripts} --code {params.code} --page {output.page} --tables-alone {output.alone} --overview {output.overview}"
             " --folder {output.recordings} --log {log}"
 
 

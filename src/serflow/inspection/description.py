@@ -162,9 +162,12 @@ def _numbered(column: _Column, remarks: dict[str, int]) -> _Column:
 
 
 def _blocks(columns: Sequence[_Column], width: int) -> Iterator[list[_Column]]:
-    """Part columns into blocks that fit; each begins with the columns that name the rows, two at most."""
+    """Part columns into blocks that fit; each begins with the columns that name the rows, in half of the width."""
     n_names = 0
-    while n_names < min(_NAMES, len(columns)) and not columns[n_names].numbers:
+    # the first may be a number, such as that of an experiment
+    while n_names < len(columns) and (not n_names or not columns[n_names].looks_like_numbers()):
+        if _width(columns[: n_names + 1]) > width / 2:
+            break
         n_names += 1
     names, block = list(columns[:n_names]), list(columns[:n_names])
     for column in columns[n_names:]:
@@ -174,9 +177,6 @@ def _blocks(columns: Sequence[_Column], width: int) -> Iterator[list[_Column]]:
         block.append(column)
     if block:
         yield block
-
-
-_NAMES = 2
 
 
 def _is_number(value: Any) -> bool:

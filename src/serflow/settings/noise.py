@@ -47,8 +47,11 @@ class NoiseSettings(Section):
     seed: int = 0
     profiles: dict[Name, ProfileSettings] = Field(
         default={
-            **{name: ProfileSettings(**snrs) for name, snrs in PROFILES.items()},
-            **{f"{name}_gain": ProfileSettings(**snrs, mixing="authors_gain") for name, snrs in PROFILES.items()},
+            **{name: ProfileSettings.model_validate(snrs) for name, snrs in PROFILES.items()},
+            **{
+                f"{name}_gain": ProfileSettings.model_validate({**snrs, "mixing": "authors_gain"})
+                for name, snrs in PROFILES.items()
+            },
         }
     )
 

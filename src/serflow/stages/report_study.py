@@ -28,6 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
         card=arguments.card,
         fits=arguments.fits,
         predictions=arguments.predictions,
+        conditions=arguments.conditions,
         utterances=arguments.utterances,
         audio=arguments.audio,
         plans=arguments.plans,
@@ -64,6 +65,9 @@ if __name__ == "__main__":
     parser.add_argument("--fits", type=Path, required=True, help="protocol.csv")
     parser.add_argument(
         "--predictions", type=Path, nargs="+", required=True, help="of each cell; its history.parquet lies beside it"
+    )
+    parser.add_argument(
+        "--conditions", nargs="+", required=True, help="what each cell hears: clean, or a noise profile"
     )
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, help="utterances.parquet of each corpus")
     parser.add_argument("--audio", type=Path, nargs="*", default=[], help="shards of prepared audio")

@@ -29,30 +29,9 @@ ENGLISH = (
 
 # What people say of their own accord when they feel so, by emotion.
 TELLING = {
-    "anger": (
-        "Get out of my house",
-        "Stop shouting at me now",
-        "You ruined everything again",
-        "Do not dare to lie to me",
-        "How could you be so stupid",
-        "I hate this awful place",
-    ),
-    "happiness": (
-        "What a wonderful surprise",
-        "We won the first prize",
-        "This is a perfect day",
-        "I am so glad you came",
-        "That made me laugh so much",
-        "I love this lovely song",
-    ),
-    "sadness": (
-        "I miss my old friend",
-        "She died last winter",
-        "Nobody came to see me",
-        "I cried all night long",
-        "We lost our only home",
-        "It will never be the same",
-    ),
+    "anger": ("I am so angry with you", "That made me angry", "She was angry all day"),
+    "happiness": ("I am so happy for you", "What a happy surprise", "They look happy at last"),
+    "sadness": ("I am sad about it", "He left and I was sad", "It was a sad goodbye"),
 }
 
 # Two statements of RAVDESS, by number.

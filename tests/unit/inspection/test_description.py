@@ -28,9 +28,11 @@ def test_a_wide_table_is_read_at_80_columns():
     for row in ROWS:
         for cell in [*row[:2], row[3], *row[5:10]]:
             assert set(cell.split()) <= set(words), cell
-    # each block names its rows
+    # each block names its rows, by all columns that do
     assert text.count("SER_SR_CGT") == 2 * text.count("model")
+    assert text.count("German UA") == 2 * text.count("model")
     assert text.count("model") > 1
+    assert text.count("30.00") == 2
     assert {"difference_", "utterances"} <= set(words)
 
 
@@ -56,3 +58,11 @@ def test_numbers_stand_to_the_right_whether_they_are_numbers_or_texts_of_a_csv()
     for rows in ([["a", 1], ["b", 2222]], [["a", "1"], ["b", "2222"]]):
         lines = printed(Table("Rows", ["name", "n"], rows)).splitlines()
         assert len({len(line.rstrip()) for line in lines[3:]}) == 1
+
+
+def test_numbers_that_name_rows_stand_in_each_block_and_scores_of_a_csv_do_not():
+    columns = ["Experiment", "Method", *(f"Corpus {n} (synthetic, stand-in weights) UA" for n in range(8))]
+    rows = [[n, name, *(f"{value}.{n}5" for value in range(50, 58))] for n, name in (("1", "Single"), ("2", "DANN"))]
+    text = printed(Table("Rows", columns, rows))
+    assert text.count("DANN") == text.count("Experiment") > 1
+    assert text.count("50.15") == text.count("57.25") == 1

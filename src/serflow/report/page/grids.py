@@ -19,13 +19,24 @@ CLEAN, NOISY = "clean", "noisy"
 SHADES = 6
 """Shades of cells are numbers from 0 to this."""
 MAX_ROWS = 400
+_NOT_COMPARED = ": not compared"
 _STEPS = (1.0, 2.5, 5.0)
 _NUMBERED = re.compile(r"(table|figure)(\d+)(?:_(.+))?")
 _TITLES = {"wer": "Word error rates", "curves": "Training curves"}
 
 
+class Behind(NamedTuple):
+    """A cell of runs behind a number: its names, and what its utterances sound like, clean or a noise profile."""
+
+    cell: Mapping[str, str]
+    condition: str
+
+
 class Column(NamedTuple):
-    """A column: its name below that of its group, how it is scored (``ua``, ``wa``, ``wer``), and clean or noisy."""
+    """A column: its name below that of its group, how it is scored (``ua``, ``wa``, ``wer``), and clean or noisy.
+
+    The last is empty where it is both.
+    """
 
     text: str
     measure: str
@@ -58,12 +69,16 @@ class Entry(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row: its names, each with the number of rows that it spans (0: named above), words, and its cells."""
+    """A row: its names, each with the number of rows that it spans (0: named above), words, and its cells.
+
+    ``condition`` is clean or noisy, empty where it is both.
+    """
 
     names: tuple[str, ...]
     spans: tuple[int, ...]
     words: tuple[str, ...]
     entries: tuple[Entry, ...]
+    condition: str
 
 
 class Grid(NamedTuple):
@@ -80,10 +95,12 @@ class Grid(NamedTuple):
     """What is true of every cell: why it is not compared, where settings are not the paper's."""
     interval_notes: tuple[str, ...]
     has_paper: bool
+    why_not: tuple[str, ...]
+    """Why no number of the paper is compared with ours; empty where some are."""
     measures: tuple[str, ...]
     """UA and WA where columns have both, for a switch; nothing else."""
     conditions: tuple[str, ...]
-    """Clean and noisy where columns have both."""
+    """Clean and noisy where columns have both, or rows."""
 
 
 class Word(NamedTuple):
@@ -141,7 +158,7 @@ def score_grid(
     table: Path,
     comparison: Path,
     intervals: Path | None,
-    runs: Sequence[Mapping[str, str]] = (),
+    runs: Sequence[Behind] = (),
 ) -> Grid:
     """Return a table of scores with what stands beside it.
 
@@ -189,7 +206,12 @@ def score_grid(
             )
         lines.append((shown[:n_corner], shown[n_corner : n_corner + n_words], entries))
     marked = heading[n_corner + n_words :]
-    columns = [_column(layout, column, text) for column, text in zip(layout.columns, marked, strict=True)]
+    conditions = [_condition([entries[j] for _, _, entries in lines], runs) for j in range(n_columns)]
+    columns = [
+        Column(" ".join(column.name[1:]) or text, _measure(layout, None, column), condition)
+        for column, text, condition in zip(layout.columns, marked, conditions, strict=True)
+    ]
+    rows_shown = _spanned(lines, [_condition(entries, runs) for _, _, entries in lines])
     return Grid(
         name=name,
         title=title_of(name),
@@ -197,12 +219,14 @@ def score_grid(
         words=tuple(heading[n_corner : n_corner + n_words]),
         groups=_groups(layout.columns, marked),
         columns=tuple(columns),
-        lines=_spanned(lines),
+        lines=rows_shown,
         notes=common,
         interval_notes=sure_common,
         has_paper=any(cell["paper"] for cell in beside.values()),
+        why_not=() if any(cell["difference"] for cell in beside.values()) else _reasons(common),
         measures=_both(("ua", "wa"), {column.measure for column in columns}),
-        conditions=_both((CLEAN, NOISY), {column.condition for column in columns}),
+        conditions=_both((CLEAN, NOISY), set(conditions))
+        or _both((CLEAN, NOISY), {row.condition for row in rows_shown}),
     )
 
 
@@ -222,6 +246,10 @@ def _common(notes: Iterable[str]) -> tuple[str, ...]:
     return tuple(part for part in parts[0] if part and all(part in other for other in parts)) if parts else ()
 
 
+def _reasons(notes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(note.removesuffix(_NOT_COMPARED) for note in notes if note.endswith(_NOT_COMPARED))
+
+
 def _own(note: str, common: Sequence[str]) -> list[str]:
     return [part for part in note.split("; ") if part and part not in common]
 
@@ -232,11 +260,10 @@ def _measure(layout: Layout, row: Heading | None, column: Heading) -> str:
     return parse_measure(measure_of(where))[1] if "measure" in where else ""
 
 
-def _column(layout: Layout, column: Heading, text: str) -> Column:
-    profiles = set(merged(column.where).get("profile", ()))
-    condition = "" if not profiles else CLEAN if profiles == {CLEAN} else NOISY if CLEAN not in profiles else ""
-    below = " ".join(column.name[1:])
-    return Column(below or text, _measure(layout, None, column), condition)
+def _condition(entries: Sequence[Entry], runs: Sequence[Behind]) -> str:
+    """Return whether all runs behind some numbers hear clean or noisy speech; nothing if they do not agree."""
+    found = {CLEAN if runs[place].condition == CLEAN else NOISY for entry in entries for place in entry.runs}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _groups(columns: Sequence[Heading], marked: Sequence[str]) -> tuple[Group, ...]:
@@ -252,7 +279,7 @@ def _groups(columns: Sequence[Heading], marked: Sequence[str]) -> tuple[Group, .
     return tuple(groups)
 
 
-def _spanned(lines: Sequence[tuple[list[str], list[str], list[Entry]]]) -> tuple[Line, ...]:
+def _spanned(lines: Sequence[tuple[list[str], list[str], list[Entry]]], conditions: Sequence[str]) -> tuple[Line, ...]:
     """Merge what rows below each other are called alike, but for the last name."""
     spans = [[1] * len(names) for names, _, _ in lines]
     for i in range(len(lines) - 1, 0, -1):
@@ -263,18 +290,18 @@ def _spanned(lines: Sequence[tuple[list[str], list[str], list[Entry]]]) -> tuple
             spans[i - 1][depth] += spans[i][depth]
             spans[i][depth] = 0
     return tuple(
-        Line(tuple(names), tuple(span), tuple(words), tuple(entries))
-        for (names, words, entries), span in zip(lines, spans, strict=True)
+        Line(tuple(names), tuple(span), tuple(words), tuple(entries), condition)
+        for (names, words, entries), span, condition in zip(lines, spans, conditions, strict=True)
     )
 
 
-def _taken_in(layout: Layout, row: Heading, column: Heading, runs: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+def _taken_in(layout: Layout, row: Heading, column: Heading, runs: Sequence[Behind]) -> tuple[int, ...]:
     """Return the places of the cells of runs that a table's cell is made of."""
     wanted = merged(layout.where, row.where, column.where)
     return tuple(
         place
-        for place, cell in enumerate(runs)
-        if all(cell[name] in values for name, values in wanted.items() if name in cell)
+        for place, run in enumerate(runs)
+        if all(run.cell[name] in values for name, values in wanted.items() if name in run.cell)
     )
 
 
@@ -330,6 +357,8 @@ def _entry(
         tip.append(f"{against} ({sure['difference_low']} to {sure['difference_high']})" if interval else against)
     if printed:
         tip.append(f"paper {printed}")
+    if printed and mean and not difference:
+        tip.append("not compared")
     if difference:
         tip.append(f"ours minus the paper's {_signed(difference)}")
     tip += _own(beside.get("note", ""), common) + [

@@ -41,6 +41,8 @@ class Squares(NamedTuple):
         ``predictions.parquet``.
     cell
         Its names.
+    condition
+        What its utterances sound like: ``clean``, or a noise profile.
     classes
         Names of the classes.
     runs
@@ -55,6 +57,7 @@ class Squares(NamedTuple):
 
     path: Path
     cell: Mapping[str, str]
+    condition: str
     classes: Sequence[str]
     runs: Sequence[int]
     provenance: Provenance
@@ -67,7 +70,7 @@ def order(utterance: str) -> bytes:
     return hashlib.sha256(utterance.encode()).digest()[:8]
 
 
-def read_squares(path: Path, limit: int) -> Squares:
+def read_squares(path: Path, limit: int, condition: str) -> Squares:
     """Read the test predictions of a cell; no more of them are kept than are listed.
 
     Parameters
@@ -76,6 +79,8 @@ def read_squares(path: Path, limit: int) -> Squares:
         ``predictions.parquet``.
     limit
         Utterances that a square lists.
+    condition
+        What they sound like to the cell.
 
     Raises
     ------
@@ -109,6 +114,7 @@ def read_squares(path: Path, limit: int) -> Squares:
     return Squares(
         path,
         metadata["cell"],
+        condition,
         classes,
         metadata["runs"],
         Provenance.from_json(metadata["provenance"]),

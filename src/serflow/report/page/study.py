@@ -12,7 +12,17 @@ from serflow.files import check_digest
 from serflow.report.curves import mean_curve
 from serflow.report.headings import Layout, merged
 from serflow.report.marks import provenance_marks
-from serflow.report.page.grids import Grid, Plain, Words, plain_table, read_csv, score_grid, title_of, words_table
+from serflow.report.page.grids import (
+    Behind,
+    Grid,
+    Plain,
+    Words,
+    plain_table,
+    read_csv,
+    score_grid,
+    title_of,
+    words_table,
+)
 from serflow.report.page.render import picture, render
 from serflow.report.page.sounds import CLEAN, Sound, cut
 from serflow.report.page.squares import OWN_WORDS, Squares, heard, read_squares
@@ -28,6 +38,7 @@ _STAND_INS = {
     "noise": "Synthetic noise stands in for {names}.",
     "weights": "Random weights stand in for the released ones of {names}.",
 }
+_RAISED = "{db:+g} dB are added to the SNRs of the noise profiles, so speech is easier to hear than in the paper."
 _PARTIAL = "Fewer utterances than published: {names}."
 _REAL = "Made from the publishers' data."
 
@@ -62,7 +73,11 @@ class Study(NamedTuple):
 
 
 class Files(NamedTuple):
-    """What the page is made of; ``tables`` are shown in their order, comparisons and intervals where there are any."""
+    """What the page is made of.
+
+    ``tables`` are shown in their order, ``beside`` are comparisons and intervals, ``conditions`` what the utterances of
+    each of ``predictions`` sound like: ``clean``, or a noise profile.
+    """
 
     tables: Sequence[Path]
     beside: Sequence[Path]
@@ -70,6 +85,7 @@ class Files(NamedTuple):
     card: Path
     fits: Path
     predictions: Sequence[Path]
+    conditions: Sequence[str]
     utterances: Sequence[Path]
     audio: Sequence[Path] = ()
     plans: Sequence[Path] = ()
@@ -100,9 +116,10 @@ def make_page(study: Study, files: Files, limits: Limits, folder: Path) -> Page:
     StoreError
         If a file is absent or damaged, or is not of this study.
     """
-    cells = [read_squares(path, limits.listed) for path in files.predictions]
+    heard_in = zip(files.predictions, files.conditions, strict=True)
+    cells = [read_squares(path, limits.listed, condition) for path, condition in heard_in]
     stamp = stamp_of(joined(cell.provenance for cell in cells), study.titles)
-    shown = [_table(study, path, files.beside, [cell.cell for cell in cells]) for path in files.tables]
+    shown = [_table(study, path, files.beside, cells) for path in files.tables]
     figures = [
         {
             "name": path.stem,
@@ -134,7 +151,7 @@ def make_page(study: Study, files: Files, limits: Limits, folder: Path) -> Page:
             "about": study.about,
             "stamp": stamp,
             "corpora": content["corpora"],
-            "table": next((_plain(table) for table in shown if table["kind"] == "scores"), None),
+            "table": next((_plain(table) for table in shown if table["kind"] == "scores"), {}),
             "counts": {"tables": len(shown), "figures": len(figures), "cells": len(cells)},
         },
     )
@@ -155,6 +172,7 @@ def stamp_of(provenance: Provenance, titles: Mapping[str, str]) -> dict[str, lis
     """Return what no view may leave unsaid of the data: the words of the stamp, and sentences."""
     names = {kind: [titles.get(name, name) for name in found] for kind, found in provenance.stand_ins.items()}
     said = [words.format(names=", ".join(names[kind])) for kind, words in _STAND_INS.items() if names.get(kind)]
+    said += [_RAISED.format(db=db) for db in provenance.raised_db]
     if provenance.partial:
         said.append(_PARTIAL.format(names=", ".join(titles.get(name, name) for name in provenance.partial)))
     return {"marks": provenance_marks(provenance), "said": said or [_REAL]}
@@ -164,7 +182,7 @@ def _runs(cells: Sequence[Squares]) -> int:
     return len({run for cell in cells for run in cell.runs})
 
 
-def _table(study: Study, path: Path, beside: Sequence[Path], runs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+def _table(study: Study, path: Path, beside: Sequence[Path], cells: Sequence[Squares]) -> dict[str, Any]:
     """Return a table with its caption: of scores, of words beside the paper's, or as it is."""
     name = path.stem
     comparison, intervals = (
@@ -175,6 +193,7 @@ def _table(study: Study, path: Path, beside: Sequence[Path], runs: Sequence[Mapp
     if name in study.layouts:
         if comparison is None:
             raise StoreError(f"{path}: {name}_vs_paper.csv is not given; give it too")
+        runs = [Behind(cell.cell, cell.condition) for cell in cells]
         kind, grid = "scores", score_grid(name, study.layouts[name], path, comparison, intervals, runs)
     elif comparison is not None:
         kind, grid = "words", words_table(name, path, comparison)
@@ -244,8 +263,7 @@ def _corpus(cell: Squares) -> str:
 
 def _profile(cell: Squares) -> str | None:
     """Return the noise that a cell's utterances have, None for clean speech."""
-    profile = cell.cell.get("profile", CLEAN)
-    return None if profile == CLEAN else profile
+    return None if cell.condition == CLEAN else cell.condition
 
 
 def _sounds(

@@ -27,6 +27,7 @@ class StandIn(Section):
     maps: int = Field(default=16, ge=1)
     max_epochs: int = Field(default=8, ge=1)
     batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
 
     def of(self, group: Section) -> dict[str, Any]:
         """Return the values that take the place of those of a group of options."""

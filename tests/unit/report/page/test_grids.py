@@ -8,7 +8,7 @@ import pytest
 from made_up_page import TITLES, layout, write_study
 from serflow.errors import StoreError
 from serflow.files import write_csv
-from serflow.report.page.grids import MAX_ROWS, plain_table, score_grid, title_of, words_table
+from serflow.report.page.grids import MAX_ROWS, Behind, plain_table, score_grid, title_of, words_table
 from serflow.stores.parquet import read_metadata
 
 
@@ -16,7 +16,9 @@ from serflow.stores.parquet import read_metadata
 def study(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("study")
     _, files = write_study(folder)
-    return folder / "results" / "made_up", [read_metadata(path)["cell"] for path in files.predictions]
+    return folder / "results" / "made_up", [
+        Behind(read_metadata(path)["cell"], path.parent.name) for path in files.predictions
+    ]
 
 
 @pytest.fixture
@@ -65,6 +67,10 @@ def test_intervals_stand_where_they_belong_and_in_what_is_said(study, grid):
     assert any("against Alone" in said for said in grid.lines[2].entries[0].tip)
 
 
+def test_where_some_are_compared_no_reason_stands_for_all(grid):
+    assert grid.why_not == ()
+
+
 def test_columns_are_grouped_and_rows_span(grid):
     assert [(group.text, group.columns) for group in grid.groups] == [
         (TITLES["near"], (0, 1, 2, 3)),
@@ -77,12 +83,24 @@ def test_columns_are_grouped_and_rows_span(grid):
     assert grid.conditions == ("clean", "noisy")
 
 
+def test_rows_may_be_clean_and_noisy_too(study):
+    own, runs = study
+    paths = [own / f"table1{what}.csv" for what in ("", "_vs_paper", "_intervals")]
+    heard = [run._replace(condition="clean" if run.cell["method"] == "alone" else "h1") for run in runs]
+    grid = score_grid("table1", layout(), *paths, heard)
+    assert [line.condition for line in grid.lines] == ["", "clean", "noisy", "clean", "noisy"]
+    assert {column.condition for column in grid.columns} == {""}
+    assert grid.conditions == ("clean", "noisy")
+    one = score_grid("table1", layout(), *paths, [run._replace(condition="h1") for run in runs])
+    assert one.conditions == ()
+
+
 def test_a_cell_knows_the_runs_behind_it(study, grid):
     _, runs = study
     for row, line in zip(layout().rows, grid.lines[1:], strict=True):
         for column, entry in zip(layout().columns, line.entries, strict=True):
             wanted = {name: value for name, value in {**row.where, **column.where}.items() if name != "measure"}
-            assert [runs[place] for place in entry.runs] == [wanted]
+            assert [runs[place].cell for place in entry.runs] == [wanted]
     assert all(entry.runs == () for entry in grid.lines[0].entries)
 
 
@@ -106,7 +124,13 @@ def test_a_number_of_the_paper_that_is_not_compared_is_shown_without_a_differenc
     entries = [entry for line in grid.lines for entry in line.entries]
     assert {entry.paper.split(" ± ")[0] for entry in entries} == {"57.00"}
     assert {(entry.difference, entry.tilt) for entry in entries} == {("", 0)}
+    assert all("not compared" in entry.tip for line in grid.lines[1:] for entry in line.entries)
     assert grid.has_paper
+    for row in rows:
+        row[heading.index("note")] = "synthetic stand-in: not compared; small data"
+    write_csv(tmp_path / "table1_vs_paper.csv", heading, rows)
+    grid = score_grid("table1", layout(), own / "table1.csv", tmp_path / "table1_vs_paper.csv", None)
+    assert grid.why_not == ("synthetic stand-in",)
 
 
 def test_shades_grow_with_the_number(grid):

@@ -216,13 +216,15 @@ def test_markdown_shows_html_as_it_is_written():
 
 
 def test_stamps():
-    everything = Provenance({"corpus": ("far",), "noise": ("ESC-50",), "weights": ("bert", "ge2e")}, ("near",))
+    everything = Provenance(
+        {"corpus": ("far",), "noise": ("ESC-50",), "weights": ("bert", "ge2e")}, ("near",), raised_db=(20.0,)
+    )
     stamp = stamp_of(everything, TITLES)
-    assert stamp["marks"] == ["synthetic corpus", "synthetic noise", "STAND-IN weights", "partial"]
+    assert stamp["marks"] == ["synthetic corpus", "synthetic noise", "STAND-IN weights", "SNR +20 dB", "partial"]
     assert [TITLES["far"] in stamp["said"][0], "ESC-50" in stamp["said"][1], "bert, ge2e" in stamp["said"][2]] == [
         True
     ] * 3
-    assert TITLES["near"] in stamp["said"][3]
+    assert TITLES["near"] in stamp["said"][4]
     assert stamp_of(Provenance(), TITLES) == {"marks": [], "said": ["Made from the publishers' data."]}
 
 

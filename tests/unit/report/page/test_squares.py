@@ -18,7 +18,7 @@ def predictions(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_counts_are_of_all_test_utterances_and_of_no_others(predictions):
-    found = read_squares(predictions[0], 3)
+    found = read_squares(predictions[0], 3, "clean")
     said = posteriors(CELL).argmax(1)
     expected = np.zeros((2, 2), int)
     for i in range(N):
@@ -28,7 +28,7 @@ def test_counts_are_of_all_test_utterances_and_of_no_others(predictions):
 
 
 def test_a_square_lists_its_own_utterances_and_no_more_than_asked(predictions):
-    found = read_squares(predictions[0], 3)
+    found = read_squares(predictions[0], 3, "clean")
     said = posteriors(CELL)
     for (row, column), listed in found.listed.items():
         assert len(listed) == min(3, found.counts[row, column])
@@ -36,7 +36,7 @@ def test_a_square_lists_its_own_utterances_and_no_more_than_asked(predictions):
             place = names("near").index(one.utterance)
             assert (place % 2, said[place].argmax()) == (row, column)
             assert one.posterior == tuple(said[place])
-    assert sum(map(len, read_squares(predictions[0], 1000).listed.values())) == N
+    assert sum(map(len, read_squares(predictions[0], 1000, "clean").listed.values())) == N
 
 
 def test_those_listed_are_the_first_whatever_the_order_of_the_file(tmp_path):
@@ -50,18 +50,18 @@ def test_those_listed_are_the_first_whatever_the_order_of_the_file(tmp_path):
             for run, part in enumerate(parts)
         ]
         files = write_cell(tmp_path / str(place), CELL, results, classes=CLASSES)
-        listed.append([one.utterance for one in read_squares(files.predictions, 5).listed[0, 0]])
+        listed.append([one.utterance for one in read_squares(files.predictions, 5, "clean").listed[0, 0]])
     assert listed[0] == listed[1] == sorted(utterances, key=order)[:5]
 
 
 def test_words_of_the_studys_own_are_kept(predictions):
     adversary = next(path for path in predictions if "adversary" in path.parts)
-    (listed, *_) = read_squares(adversary, 1).listed.values()
+    (listed, *_) = read_squares(adversary, 1, "clean").listed.values()
     assert listed[0].words[0][0] == "heard"
 
 
 def test_few_utterances_are_heard_and_every_square_has_one(predictions):
-    cells = [read_squares(path, 12) for path in predictions]
+    cells = [read_squares(path, 12, "clean") for path in predictions]
     chosen = heard(cells, 2)
     for cell in cells:
         for found in cell.listed.values():

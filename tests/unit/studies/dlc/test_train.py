@@ -15,6 +15,7 @@ from serflow.fingerprint import fingerprint, imported_modules
 from serflow.report.tables import read_published
 from serflow.settings.base import Section
 from serflow.stages import train as stage
+from serflow.stages import train_batch
 from serflow.stores.frames import FrameRow, iterate_frames, pack_frames, write_frames
 from serflow.stores.parquet import read_metadata, read_table, write_table
 from serflow.studies.departures import flat
@@ -97,7 +98,7 @@ def write_cell(folder: Path, n_utterances: int = 90) -> dict[str, Path]:
         )
         write_table(path, split, kind="split", metadata={"corpus": "toy", "unit": "dialogue", "draw": seed})
     plan = pa.table({"utterance": names, "condition": [CONDITIONS[i] for i in drawn]})
-    about = {"corpus": "toy", "profile": "h1", "synthetic_clips": False, "clip_warnings": []}
+    about = {"corpus": "toy", "profile": "h1", "snr_offset_db": 20.0, "synthetic_clips": False, "clip_warnings": []}
     write_table(paths["plan"], plan, kind="noise_plan", metadata=about)
     words = [FrameRow(name, generator.normal(size=(2 + i % 5, 6)).astype(np.float32)) for i, name in enumerate(names)]
     for i, row in enumerate(words):
@@ -115,7 +116,8 @@ def inputs(tmp_path_factory):
 
 def command(inputs, out, method="single", experiment="exp1", options=None, gate=None, code="c0de", **more):
     read = inputs if method.startswith("hffn") else {name: path for name, path in inputs.items() if name != "text"}
-    read = {**read, **more, **({"gate": gate} if gate else {})}
+    heard = {"noisy": inputs["clean"]} if method_info(method).hears_clean else {}
+    read = {**read, **heard, **more, **({"gate": gate} if gate else {})}
     named = [
         f"{name}={path}" for name, paths in read.items() for path in (paths if isinstance(paths, list) else [paths])
     ]
@@ -279,6 +281,56 @@ def test_on_shuffled_labels_nothing_is_learnt_and_the_test_keeps_its_labels(inpu
     predictions = read_table(out / "predictions.parquet").to_pylist()
     assert all(emotions[row["utterance"]] == row["label"] for row in predictions)
     assert max(map(scored, read_json(out / "metrics.json")["fits"])) < 0.7
+
+
+def test_a_control_is_trained_and_tested_on_clean_audio(inputs, tmp_path):
+    with pytest.raises(StoreError, match="condition"):
+        train(inputs, tmp_path / "cell", "single_clean", noisy=inputs["noisy"])
+    with pytest.raises(StoreError, match="condition"):
+        train(inputs, tmp_path / "cell", noisy=inputs["clean"])
+    job = stage.read_job(stage.make_parser().parse_args(command(inputs, tmp_path, "single_clean")))
+    data = job.data.cell
+    for one, other in zip(data.noisy_rows, data.clean_rows, strict=True):
+        assert np.array_equal(data.noisy[int(one)], data.clean[int(other)])
+    metrics = read_json(train(inputs, tmp_path / "cell", "single_clean") / "metrics.json")
+    # the plan says who has which noise, and how loud, though none is heard
+    assert metrics["provenance"]["raised_db"] == [20.0]
+
+
+def batch(read, folder, methods, **changed):
+    """The command line that trains some methods in one process."""
+    alone = [stage.make_parser().parse_args(command(read, folder / method, method)) for method in methods]
+    given = {
+        "cells": json.dumps([["=".join(part) for part in each.cell] for each in alone]),
+        "inputs": json.dumps([[f"{name}={path}" for name, path in each.inputs] for each in alone]),
+        "options": json.dumps(OPTIONS),
+        **changed,
+    }
+    outputs = ("predictions", "history", "metrics", "model")
+    return [
+        *(word for name, value in given.items() for word in (f"--{name}", value)),
+        *("--study", "dlc", "--code", "c0de", "--runs", *map(str, SEEDS)),
+        *(word for name in outputs for word in (f"--{name}", *(str(getattr(each, name)) for each in alone))),
+    ]
+
+
+def test_cells_in_one_process_leave_the_bytes_of_each_alone(inputs, tmp_path):
+    methods = ("single", "hffn_single", "single_clean")
+    train_batch.main(train_batch.make_parser().parse_args(batch(inputs, tmp_path / "batch", methods)))
+    for method in methods:
+        alone = digests(train(inputs, tmp_path / "alone" / method, method))
+        assert digests(tmp_path / "batch" / method) == alone
+
+
+def test_a_batch_has_inputs_and_outputs_for_each_cell(inputs, tmp_path):
+    words = batch(inputs, tmp_path, ("single", "dann"))
+    one = words.index("--history")
+    with pytest.raises(ConfigError, match="--history: 1 for 2 cells"):
+        train_batch.main(train_batch.make_parser().parse_args([*words[: one + 1], *words[one + 2 :]]))
+    with pytest.raises(ConfigError, match="--inputs: 1 for 2 cells"):
+        train_batch.main(
+            train_batch.make_parser().parse_args(batch(inputs, tmp_path, ("single", "dann"), inputs="[[]]"))
+        )
 
 
 def test_text_is_asked_for_by_multimodal_methods_alone(inputs, tmp_path):
@@ -467,7 +519,7 @@ def test_method_names_and_facts():
     printed = {row for row, _ in read_published("dlc", "table1", 2)}
     named = [(titles[experiment], infos[name].title) for experiment, names in ROWS.items() for name in names]
     assert printed == set(named)
-    controls = {"noise_classifier", "single_wide", "single_shuffled", "svc"}
+    controls = {"noise_classifier", "single_clean", "single_wide", "single_shuffled", "svc"}
     assert {name for names in ROWS.values() for name in names} == infos.keys() - controls
     assert all(experiment in infos[name].experiments for experiment, names in ROWS.items() for name in names)
     routed = {"moe_dlc", "moe_slc", "dsn_slc", "dsn_dlc", "hffn_moe_dlc", "hffn_dsn_dlc"}

@@ -228,7 +228,7 @@
     const [row, column] = state.square.split(",").map(Number);
     const found = cell.listed[state.square];
     if (!found) {
-      place.replaceChildren(make("p", { class: "lead", text: "No square is chosen." }));
+      place.replaceChildren(make("p", { class: "lead", text: "Press a square of the matrix: who is in it is listed here." }));
       return;
     }
     const count = cell.counts[row][column];
