@@ -16,6 +16,8 @@ WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORE
 # mutmut in an environment of its own, which sees the packages of the other
 MUTENV := .mutenv
 MUTANTS ?= *
+# benchmarks that read EmoDB and other free corpora
+ON_REAL_DATA := benchmarks/emodb.py benchmarks/truth.py
 SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # a pipe fails where any part of it does, and what a failed command had begun to write goes
@@ -125,8 +127,9 @@ rulegraph: env  ## rulegraph.svg: the stages of Table I (without graphviz: ruleg
 	  && echo "rulegraph.md is there; for a picture install graphviz (apt-get install graphviz, brew install graphviz)"; \
 	fi
 
-benchmarks: env  ## speed beside named peers, one JSON line a comparison
-	for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
+benchmarks: env  ## speed beside named peers, one JSON line a comparison; on real corpora too: make benchmarks DATA=/folder
+	for benchmark in $(filter-out $(ON_REAL_DATA),$(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python $$benchmark || exit 1; done
+	$(if $(DATA),for benchmark in $(ON_REAL_DATA); do $(BIN)/python $$benchmark --data $(call quoted,$(DATA)) || exit 1; done)
 
 lock: ## write the lock files in envs anew from pyproject.toml: every package, pinned, with the hashes of all its files
 	rm -rf .lockenv && $(call quoted,$(PYTHON)) -m venv .lockenv
