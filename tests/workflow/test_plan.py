@@ -349,5 +349,5 @@ def test_another_configuration_has_a_folder_of_its_own(repository: Path, tmp_pat
     jobs = Workflow(here, other, "{}").jobs(run(*asked))
     assert jobs["make_synthetic_corpus"] == 1
     one = Workflow(here, other, "{}").jobs(run(cell, "-n", "-q", "rules", "--directory", "../other"))
-    assert one["train_dlc"] == 1
+    assert [count for name, count in one.items() if name.startswith("train_")] == [1]
     assert "tabulate_dlc_table1" not in one

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -192,10 +193,10 @@ def list_rules(listed):
         if not only_targets:
             listed()
             return
-        for rule in sorted(workflow.rules, key=lambda rule: rule.name):
+        for known in sorted(workflow.rules, key=attrgetter("name")):
             # stores are asked for by their paths, as all files are
-            if not (rule.output or rule.has_wildcards() or "/" in rule.name):
-                print(f"{rule.name} ({rule.docstring})")
+            if not (known.output or known.has_wildcards() or "/" in known.name):
+                print(f"{known.name} ({known.docstring})")
 
     return short
 

@@ -37,7 +37,6 @@ for study in STUDIES.values():
             recordings=directory(f"results/report/{study.name}_audio"),
         log:
             f"results/logs/report_{study.name}.log",
-        localrule: True
         conda:
             "../../envs/serflow.yaml"
         threads: 1

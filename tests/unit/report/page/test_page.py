@@ -9,13 +9,17 @@ from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from made_up_page import HOSTILE, LIMITS, PAGES, TITLES, Elements, build
+from made_up_runs import fit, write_cell
 from serflow.inspection.damage import check_all, find
 from serflow.report.page.render import data, markdown
-from serflow.report.page.study import stamp_of
+from serflow.report.page.study import _curve, stamp_of
+from serflow.runs import artefacts
 from serflow.runs.provenance import Provenance
+from serflow.training.metrics import tally
 
 ADDRESSES = ("href", "src", "srcset", "action", "poster", "data", "formaction")
 
@@ -163,6 +167,20 @@ def test_a_square_says_how_many_there_are_and_lists_some(place):
             assert len(listed) == min(LIMITS.listed, cell["counts"][row][column])
     assert any(cell["counts"][0][0] > LIMITS.listed for cell in cells)
     assert cells[0]["curve"] == [30.0, 40.0, 50.0]
+
+
+def test_what_is_not_trained_by_periods_has_no_curve(tmp_path):
+    targets = np.eye(2)[[0, 1, 1]]
+    tested = artefacts.Tested("test", ["a", "b", "c"], targets, targets)
+    for place, history in enumerate(([], [{"period": 0, "updates": 1, "loss": 1.0}])):
+        result = fit(
+            tallies={"prediction": tally(targets, targets.argmax(1))},
+            tested=[tested],
+            classes=("x", "y"),
+            history=history,
+        )
+        files = write_cell(tmp_path / str(place), {"corpus": "near"}, [result], classes=("x", "y"))
+        assert _curve(files.history, "val_ua") == []
 
 
 def test_audio_and_words_are_left_out_when_asked(tmp_path):
