@@ -32,6 +32,7 @@ NAMES = {
     **{"study": "dlc", "table": "table1", "cell": "exp1/single/toy/h1", "corpus": "toy", "condition": "clean"},
     **{"feature": "mfb", "shard": "0000", "profile": "h1", "protocol": "speaker-0", "recogniser": "deepspeech"},
     **{"utterance": "u1", "optimizer": "adam", "fit": "0_none", "backbone": "byol", "name": "exp1/single/toy/h1"},
+    "recording": "u1-h1",
 }
 # what is made whatever the page says of it: the other forms of a pattern, and what it rests on
 ARRAYS = ("packed/{feature}/{corpus}/{condition}.npy", "packed/audio/{corpus}.npy")
@@ -106,6 +107,8 @@ def write_rest(folder: Path, top: str, pattern: str) -> None:
         write_csv(path, ["utterance", "path", "reason"], [[f"u{i}", f"u{i}.wav", "silent"] for i in range(9)])
     elif pattern.startswith("statistics/"):
         write_sealed_json(path, {**{name: NAMES[name] for name in ("feature", "corpus", "condition")}, "mean": -2.7})
+    elif pattern == "report/{study}.json":
+        write_sealed_json(path, {"study": NAMES["study"], "title": "DLC"})
     elif path.name == "files.json":
         take_stock(folder / "resources", None, stamps(folder / "resources")).write(path)
     else:
