@@ -17,7 +17,7 @@ from serflow.nn.adversarial import GradientReversal, reversal_ramp
 from serflow.nn.normalisation import MaskedBatchNorm
 from serflow.nn.pooling import frame_mask, pooled_lengths
 from serflow.protocols.folds import FitName, FoldRows
-from serflow.studies.dlc.catalog import load_method, method_names
+from serflow.studies.dlc.catalog import load_method, method_info, method_names
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.dsn import DomainSeparation
 from serflow.studies.dlc.learner import Dealer, train_stages
@@ -39,7 +39,7 @@ MODEL = ModelOptions(maps=8, kernel=5, hidden=8)
 LENGTHS = torch.tensor([30, 17, 5, 1])
 TOKENS = torch.tensor([2, 6, 3, 11])
 WEIGHTS = torch.tensor([0.25, 3.0, 1.0, 0.5], dtype=torch.float64)
-METHODS = method_names()
+METHODS = [name for name in method_names() if method_info(name).network]
 DENOISING = [method for method in METHODS if method != "noise_classifier"]
 WAYS = [(method, staged) for method in METHODS for staged in ([False, True] if "hffn" in method else [False])]
 STAGED = [(method, stage) for method in METHODS if method.startswith("hffn") for stage in ("acoustic", "lexical")]

@@ -36,7 +36,7 @@ _OF_ANYTHING = ("write_bytes", "savefig", "save_file", "copyfile", "copyfileobj"
 _OF_MODULES = (("soundfile", "write"), ("torch", "save"), ("np", "save"), ("np", "savez"))
 # functions that are handed a temporary, or make one
 HANDED = {
-    "archives.py": {"unpack_tar"},
+    "archives.py": {"_write"},
     "files.py": {"_fault_of_disk", "atomic_path"},
     "report/style.py": {"save_svg"},
     "stores/parquet.py": {"_seal_footer"},
