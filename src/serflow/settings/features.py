@@ -46,7 +46,7 @@ _FEATURES: dict[str, dict[str, Any]] = {
     "wav2vec2": {"backbone": "wav2vec2", "output": "hidden", "layer": -1},
     "ge2e": {"backbone": "ge2e", "output": "embedding"},
     "ge2e_partials": {"extractor": "ge2e", "backbone": "ge2e", "output": "partials"},
-    "byol": {"backbone": "byol", "output": "vector"},
+    "byol": {"backbone": "byol", "output": "vector", "standardise": "utterance"},
     "allosaurus": {"backbone": "allosaurus", "output": "blstm"},
 }  # fmt: skip
 
