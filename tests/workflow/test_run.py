@@ -158,6 +158,8 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
             if pattern.startswith(
                 (
                     "dlc/pilot/",
+                    "noise/{corpus}/levels",
+                    "statistics/",
                     "packed/audio/",
                     "pulses/",
                     "report/",
