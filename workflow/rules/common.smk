@@ -816,11 +816,11 @@ def recordings(study):
 
 def recordings_options(wildcards, input):
     names = [name for name in ("audio", "plans", "clips") if name in input.keys()]
-    return [
+    return " ".join(
         word
         for name in names
         for word in (f"--{name}", *([input[name]] if name == "clips" else input[name]))
-    ]
+    )
 
 
 def templates():

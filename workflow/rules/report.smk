@@ -45,27 +45,31 @@ for study in STUDIES.values():
             runtime=minutes(30),
         params:
             study=study.name,
-            title=study.title,
-            about=study.about,
+            title=option("title", study.title),
+            about=as_is(option("about", study.about)),
             layouts=as_is(layouts(study, scored(study))),
             captions=as_is(json.dumps(captions(study))),
             titles=as_is(json.dumps(titles(study))),
-            curves=list(study.curves),
+            value=option("value", study.curves.value),
+            quantity=option("quantity", study.curves.quantity),
             limits=option("listed", CONFIG.report.listed),
             heard=option("heard", CONFIG.report.heard if CONFIG.report.audio else 0),
             transcripts=flag("transcripts", CONFIG.report.transcripts),
-            conditions=[heard(study, cell) for cell in pictured_cells(study)],
+            conditions=[
+                "--conditions",
+                *(heard(study, cell) for cell in pictured_cells(study)),
+            ],
             recordings=recordings_options,
             templates=templates(),
             code=code("stages.report_study"),
         message:
             f"Make the page of results of the {study.title} paper"
         shell:
-            "python -m serflow.stages.report_study --study {params.study} --title {params.title:q} --about {params.about:q}"
+            "python -m serflow.stages.report_study --study {params.study} {params.title:q} {params.about:q}"
             " --layouts {params.layouts:q} --captions {params.captions:q} --titles {params.titles:q}"
-            " --value {params.curves[1]} --quantity {params.curves[2]:q} --tables {input.tables} --beside {input.beside}"
+            " {params.value} {params.quantity:q} --tables {input.tables} --beside {input.beside}"
             " --figures {input.figures} --card {input.card} --fits {input.fits} --predictions {input.predictions}"
-            " --conditions {params.conditions} --utterances {input.utterances} {params.recordings} {params.limits} {params.heard}"
+            " {params.conditions} --utterances {input.utterances} {params.recordings} {params.limits} {params.heard}"
             " {params.transcripts} --code {params.code} --page {output.page} --tables-alone {output.alone} --overview {output.overview}"
             " --folder {output.recordings} --log {log}"
 
