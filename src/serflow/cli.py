@@ -1,4 +1,4 @@
-"""The command ``serflow``: look at what the workflow made, listen to it, check it for damage; fetch free corpora."""
+"""The command ``serflow``: look at what was made, listen to it, check it for damage; fetch free corpora; cite."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify); fetch free "
-    "corpora (fetch).",
+    "corpora (fetch); say what to cite (cite).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
