@@ -121,7 +121,8 @@ def test_what_serflow_did_not_write_is_refused(tmp_path):
 
 def test_provenances_are_joined_without_repeating_anything():
     one = Provenance({"weights": ("bert",), "corpus": ("a",)}, ("a",), ("few", "cut"), {"x": "1"})
-    other = Provenance({"weights": ("wav2vec2", "bert"), "noise": ("ESC-50",)}, ("a", "b"), ("cut",), {"y": "2"}, (20.0,))
+    stand_ins = {"weights": ("wav2vec2", "bert"), "noise": ("ESC-50",)}
+    other = Provenance(stand_ins, ("a", "b"), ("cut",), {"y": "2"}, (20.0,))
     found = joined([one, other, other])
     assert list(found.stand_ins.items()) == [
         ("corpus", ("a",)), ("noise", ("ESC-50",)), ("weights", ("bert", "wav2vec2")),
