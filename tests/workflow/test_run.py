@@ -50,8 +50,8 @@ def forget(workflow: Workflow, *paths: str) -> None:
 def test_table1_has_the_papers_shape_and_names_the_stand_ins(finished: Workflow) -> None:
     table = pd.read_csv(finished.folder / "results/table1.csv")
     assert list(table.columns) == [
-        *("Experiment", "Method", "IEMOCAP (synthetic, SNR +20 dB) h1"),
-        *("Overall (synthetic, SNR +20 dB) h1", "Overall (synthetic, SNR +20 dB)"),
+        *("Experiment", "Method", "IEMOCAP (synthetic, SNR +25 dB) h1"),
+        *("Overall (synthetic, SNR +25 dB) h1", "Overall (synthetic, SNR +25 dB)"),
     ]
     printed = list(dict.fromkeys(row for row, _ in read_published("dlc", "table1", 2)))
     assert len(printed) == 14
@@ -76,7 +76,7 @@ def test_beside_table1_stand_its_intervals_figure_protocol_and_error_rates(finis
     figure = pd.read_csv(results / "dlc/figure4.csv")
     assert set(figure["method"]) == set(comparison["method"]) - {"Single", "HFFN-Single"}
     assert "<svg" in (results / "dlc/figure4.svg").read_text()
-    assert "IEMOCAP (synthetic, SNR +20 dB)" in (results / "dlc/protocol.md").read_text()
+    assert "IEMOCAP (synthetic, SNR +25 dB)" in (results / "dlc/protocol.md").read_text()
     wer = pd.read_csv(results / "transcripts/deepspeech/wer.csv")
     assert wer["profile"].unique().tolist() == ["clean", "h1"]
     clean, noisy = (wer[wer["profile"] == name].iloc[0] for name in ("clean", "h1"))
@@ -108,7 +108,7 @@ def test_levels_of_stand_ins_are_planned_anew_and_their_voices_stay(copy: Workfl
     assert {"extract_features", "transcribe", "train_dlc", "train_noise_classifier"} <= set(jobs)
     assert not {"make_synthetic_corpus", "prepare_audio", "split_utterances", "prepare_weights"} & set(jobs)
     raised = pd.read_csv(copy.folder / "results/dlc/table1.csv")
-    assert [name for name in raised if name.startswith("IEMOCAP")] == ["IEMOCAP (synthetic, SNR +20 dB) h1"]
+    assert [name for name in raised if name.startswith("IEMOCAP")] == ["IEMOCAP (synthetic, SNR +25 dB) h1"]
 
 
 def test_stand_ins_stand_beside_the_paper_and_are_not_compared(finished: Workflow) -> None:

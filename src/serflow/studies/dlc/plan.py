@@ -231,16 +231,23 @@ class Plan:
         options = Options(**{name: getattr(settings, name) for name in Options.model_fields})
         if not self.data.is_synthetic(corpus):
             return options
-        model = options.model.model_copy(update=settings.stand_in.of(options.model))
-        training = options.training.model_copy(update=settings.stand_in.of(options.training))
-        return options.model_copy(update={"model": model, "training": training})
+        own = settings.stand_in
+        groups = {
+            name: group.model_copy(update=own.of(group))
+            for name, group in (("model", options.model), ("training", options.training), ("staged", options.staged))
+        }
+        return options.model_copy(update={**own.of(options), **groups})
 
     def _read(self, cell: Cell) -> list[str]:
         """Return the names of the options that a cell's method reads on its corpus."""
         named = method_info(cell.method).options
         names = Options.model_fields if named is None else named
-        other = self.data.layout(cell.corpus) != "iemocap"
-        return [name for name in names if not (other and name == "iemocap_labels")]
+        unread = set()
+        if self.data.layout(cell.corpus) != "iemocap":
+            unread.add("iemocap_labels")
+        if self._options(cell.corpus).hffn != "staged":
+            unread.add("staged")
+        return [name for name in names if name not in unread]
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""
