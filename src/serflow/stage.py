@@ -119,7 +119,7 @@ def run_stage(
         log.info("started in %.2f s of processor time", time.process_time())
         start = time.monotonic()
         main(arguments)
-        log.info("done in %.2f s", time.monotonic() - start)
+        log.info("done in %.2f s; %.2f s of processor time in all", time.monotonic() - start, time.process_time())
         gc.freeze()
     except SerflowError as error:
         log.error("%s", error)
