@@ -59,7 +59,10 @@ def test_nothing_is_said_to_do_where_nothing_is(finished: Workflow) -> None:
 
 def test_before_a_first_run_everything_is_counted_and_nothing_started(repository: Path, tmp_path: Path) -> None:
     workflow = Workflow(repository, tmp_path, SMALL)
-    assert "Never run: 1 make_synthetic_corpus" in serflow(workflow, "why", TARGET)
+    said = serflow(workflow, "why", TARGET)
+    assert said.startswith("Never run: 16 trainings of dlc, ")
+    assert said.count("\n") == 1
+    assert "1 make_synthetic_corpus" in said
     assert "make_table1" in serflow(workflow, "forecast", TARGET)
     assert not (tmp_path / "results").exists()
 

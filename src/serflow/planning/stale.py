@@ -57,13 +57,15 @@ def reasons(plan: Plan, folder: Path, target: str) -> list[str]:
     for job in plan.jobs:
         if job.shell:
             groups.setdefault((_noun(job), tuple(_causes(job, made, plan.said))), []).append(job)
+    # Snakemake tells of jobs in no order
+    largest = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
     direct = [
         f"{_count(noun, jobs)}: {'; '.join(causes)}"
-        for (noun, causes), jobs in groups.items()
+        for (noun, causes), jobs in largest
         if causes not in ((_NEVER_RUN,), (_FOLLOWS,))
     ]
     for cause, words in ((_NEVER_RUN, "Never run"), (_FOLLOWS, "Made anew because what they are made from is")):
-        listed = [(noun, jobs) for (noun, causes), jobs in groups.items() if causes == (cause,)]
+        listed = [(noun, jobs) for (noun, causes), jobs in largest if causes == (cause,)]
         direct += [f"{words}: {_list(listed)}"] if listed else []
     return [*direct, *(said for said in plan.said if said.startswith(_NOT_THERE))]
 
@@ -88,7 +90,7 @@ def _list(named: Sequence[tuple[str, Sequence[Planned]]]) -> str:
     counts = Counter[str]()
     for noun, jobs in named:
         counts[noun] += len(jobs)
-    return ", ".join(_counted(noun, n) for noun, n in counts.items())
+    return ", ".join(_counted(noun, n) for noun, n in counts.most_common())
 
 
 def _parts(reason: str) -> dict[str, str]:
