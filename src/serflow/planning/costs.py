@@ -24,6 +24,7 @@ from serflow.planning.hours import Hours
 from serflow.planning.work import HOUR, Amount, Work, Works, is_training
 
 TABLE = Path(__file__).with_name("costs.csv")
+OWN = "recorded in this folder"
 UTTERANCES = "utterances"
 """Rows of this stage say how long the utterances of a stand-in are: hours an utterance."""
 _STARTED = re.compile(r"started in ([\d.]+) s")
@@ -241,7 +242,7 @@ def known_costs(folder: Path, config: Config) -> tuple[dict[Key, Cost], Hours]:
     """Return what is known of costs, with the folder's own records in the place of the package's; and of hours."""
     table = recorded()
     hours = Hours(config, folder, utterance_s(table))
-    own = summed(measure(folder, config, hours), "this folder")
+    own = summed(measure(folder, config, hours), OWN)
     return {**table, **own}, hours
 
 

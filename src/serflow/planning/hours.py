@@ -96,7 +96,8 @@ class Hours:
         if self._config.is_synthetic(corpus) or not whole:
             return 1.0
         among = [count for count in self._published(corpus) if count.among is not None]
-        of_style = [count.counts[style] for count in among if count.column == "style" and style in count.counts]
+        styles = [count.counts for count in among if count.column == "style"]
+        of_style = [counts[style] for counts in styles if style is not None and style in counts]
         return min([*of_style, *(sum(count.counts.values()) for count in among), whole]) / whole
 
     def _published(self, corpus: str) -> tuple[Count, ...]:

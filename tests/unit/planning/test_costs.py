@@ -5,7 +5,7 @@ import json
 import pytest
 
 from serflow.config import check_config
-from serflow.planning.costs import Cost, Measured, known_costs, line, measure, recorded, summed
+from serflow.planning.costs import OWN, Cost, Measured, known_costs, line, measure, recorded, summed
 from serflow.planning.finished import mean_seconds, read_finished
 from serflow.planning.hours import Hours, published_hours
 
@@ -100,7 +100,7 @@ def test_what_a_folder_recorded_takes_the_place_of_what_came_along(tmp_path, con
     assert known == recorded()
     prepared(tmp_path, "done in 6.50 s; 4.50 s of processor time in all\n")
     own, _ = known_costs(tmp_path, config)
-    assert own["prepare_audio", "", ""].source == "this folder"
+    assert own["prepare_audio", "", ""].source == OWN
     assert {**known, ("prepare_audio", "", ""): own["prepare_audio", "", ""]} == own
 
 

@@ -1,5 +1,7 @@
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,3 +88,13 @@ def test_what_to_type_where_a_folder_is_locked(tmp_path, monkeypatch, capsys):
     (tmp_path / "Snakefile").touch()
     tell(handler(), LogEvent.ERROR, said)
     assert "`snakemake --unlock`. The same command" in capsys.readouterr().err
+
+
+def test_the_logger_is_there_by_its_name_and_light():
+    """Snakemake imports it at each start, on a cluster in each job."""
+    script = (
+        "import sys\nfrom snakemake_interface_logger_plugins.registry import LoggerPluginRegistry\n"
+        "assert LoggerPluginRegistry().is_installed('serflow')\nprint(*{n.partition('.')[0] for n in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert {"torch", "pandas", "pyarrow", "scipy", "pydantic", "numpy"} & set(done.stdout.split()) == set()
