@@ -3,32 +3,14 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness import SMALL, Workflow, environment
+from harness import SMALL, Workflow
 
 pytestmark = pytest.mark.workflow
 TARGET = "results/table1.csv"
-
-
-def serflow(workflow: Workflow, *arguments: str, ok: bool = True) -> str:
-    """Run the command on a workflow's configuration and return what it printed."""
-    place = (
-        "--snakefile",
-        workflow.checkout / "Snakefile",
-        "--directory",
-        workflow.folder,
-        "--configfile",
-        workflow.config,
-    )
-    command = [sys.executable, "-m", "serflow.cli", *arguments, *map(str, place)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=1800)
-    assert (done.returncode == 0) == ok, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -41,7 +23,7 @@ def copy(finished: Workflow, tmp_path: Path) -> Workflow:
 
 def test_a_finished_run_is_forecast_as_it_was(finished: Workflow) -> None:
     """Every kind of job is in Snakemake's records, and their sum is what they took."""
-    found = json.loads(serflow(finished, "forecast", TARGET, "--all", "--json"))
+    found = json.loads(finished.serflow("forecast", TARGET, "--all", "--json"))
     assert found["total"]["unknown"] == {}
     jobs = {name: rule["jobs"] for name, rule in found["rules"].items()}
     assert jobs == finished.plan(TARGET, "--forceall")
@@ -53,37 +35,37 @@ def test_a_finished_run_is_forecast_as_it_was(finished: Workflow) -> None:
 
 
 def test_nothing_is_said_to_do_where_nothing_is(finished: Workflow) -> None:
-    assert serflow(finished, "why", TARGET) == f"nothing: {TARGET} is up to date\n"
-    assert serflow(finished, "forecast", TARGET) == f"nothing to do: {TARGET} is up to date\n"
+    assert finished.serflow("why", TARGET) == f"nothing: {TARGET} is up to date\n"
+    assert finished.serflow("forecast", TARGET) == f"nothing to do: {TARGET} is up to date\n"
 
 
 def test_before_a_first_run_everything_is_counted_and_nothing_started(repository: Path, tmp_path: Path) -> None:
     workflow = Workflow(repository, tmp_path, SMALL)
-    said = serflow(workflow, "why", TARGET)
+    said = workflow.serflow("why", TARGET)
     assert said.startswith("Never run: 16 trainings of dlc, ")
     assert said.count("\n") == 1
     assert "1 make_synthetic_corpus" in said
-    assert "make_table1" in serflow(workflow, "forecast", TARGET)
+    assert "make_table1" in workflow.serflow("forecast", TARGET)
     assert not (tmp_path / "results").exists()
 
 
 def test_each_change_is_told(copy: Workflow) -> None:
     """Option, code, output and input: of the finished run, each by itself and all together."""
     workflow = Workflow(copy.checkout, copy.folder, SMALL.replace("max_epochs: 2", "max_epochs: 3"))
-    said = serflow(workflow, "why", TARGET)
+    said = workflow.serflow("why", TARGET)
     assert re.search(r"^\d+ trainings of dlc: option training\.max_epochs was 2, is 3$", said, re.MULTILINE)
     copy.config.write_text(SMALL)
     module = copy.checkout / "src/serflow/studies/dlc/moe.py"
     module.write_text(module.read_text() + "\n_EDITED = True\n")
-    assert re.search(r"^5 trainings of dlc: its code changed$", serflow(copy, "why", TARGET), re.MULTILINE)
+    assert re.search(r"^5 trainings of dlc: its code changed$", copy.serflow("why", TARGET), re.MULTILINE)
     (copy.folder / "results/dlc/figure4.svg").unlink()
-    assert "1 plot_dlc_figure4: made once, and gone: results/dlc/figure4.svg" in serflow(copy, "why", TARGET)
+    assert "1 plot_dlc_figure4: made once, and gone: results/dlc/figure4.svg" in copy.serflow("why", TARGET)
 
 
 def test_a_slip_is_told_in_a_line(repository: Path, tmp_path: Path) -> None:
     workflow = Workflow(repository, tmp_path, SMALL)
     for command in ("why", "forecast"):
-        said = serflow(workflow, command, "results/tabel1.csv", ok=False)
+        said = workflow.serflow(command, "results/tabel1.csv", ok=False)
         assert said == "Nothing makes results/tabel1.csv: did you mean results/table1.csv?\n"
 
 

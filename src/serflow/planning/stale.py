@@ -28,6 +28,8 @@ _PARTS = (
 _PART = re.compile(f"(?:^|; )({'|'.join(map(re.escape, _PARTS))})")
 _BEFORE_AND_NOW = re.compile(r"before: (?P<before>.*) now: (?P<now>.*)", re.DOTALL)
 _DIGEST = re.compile(r"[0-9a-f]{16}")
+# what lies there counts, and not where
+_UNRECORDED = ("root",)
 _STATE_WORDS = ("synthetic", "absent")
 _SINCE = ": since it was read last, "
 _NOT_THERE = "Not there yet:"
@@ -161,7 +163,7 @@ def _changed(job: Planned, before: Finished) -> list[str]:
     found = []
     for name in dict.fromkeys([*old.options, *command.options]):
         was, now = old.options.get(name), command.options.get(name)
-        if was != now and not _names_files(was, now, job):
+        if was != now and name not in _UNRECORDED and not _names_files(was, now, job):
             found += ["its code changed"] if name == "code" else _differences(name, was, now)
     return found
 

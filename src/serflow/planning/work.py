@@ -171,8 +171,6 @@ class Works:
             kind = backbone = command.word("backbone") or ""
         elif command.stage == "pack_features":
             kind = placed[1]
-        elif command.stage == "make_synthetic_corpus":
-            kind = command.word("corpus") or ""
         else:
             return command.word("study") or ""
         if backbone is None or backbone not in config.backbones:

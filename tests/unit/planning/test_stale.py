@@ -76,7 +76,7 @@ def test_a_changed_option_is_said_once_for_all_trainings(why):
         ("--runs 0", "--runs 0 1", "option runs was 0, is 0 1"),
         ("--synthetic", "", "option synthetic was given, is not given"),
         ("--code 0123456789abcdef", "--code fedcba9876543210", "its code changed"),
-        ("--root=data/a", "--root=data/b", "option root was data/a, is data/b"),
+        ("--title=A", "--title=B", "option title was A, is B"),
         ("""--options '{"a": 1}'""", """--options '{"a": 1, "b": [2]}'""", "option b is new: [2]"),
         ("""--options '{"a": 1, "b": 2}'""", """--options '{"a": 1}'""", "option b is gone"),
         ("""--parameters '{"hop": 40}'""", """--parameters '{"hop": 64}'""", "option parameters.hop was 40, is 64"),
@@ -92,6 +92,11 @@ def test_names_of_inputs_and_outputs_are_no_options(why):
     job = planned(FOLLOWS, command(more="--inputs clean=results/c --out results/out"), inputs=("results/c",))
     before = finished(command(more="--inputs clean=results/a --out results/out"))
     assert why([job], [before]) == ["Made anew because what they are made from is: 1 training of None"]
+
+
+def test_where_a_corpus_lies_is_no_option(why):
+    job = planned(FOLLOWS, command(more="--root=data/b"))
+    assert why([job], [finished(command(more="--root=data/a"))])[0].startswith("Made anew because")
 
 
 def test_other_inputs_are_named(why):
