@@ -236,11 +236,14 @@ def forecast(
         from serflow.planning.told import tell
 
         asked = Asked(target, directory, snakefile, configfile or (), setting or ())
-        found = reckon(asked.plan(*(["--forceall"] if whole else [])).jobs, *asked.works_and_costs())
+        plan, (works, costs) = asked.plan(*(["--forceall"] if whole else [])), asked.works_and_costs()
+        found = reckon(plan.jobs, works, costs)
         if as_json:
             typer.echo(json.dumps(to_json(found), indent=2))
         else:
-            tell(found, target, _console())
+            tell(found, target, works.hours.told(), _console())
+            for said in plan.not_there():
+                _console(stderr=True).print(said, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -260,7 +263,8 @@ def why(
         from serflow.planning.stale import reasons
 
         asked = Asked(target, directory, snakefile, configfile or (), setting or ())
-        for sentence in reasons(asked.plan(), directory, target):
+        plan = asked.plan()
+        for sentence in [*reasons(plan, directory, target), *plan.not_there()]:
             typer.echo(sentence)
 
 

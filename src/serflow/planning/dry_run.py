@@ -16,6 +16,7 @@ from serflow.planning.commands import Command, read_command
 
 # with rules and progress alone Snakemake does not tell of the jobs
 _QUIET = ("rules", "progress", "reason", "host")
+_NOT_THERE = "Not there yet:"
 _FRAME = re.compile(r"(Using |Config file |Assuming |Building |WorkflowError| *File \")")
 
 
@@ -47,6 +48,10 @@ class Plan(NamedTuple):
 
     jobs: list[Planned]
     said: list[str]
+
+    def not_there(self) -> list[str]:
+        """Return what a run would stop at."""
+        return [said for said in self.said if said.startswith(_NOT_THERE)]
 
 
 def dry_run(target: str, folder: Path, arguments: Sequence[str]) -> Plan:

@@ -43,6 +43,7 @@ class Hours:
         self._folder = folder
         self._utterance_s = utterance_s
         self._read = functools.cache(self._read_table)
+        self._asked: dict[str, str] = {}
 
     def _read_table(self, corpus: str) -> dict[str, Any] | None:
         """Return hours, number of utterances, of speakers and of sessions; None where there is no table."""
@@ -62,14 +63,25 @@ class Hours:
 
     def of(self, corpus: str) -> float | None:
         """Return the hours of a corpus, None where nothing says."""
+        hours, origin = self._of(corpus)
+        if hours is not None:
+            self._asked[corpus] = f"{corpus} {hours:.3g} h, {origin}"
+        return hours
+
+    def _of(self, corpus: str) -> tuple[float | None, str]:
         read = self._read(corpus)
         if read is not None:
-            return float(read["hours"])
+            return float(read["hours"]), "as read"
         if self._config.is_synthetic(corpus):
             length_s = self._utterance_s.get(corpus)
-            return None if length_s is None else length_s * self._config.synthetic.utterances / _S_PER_H
+            hours = None if length_s is None else length_s * self._config.synthetic.utterances / _S_PER_H
+            return hours, "a stand-in"
         published = published_hours()
-        return published.get(corpus, published.get(self._config.layout(corpus)))
+        return published.get(corpus, published.get(self._config.layout(corpus))), "as published"
+
+    def told(self) -> list[str]:
+        """Return how long the corpora are that were asked for, and by what that is known."""
+        return [self._asked[corpus] for corpus in sorted(self._asked)]
 
     def utterance_s(self, corpus: str) -> float | None:
         """Return the mean length (s) of an utterance of a corpus that has been read."""

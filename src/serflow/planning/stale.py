@@ -32,7 +32,6 @@ _DIGEST = re.compile(r"[0-9a-f]{16}")
 _UNRECORDED = ("root",)
 _STATE_WORDS = ("synthetic", "absent")
 _SINCE = ": since it was read last, "
-_NOT_THERE = "Not there yet:"
 _NEVER_RUN = "never run"
 _FOLLOWS = "follows"
 _SHOWN = 3
@@ -69,7 +68,7 @@ def reasons(plan: Plan, folder: Path, target: str) -> list[str]:
     for cause, words in ((_NEVER_RUN, "Never run"), (_FOLLOWS, "Made anew because what they are made from is")):
         listed = [(noun, jobs) for (noun, causes), jobs in largest if causes == (cause,)]
         direct += [f"{words}: {_list(listed)}"] if listed else []
-    return [*direct, *(said for said in plan.said if said.startswith(_NOT_THERE))]
+    return direct
 
 
 def _noun(job: Planned) -> str:

@@ -131,7 +131,7 @@ class Works:
 
     def __init__(self, config: Config, hours: Hours) -> None:
         self._config = config
-        self._hours = hours
+        self.hours = hours
 
     def of(self, rule: str, command: Command | None) -> Work:
         """Return the work of a job, by the rule and the command."""
@@ -146,9 +146,9 @@ class Works:
         corpus = self._corpus(command)
         if corpus is None:
             return Work(stage, kind, "", HOUR, None, why_not="it names no corpus of the configuration")
-        hours = self._hours.of(corpus)
+        hours = self.hours.of(corpus)
         if hours is None:
-            return Work(stage, kind, "", HOUR, None, why_not=self._hours.unknown(corpus))
+            return Work(stage, kind, "", HOUR, None, why_not=self.hours.unknown(corpus))
         parts = self._config.n_shards(corpus) if command.placed()[-1].isdigit() else 1
         return Work(stage, kind, "", HOUR, Amount(hours / parts, hours / parts), hours / parts)
 
@@ -191,14 +191,14 @@ class Works:
         for corpus, protocol, times in command.splits():
             splits[corpus, protocol] += times
         for (corpus, protocol), times in splits.items():
-            hours = self._hours.of(corpus)
+            hours = self.hours.of(corpus)
             if hours is None:
-                return Work(_TRAINING, kind, size, HOUR, None, why_not=self._hours.unknown(corpus))
+                return Work(_TRAINING, kind, size, HOUR, None, why_not=self.hours.unknown(corpus))
             folds = self._folds(corpus, protocol, options, first)
             if folds is None:
                 said = f"nothing says how many folds {protocol} has on {corpus} before its utterances are read"
                 return Work(_TRAINING, kind, size, HOUR, None, why_not=said)
-            trained = hours * self._hours.labelled(corpus, options.get("style")) * folds.share * folds.n * times
+            trained = hours * self.hours.labelled(corpus, options.get("style")) * folds.share * folds.n * times
             least += trained * epochs.least
             most += trained * epochs.most
             fits += folds.n * times
@@ -208,7 +208,7 @@ class Works:
 
     def _folds(self, corpus: str, protocol: str, options: Mapping[str, Any], cell: Mapping[str, str]) -> "Folds | None":
         """Return how many fits a run of a training has, and the share of the utterances that each trains on."""
-        found = folds_of(protocol, self._hours.count(corpus, "speaker"), self._hours.count(corpus, "session"))
+        found = folds_of(protocol, self.hours.count(corpus, "speaker"), self.hours.count(corpus, "session"))
         if found is None:
             return None
         n, share = found
@@ -217,7 +217,7 @@ class Works:
             n = 1
         elif isinstance(used, int):
             n = min(n, used)
-        speakers, asked = self._hours.count(corpus, "speaker"), options.get("speakers")
+        speakers, asked = self.hours.count(corpus, "speaker"), options.get("speakers")
         if asked is not None and speakers:
             share = min(share, asked / speakers)
         if cell.get("experiment") == "exp2":

@@ -157,9 +157,9 @@ def test_published_numbers_are_told(why):
     assert sentence == "1 tabulate_dlc_table1: the published numbers, or the templates of a page, changed"
 
 
-def test_what_is_not_there_is_said_at_the_end(why):
+def test_what_a_run_would_stop_at_is_told_apart():
     said = "Not there yet:\ncorpora.iemocap.root: no folder\nA run would stop here."
-    assert why([planned(MADE)], (), ["Building DAG", said])[-1] == said
+    assert Plan([], ["Building DAG", said]).not_there() == [said]
 
 
 def test_a_rule_that_only_names_files_is_passed_over(why):

@@ -40,6 +40,12 @@ def test_a_shard_is_a_part_of_the_published_hours(works):
     assert work.amount.least == work.amount.most == work.made
 
 
+def test_lengths_are_told_with_their_origin(works):
+    for corpus in ("iemocap", "emodb", "crema_d"):
+        works.of("prepare_audio", shard(corpus))
+    assert works.hours.told() == ["emodb 0.111 h, a stand-in", "iemocap 12 h, as published"]
+
+
 def test_a_stand_in_is_as_long_as_its_utterances_were(works):
     assert works.of("prepare_audio", shard("emodb")).amount.most == pytest.approx(200 * 2.0 / 3600)
 
