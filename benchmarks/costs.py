@@ -1,8 +1,9 @@
 """What jobs cost, from finished runs: the table that ``serflow forecast`` reckons with.
 
 ``python benchmarks/costs.py FOLDER[=CONFIGFILE] ... > src/serflow/planning/costs.csv``: each folder is that of a
-``snakemake --directory``, whose runs have finished, with the configuration over config.yaml that they had. Where two
-folders did the same kind of work, the first counts. Every row says by which processor, versions and commit.
+``snakemake --directory``, with the configuration over config.yaml that its runs had. Jobs of one kind are taken together,
+whatever folder they are of: corpora of several sizes tell what a job takes from what an hour of audio does. Every row
+says by which processor, versions and commit; the runs are to be of the commit that is checked out.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from _common import CHECKOUT
 from serflow.config import check_config
-from serflow.planning.costs import COLUMNS, UTTERANCES, Cost, Key, measure, summed
+from serflow.planning.costs import COLUMNS, UTTERANCES, Cost, Key, Measured, measure, summed
 from serflow.planning.hours import Hours
 from serflow.settings.written import merged, read
 
@@ -35,7 +36,7 @@ def source() -> str:
     return f"{processor()}; Python {platform.python_version()}, {versions}; commit {commit}"
 
 
-def lengths(folder: Path, hours: Hours, corpora: list[str], said: str) -> dict[Key, Cost]:
+def lengths(hours: Hours, corpora: list[str], said: str) -> dict[Key, Cost]:
     """Return how long an utterance of each stand-in is, as costs (s an utterance)."""
     found = {}
     for corpus in corpora:
@@ -46,18 +47,19 @@ def lengths(folder: Path, hours: Hours, corpora: list[str], said: str) -> dict[K
 
 
 def main(runs: list[str]) -> None:
-    said, costs = source(), dict[Key, Cost]()
+    said, measured, known = source(), list[Measured](), dict[Key, Cost]()
     for run in runs:
         folder, _, file = run.partition("=")
         written = [read(CHECKOUT / "config.yaml"), *([read(Path(file))] if file else [])]
         config = check_config(merged(written), written)
         hours = Hours(config, Path(folder), {})
         stand_ins = [corpus for corpus in config.corpora if config.is_synthetic(corpus)]
-        found = {**summed(measure(Path(folder), config, hours), said), **lengths(Path(folder), hours, stand_ins, said)}
-        costs = {**found, **costs}
+        measured += measure(Path(folder), config, hours)
+        # the stand-ins of the first folder that has them
+        known = {**lengths(hours, stand_ins, said), **known}
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for key, cost in sorted(costs.items()):
+    for key, cost in sorted({**summed(measured, said), **known}.items()):
         values = [f"{value:.4g}" if isinstance(value, float) else "" if value is None else value for value in cost]
         writer.writerow([*key, *values])
 

@@ -60,6 +60,9 @@ def forecast(jobs: Iterable[Planned], works: Works, costs: Mapping[Key, Cost]) -
     """
     found: dict[str, OfRule] = {}
     for job in jobs:
+        if not job.shell:
+            # it only names what others make
+            continue
         rule = found.setdefault(job.rule, OfRule(job.rule))
         rule.jobs += 1
         rule.asked_mb = max(rule.asked_mb, job.mem_mb)

@@ -71,7 +71,8 @@ def remarks(rules: Sequence[OfRule], whole: OfRule, hours: Sequence[str]) -> lis
         said.append(f"Corpora: {'; '.join(hours)}.")
     if whole.unknown:
         said.append(f"Not in these numbers, {sum(whole.unknown.values())} of {whole.jobs} jobs:")
-        for rule in rules:
-            said += [f"  {n} of {rule.rule}: {why}" for why, n in rule.unknown.items()]
+        for why in whole.unknown:
+            of_rules = ", ".join(f"{rule.unknown[why]} {rule.rule}" for rule in rules if why in rule.unknown)
+            said.append(f"  {why}: {of_rules}")
     said += [f"Costs: {source}" for source in sorted(whole.sources)]
     return said

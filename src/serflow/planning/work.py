@@ -30,6 +30,8 @@ _OF_A_CORPUS = frozenset(
     }
 )
 _TRAINS = frozenset({"train", "train_batch", "train_joint"})
+# of all studies
+_ALIKE = frozenset({"tabulate", "describe_protocol"})
 # what a step costs does not hang on these
 _FREE = frozenset(
     {
@@ -171,6 +173,8 @@ class Works:
             kind = backbone = command.word("backbone") or ""
         elif command.stage == "pack_features":
             kind = placed[1]
+        elif command.stage in _ALIKE:
+            return ""
         else:
             return command.word("study") or ""
         if backbone is None or backbone not in config.backbones:

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ GPU = COST._replace(gpu=True, peak_mb=None, per_unit_s=1.0)
 
 
 def planned(rule, gpu=0, mem_mb=1000):
-    return Planned(rule, (), (), "", "", "", mem_mb, gpu, 1)
+    return Planned(rule, (), (), "", "", "python", mem_mb, gpu, 1)
 
 
 class Told:
@@ -60,6 +61,7 @@ def test_what_is_not_known_is_said_and_left_out():
         None,
     ]
     assert total(rules).core_s == pytest.approx((52.0, 52.0))
+    assert forecast([replace(planned("other"), shell="")], WORKS, COSTS) == []
 
 
 def test_a_gpus_time_is_told_apart():
