@@ -21,37 +21,28 @@ from serflow.settings.base import DOWNLOAD, STAND_IN
 
 HOUR, JOB = "h", "job"
 _TRAINING = "train"
-HELD_OUT = 3
+_NOISES = 3
 _OF_A_CORPUS = frozenset(
     {
-        *("make_synthetic_corpus", "list_utterances", "prepare_audio", "accept_utterances", "split_utterances"),
-        *("pack_audio", "find_pulses", "plan_noise", "render_noisy", "measure_corpus", "extract_features"),
-        *("pack_features", "transcribe", "embed_text"),
+        "make_synthetic_corpus", "list_utterances", "prepare_audio", "accept_utterances", "split_utterances",
+        "pack_audio", "find_pulses", "plan_noise", "render_noisy", "measure_corpus", "extract_features",
+        "pack_features", "transcribe", "embed_text",
     }
-)
+)  # fmt: skip
 _TRAINS = frozenset({"train", "train_batch", "train_joint"})
 # of all studies
 _ALIKE = frozenset({"tabulate", "describe_protocol"})
 # what a step costs does not hang on these
 _FREE = frozenset(
     {
-        *(
-            "epochs",
-            "max_epochs",
-            "patience",
-            "learning_rate",
-            "momentum",
-            "weight_decay",
-            "optimizer",
-            "class_weights",
-        ),
-        *("reconstruction_weight", "ramp_epochs", "weight", "clip", "reconstruction", "similarity", "difference"),
-        *("iemocap_labels", "emotions", "intensity", "folds_used", "tested", "speakers", "style", "held_out", "watch"),
-        *("alpha", "strength", "schedule", "epsilon", "plateau_factor", "plateau_patience", "warmup", "clip_norm"),
-        *("betas", "beta", "eval_updates", "temperature", "dropout", "gain_db", "init_std", "gamma", "delta", "l0"),
-        *("more_than", "scale", "bias", "segment_weight", "corpus"),
+        "epochs", "max_epochs", "patience", "learning_rate", "momentum", "weight_decay", "optimizer",
+        "class_weights", "reconstruction_weight", "ramp_epochs", "weight", "clip", "reconstruction", "similarity",
+        "difference", "iemocap_labels", "emotions", "intensity", "folds_used", "tested", "speakers", "style",
+        "held_out", "watch", "alpha", "strength", "schedule", "epsilon", "plateau_factor", "plateau_patience",
+        "warmup", "clip_norm", "betas", "beta", "eval_updates", "temperature", "dropout", "gain_db", "init_std",
+        "gamma", "delta", "l0", "more_than", "scale", "bias", "segment_weight", "corpus",
     }
-)
+)  # fmt: skip
 
 
 class Amount(NamedTuple):
@@ -177,19 +168,23 @@ class Works:
             return ""
         else:
             return command.word("study") or ""
-        if backbone is None or backbone not in config.backbones:
-            return kind
-        weights = config.backbones[backbone].weights
-        return (
-            f"{kind}, {'stand-in' if weights == STAND_IN else 'downloaded' if weights == DOWNLOAD else 'own'} weights"
-        )
+        return kind if backbone is None else f"{kind}, {self._weights(backbone)} weights"
+
+    def _weights(self, backbone: str) -> str:
+        """Say whose the weights of a network are: a stand-in is smaller than what it stands for."""
+        given = self._config.backbones[backbone].weights if backbone in self._config.backbones else STAND_IN
+        return given if given in (STAND_IN, DOWNLOAD) else "own"
 
     def _training(self, command: Command) -> Work:
         cells, options, study = command.cells(), command.json("options") or {}, command.word("study") or ""
         first = cells[0] if cells else {}
         method = first.get("method", first.get("system", first.get("case", "").partition("-")[0]))
+        # networks that are in the graph
+        weights = [path for name, path in command.named("inputs") if name == "weights"]
+        within = {path.rpartition("/")[2].removesuffix(".json") for path in weights}
+        kind = ", ".join([f"{study} {method}", *(f"{self._weights(name)} weights" for name in sorted(within))])
         # a batch of cells costs what they would one by one
-        kind, size = f"{study} {method}", size_of(options)
+        size = size_of(options)
         least = most = fits = 0.0
         epochs, splits = epochs_of(options), Counter[tuple[str, str]]()
         for corpus, protocol, times in command.splits():
@@ -226,7 +221,7 @@ class Works:
             share = min(share, asked / speakers)
         if cell.get("experiment") == "exp2":
             # DLC, section VI: each of three noises is held out in turn
-            n, share = n * HELD_OUT, share * (HELD_OUT - 1) / HELD_OUT
+            n, share = n * _NOISES, share * (_NOISES - 1) / _NOISES
         return Folds(n, share)
 
 

@@ -63,7 +63,7 @@ def test_what_is_of_no_corpus_is_a_job(works):
 
 
 @pytest.mark.parametrize(
-    ("feature", "kind"), [("mfb", "mfb"), ("byol", "byol, stand-in weights"), ("ge2e", "ge2e, downloaded weights")]
+    ("feature", "kind"), [("mfb", "mfb"), ("byol", "byol, stand-in weights"), ("ge2e", "ge2e, download weights")]
 )
 def test_a_network_is_another_kind_with_other_weights(works, feature, kind):
     more = f"--feature {feature} --extractor {feature}"
@@ -81,6 +81,14 @@ def test_a_training_is_hours_times_epochs_times_fits(works):
     assert held_out.amount == pytest.approx((2 * whole * 11, 2 * whole * 1000))
     assert held_out.made == 6
     assert held_out.key == work.key
+
+
+def test_a_network_in_the_graph_is_another_kind_with_other_weights(works):
+    command = read_command(
+        "python -m serflow.stages.train --study temporal --cell system=wav2vec corpus=emodb variant=plain --runs 0"
+        " --inputs splits=results/splits/emodb/dialogue-0.parquet weights=resources/weights/wav2vec.json"
+    )
+    assert works.of("train_temporal", command).kind == "temporal wav2vec, stand-in weights"
 
 
 def test_fewer_folds_are_asked_for(works):
