@@ -1,6 +1,6 @@
 """What jobs have cost: recorded with this package (``costs.csv``), and by the runs of a working folder.
 
-``costs.csv`` is made by ``benchmarks/costs.py`` from finished runs, and says by which processor, versions and commit.
+``costs.csv`` is made by ``benchmarks/_costs.py`` from finished runs, and says by which processor, versions and commit.
 What a working folder has recorded of a kind of work takes its place: it is of the machine that does the rest.
 
 The time of a job is ``start_s`` and, for each hour of audio or each job, ``per_unit_s``: seconds of processor time,

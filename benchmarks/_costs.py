@@ -1,6 +1,6 @@
 """What jobs cost, from finished runs: the table that ``serflow forecast`` reckons with.
 
-``python benchmarks/costs.py FOLDER[=CONFIGFILE] ... > src/serflow/planning/costs.csv``: each folder is that of a
+``python benchmarks/_costs.py FOLDER[=CONFIGFILE] ... > src/serflow/planning/costs.csv``: each folder is that of a
 ``snakemake --directory``, with the configuration over config.yaml that its runs had. Jobs of a kind are taken together,
 whatever folder they are of: corpora of several sizes tell what a job takes from what an hour of audio does. Every row
 says by which processor, versions and commit; the runs are to be of the commit that is checked out.
