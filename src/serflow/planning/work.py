@@ -18,6 +18,7 @@ from serflow.planning.commands import Command
 from serflow.planning.hours import Hours
 from serflow.protocols.splits import COUPLES, DRAWN, N_UTTERANCE_FOLDS
 from serflow.settings.base import DOWNLOAD, STAND_IN
+from serflow.settings.features import TEXT_FEATURE
 
 HOUR, JOB = "h", "job"
 _TRAINING = "train"
@@ -99,16 +100,28 @@ def size_of(options: Any) -> str:
 
 def _costly(options: Any) -> Any:
     if isinstance(options, dict):
-        return {key: _costly(value) for key, value in options.items() if key not in _FREE or isinstance(value, dict)}
+        return {key: _costly(value) for key, value in options.items() if isinstance(value, dict) or not _is_free(key)}
     return options
 
 
+def _is_free(name: str) -> bool:
+    return name in _FREE or name.endswith(("_epochs", "_learning_rate"))
+
+
 def epochs_of(options: Mapping[str, Any]) -> Amount:
-    """Return the epochs of a fit, at least and at most; one where a method has none."""
+    """Return the epochs of a fit, at least and at most; one where a method has none.
+
+    A network that is trained in stages (HFFN) has those of all stages: each its own, or as many as `training` says.
+    """
     training = options.get("training") or {}
     most = training.get("max_epochs", training.get("epochs", 1))
     patience = training.get("patience")
-    return Amount(most if patience is None else min(most, patience + 1), most)
+    own = options.get("staged") or {}
+    of_stages = [most]
+    if options.get("hffn") == "staged":
+        of_stages += [own.get(f"{stage}_epochs") or most for stage in ("lexical", "fusion")]
+    least = [epochs if patience is None else min(epochs, patience + 1) for epochs in of_stages]
+    return Amount(sum(least), sum(of_stages))
 
 
 class Works:
@@ -163,7 +176,8 @@ class Works:
         elif command.stage == "prepare_weights":
             kind = backbone = command.word("backbone") or ""
         elif command.stage == "pack_features":
-            kind = placed[1]
+            # of whatever recogniser the words are
+            kind = TEXT_FEATURE if placed[1].startswith(TEXT_FEATURE) else placed[1]
         elif command.stage in _ALIKE:
             return ""
         else:

@@ -111,6 +111,9 @@ def test_fewer_folds_are_asked_for(works):
         ({"training": {"epochs": 20}}, (20, 20)),
         ({"training": {"epochs": 100, "patience": None}}, (100, 100)),
         ({}, (1, 1)),
+        ({"hffn": "staged", "training": {"max_epochs": 30, "patience": 9}}, (30, 90)),
+        ({"hffn": "end_to_end", "training": {"max_epochs": 30, "patience": 9}}, (10, 30)),
+        ({"hffn": "staged", "staged": {"fusion_epochs": 4}, "training": {"max_epochs": 30, "patience": 9}}, (24, 64)),
     ],
 )
 def test_epochs_are_bounded_by_patience_and_configuration(options, epochs):
