@@ -26,7 +26,7 @@ def in_words(seconds: float) -> str:
     hours = round(seconds / 3600)
     if hours < 48:
         return f"{hours} h"
-    return f"{hours // 24} days" + (f" {hours % 24} h" if hours % 24 and hours < 240 else "")
+    return f"{hours // 24:,} days" + (f" {hours % 24} h" if hours % 24 and hours < 240 else "")
 
 
 class Remaining:
