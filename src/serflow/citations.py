@@ -1,8 +1,8 @@
 """What to cite for a target: the paper, the corpora, noises, networks and tools behind it, as BibTeX.
 
 Entries lie beside what they are of: ``studies/NAME/paper.bib``, ``corpora/NAME.bib``, ``noise/esc50.bib``,
-``backbones/NAME.bib``, and ``features/NAME.bib`` where a feature is computed by a tool that asks for it. What every
-result rests on is in ``tools.bib``.
+``backbones/NAME.bib``, and ``features/NAME.bib`` where a feature is computed by a tool that asks for it. What two rest
+on lies beside one of them. What every result rests on is in ``tools.bib``.
 """
 
 import re
@@ -18,6 +18,8 @@ from serflow.targets import as_in_rules
 
 PACKAGE = Path(__file__).parent
 ESC50 = "esc50"
+# what is cited as another is: a network of the same paper, a feature of the same tool
+AS_ANOTHER = {"backbones/wav2vec2_ctc": "backbones/wav2vec2", "features/energy_vad": "features/mfcc_kaldi"}
 _TABLE1 = ("results", "table1")
 _ENTRY = re.compile(r"^@\w+\{([^,]+),.*?^\}", re.MULTILINE | re.DOTALL)
 
@@ -44,6 +46,12 @@ def read_entries(path: Path) -> dict[str, str]:
     return {match[1]: match[0] for match in _ENTRY.finditer(path.read_text(encoding="utf-8"))}
 
 
+def entry_file(kind: str, name: str) -> Path:
+    """Return where the entries of a study, corpus, backbone or feature lie, if there are any."""
+    place = f"{kind}/{name}"
+    return PACKAGE / f"{AS_ANOTHER.get(place, place)}.bib"
+
+
 def cite(target: str, config: Config) -> Citations:
     """Return what to cite for a target.
 
@@ -63,11 +71,9 @@ def cite(target: str, config: Config) -> Citations:
     entries: dict[str, str] = {}
     remarks = []
     for study in named.studies:
-        entries |= _required(PACKAGE / "studies" / study / "paper.bib")
+        entries |= _required(entry_file("studies", f"{study}/paper"))
     for corpus in named.corpora:
-        found = [
-            file for name in (corpus, config.layout(corpus)) if (file := PACKAGE / f"corpora/{name}.bib").is_file()
-        ]
+        found = [file for name in (corpus, config.layout(corpus)) if (file := entry_file("corpora", name)).is_file()]
         if found:
             entries |= read_entries(found[0])
         else:
@@ -75,11 +81,11 @@ def cite(target: str, config: Config) -> Citations:
         if config.is_synthetic(corpus):
             remarks.append(f"{corpus}: a stand-in here; what is made from it says nothing about {config.title(corpus)}")
     if named.noise:
-        entries |= _required(PACKAGE / "noise" / "esc50.bib")
+        entries |= _required(entry_file("noise", ESC50))
     for backbone in _backbones(named, config):
-        entries |= _required(PACKAGE / "backbones" / f"{backbone}.bib")
+        entries |= _required(entry_file("backbones", backbone))
     for feature in named.features:
-        file = PACKAGE / "features" / f"{config.extractor(feature)}.bib"
+        file = entry_file("features", config.extractor(feature))
         entries |= read_entries(file) if file.is_file() else {}
     return Citations(entries | _required(PACKAGE / "tools.bib"), remarks)
 
