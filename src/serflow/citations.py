@@ -20,7 +20,16 @@ PACKAGE = Path(__file__).parent
 ESC50 = "esc50"
 # what is cited as another is: a network of the same paper, a feature of the same tool
 AS_ANOTHER = {"backbones/wav2vec2_ctc": "backbones/wav2vec2", "features/energy_vad": "features/mfcc_kaldi"}
-_TABLE1 = ("results", "table1")
+_TABLE1, _INDEX = ("results", "table1"), ("results", "report", "index")
+# the names that stand one below the other in folders of results; a file's may be others
+_LEVELS = {
+    **dict.fromkeys(("audio", "corpora", "pulses", "splits"), ("corpus",)),
+    "noise": ("corpus", "profile"),
+    **dict.fromkeys(("features", "statistics"), ("feature", "corpus", "condition")),
+    "transcripts": ("recogniser", "corpus", "condition"),
+    "runs": ("study",),
+}
+_OTHERS = ("packed", "report", "table1.csv")
 _ENTRY = re.compile(r"^@\w+\{([^,]+),.*?^\}", re.MULTILINE | re.DOTALL)
 
 
@@ -103,10 +112,14 @@ def _backbones(named: _Named, config: Config) -> list[str]:
 
 def _read(target: str, config: Config) -> _Named:
     """Return what a target names; a study stands for all that it is made with, but for corpora named beside it."""
-    parts = [part for part in re.split(r"[/.]", as_in_rules(target)) if part]
+    path = as_in_rules(target)
+    _check_path(target, path, config)
+    parts = [part for part in re.split(r"[/.]", path) if part]
     plans = config.plans()
     if tuple(parts[:2]) == _TABLE1:
         parts.insert(0, "dlc")
+    if tuple(parts[:3]) == _INDEX:
+        parts = config.reported()
     studies = [part for part in dict.fromkeys(parts) if part in plans]
     corpora = [part for part in dict.fromkeys(parts) if part in config.corpora]
     features = [part for part in dict.fromkeys(parts) if part in config.features]
@@ -114,9 +127,9 @@ def _read(target: str, config: Config) -> _Named:
     if parts[:2] == ["results", "transcripts"]:
         features, backbones = [], [config.recogniser_backbone(part) for part in parts if part in RECOGNISERS]
     noise = any(part == ESC50 or part in config.noise.profiles for part in parts)
+    corpora = corpora or [corpus for study in studies for corpus in plans[study].corpora()]
     for study in studies:
         sources = plans[study].sources()
-        corpora = corpora or plans[study].corpora()
         features += [name for name in sources if name in config.features]
         backbones += [name for name in sources if name in config.backbones]
         noise = noise or ESC50 in sources
@@ -124,6 +137,29 @@ def _read(target: str, config: Config) -> _Named:
         known = [*plans, *config.corpora, *config.features, *config.backbones, ESC50]
         raise ConfigError(unknown(f"{target}: names nothing to cite", parts[-1] if parts else "", sorted(set(known))))
     return _Named(_once(studies), _once(corpora), _once(features), _once(backbones), noise)
+
+
+def _check_path(target: str, path: str, config: Config) -> None:
+    """Refuse a path of the results in which a name is not known: what it is of would be left out unsaid."""
+    if "/" not in path:
+        return
+    top, first, *below = path.split("/")
+    known = {
+        "corpus": list(config.corpora),
+        "profile": list(config.noise.profiles),
+        "condition": config.conditions(),
+        "feature": list(config.features),
+        "recogniser": list(RECOGNISERS),
+        "study": list(config.plans()),
+    }
+    checked = [("folder", top, ["results", "resources"])]
+    if top == "results":
+        checked.append(("folder or file of results", first, [*config.plans(), *_LEVELS, *_OTHERS]))
+        checked += [(level, name, known[level]) for level, name in zip(_LEVELS.get(first, ()), below, strict=False)]
+    for what, name, names in checked:
+        is_file = "." in name and what in known
+        if name not in names and not is_file:
+            raise ConfigError(unknown(f"{target}: {name!r} is no {what}", name, names))
 
 
 def _once(names: Iterable[str | None]) -> tuple[str, ...]:

@@ -114,6 +114,14 @@ def test_the_headline_table_rests_on_what_its_study_does():
     assert cite("results/table1.csv", Config()) == cite("dlc", Config()) == cite("results/dlc/figure4.svg", Config())
 
 
+def test_the_overview_of_results_rests_on_all_studies_that_it_shows():
+    all_studies = cite("results/report/index.html", Config()).entries
+    for study in Config().plans():
+        assert cite(f"results/report/{study}.html", Config()).entries.keys() <= all_studies.keys()
+    one = Config.model_validate({"report": {"studies": ["dlc"]}})
+    assert cite("results/report/index.html", one) == cite("dlc", one)
+
+
 def test_what_is_cited_follows_the_configuration():
     asked = Config.model_validate({"dlc": {"corpora": ["emodb"]}})
     assert list(cite("dlc", asked).entries)[:3] == ["wilf2021towards", "burkhardt2005database", "piczak2015esc"]
@@ -138,8 +146,17 @@ def test_what_has_no_entry_or_is_a_stand_in_is_said(repository):
     ("target", "said"),
     [
         ("emobd", "did you mean 'emodb'"),
-        ("results/featurs", "did you mean 'features'|known: "),
+        ("results/featurs", "did you mean 'features'"),
         ("invarience", "did you mean 'invariance'"),
+        ("reslts/table1.csv", "'reslts' is no folder .did you mean 'results'"),
+        ("results/tabel1.csv", "did you mean 'table1.csv'"),
+        ("results/invarience/table2.csv", "did you mean 'invariance'"),
+        ("results/features/mbf/emodb/clean", "'mbf' is no feature .did you mean 'mfb'"),
+        ("results/features/mfb/emodbb/clean", "'emodbb' is no corpus .did you mean 'emodb'"),
+        ("results/features/mfb/emodb/claen", "'claen' is no condition .did you mean 'clean'"),
+        ("results/noise/emodb/h4", "'h4' is no profile"),
+        ("results/transcripts/deepspech/wer.csv", "did you mean 'deepspeech'"),
+        ("results/runs/dcl/exp1/single/iemocap/h1/metrics.json", "did you mean 'dlc'"),
     ],
 )
 def test_a_slip_is_told_with_what_was_meant(target, said):
