@@ -103,7 +103,7 @@ lint: env  ## ruff, mypy, snakefmt and snakemake --lint
 features: env  ## the features of every corpus, clean and noisy, as Parquet stores
 	$(SNAKEMAKE) features
 
-report: env  ## the page of Table I: results/report/dlc.html, beside the paper's, with every prediction to look into
+report: env  ## the page of Table I in both readings of its levels, beside the paper's, with every prediction to look into
 	$(SNAKEMAKE) results/report/dlc.html
 	@echo "open file://$(CURDIR)/results/report/dlc.html"
 

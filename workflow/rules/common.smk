@@ -122,13 +122,16 @@ def find_targets(prepare_dag):
     @functools.wraps(prepare_dag)
     def prepared(*args, **kwargs):
         settings = workflow.dag_settings
+        wrong = []
         for option in ("targets", "forcerun", "until", "omit_from"):
             wanted = [as_in_rules(name) for name in getattr(settings, option) or ()]
             setattr(settings, option, wanted)
             for name in wanted:
                 makers = (rule for rule in workflow.rules if rule.is_producer(name))
                 if not workflow.is_rule(name) and next(makers, None) is None:
-                    raise WorkflowError(no_target(name, option))
+                    wrong.append(no_target(name, option))
+        if wrong:
+            raise WorkflowError("\n".join(wrong))
         # Snakemake keeps its records there, those of dry runs too
         check_writable(".snakemake")
         for folder in FOLDERS:
