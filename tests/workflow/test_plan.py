@@ -229,7 +229,7 @@ def test_targets_are_found_in_the_forms_that_people_type(repository: Path, tmp_p
 
 def test_a_slip_in_a_target_is_told_with_what_was_meant(repository: Path, tmp_path: Path) -> None:
     workflow = Workflow(repository, tmp_path, SMALL)
-    cell = "results/runs/dlc/exp1/single/iemocap/h1"
+    cell, dat = "results/runs/dlc/exp1/single/iemocap/h1", "results/runs/invariance/dat/iemocap/main"
     slips = {
         "reslts/table1.csv": "results/table1.csv",
         "results/tabel1.csv": "results/table1.csv",
@@ -245,6 +245,7 @@ def test_a_slip_in_a_target_is_told_with_what_was_meant(repository: Path, tmp_pa
         "results/noise/emodb/h1/audios": "results/noise/emodb/h1/audio",
         "results/runs/dlc/exp1/sngle/iemocap/h1/metrics.json": f"{cell}/metrics.json",
         cell: f"{cell}/metrics.json",
+        "results/runs/invariance/datt/iemocap/main/metrics.json": f"{dat}/metrics.json",
         "results/transcripts/deepspech/wer.csv": "results/transcripts/deepspeech/wer.csv",
         "results/report/indx.html": "results/report/index.html",
         "results/report": "results/report/index.html",
