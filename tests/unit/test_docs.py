@@ -56,6 +56,12 @@ def test_every_page_is_in_the_index():
     assert {page.name for page in PAGES if page.name != "README.md"} <= linked
 
 
+@pytest.mark.parametrize("figure", sorted((ROOT / "docs").glob("*.svg")), ids=lambda figure: figure.name)
+def test_figures_are_of_stand_ins_say_so_and_are_shown(figure):
+    assert "synthetic" in text_of(figure)
+    assert any(f"{figure.name})" in text_of(page) or f'docs/{figure.name}"' in text_of(page) for page in PAGES)
+
+
 def test_the_readme_is_short():
     lines = text_of(ROOT / "README.md").splitlines()
     assert len(lines) <= 150
