@@ -22,7 +22,7 @@ ESC50 = "esc50"
 AS_ANOTHER = {"backbones/wav2vec2_ctc": "backbones/wav2vec2", "features/energy_vad": "features/mfcc_kaldi"}
 _TABLE1, _INDEX = ("results", "table1"), ("results", "report", "index")
 # the names that stand one below the other in folders of results; a file's may be others
-_LEVELS = {
+_LEVELS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("audio", "corpora", "pulses", "splits"), ("corpus",)),
     "noise": ("corpus", "profile"),
     **dict.fromkeys(("features", "statistics"), ("feature", "corpus", "condition")),
