@@ -282,10 +282,11 @@ def cite(
     with _explained():
         from serflow.citations import cite as cite_target
         from serflow.config import check_config
+        from serflow.inspection.paths import require_path
         from serflow.settings.written import merged, read
 
         own = Path("config.yaml")
-        written = [read(file) for file in [*([own] if own.is_file() else []), *(configfile or [])]]
+        written = [read(file) for file in [*([own] if own.is_file() else []), *map(require_path, configfile or [])]]
         found = cite_target(target, check_config(merged(written), written))
         typer.echo("\n\n".join(found.entries.values()))
         for remark in found.remarks:

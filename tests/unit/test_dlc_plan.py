@@ -98,6 +98,25 @@ def test_levels_of_a_profile_of_gain_are_held_against_the_papers():
     assert "mixing authors_gain and snr, the paper's snr" in mixed.departures["iemocap"]
 
 
+def test_a_page_shows_both_readings_each_beside_the_papers():
+    targets = plan().targets()
+    assert len(set(targets)) == len(targets)
+    tables = [path for path in targets if path.endswith(".csv") and not path.endswith(("_paper.csv", "_intervals.csv"))]
+    assert tables[:2] == ["results/dlc/table1.csv", "results/dlc/table1_gain.csv"]
+    assert {f"results/dlc/{table}.csv" for tables in plan().tables for table in tables} <= set(tables)
+    assert {"results/dlc/table1_intervals.csv", "results/dlc/table1_gain_intervals.csv"} <= set(targets)
+    assert not any(GAIN in path for path in plan({"gain_profiles": []}).targets())
+    assert not any(GAIN in path for path in plan().beside_table1())
+    assert plan().protocol()["mixing of table1_gain"] == "authors_gain"
+
+
+def test_figure_4_is_of_methods_alone():
+    controlled, plain = plan({"controls": ALL_CONTROLS}), plan({"controls": []})
+    assert controlled.figure4_cells() == plain.figure4_cells() == plain.cells("table1")
+    assert controlled.figure4_layout() == plain.figure4_layout() == plain.layout("table1")
+    assert len(controlled.layout("table1").rows) > len(plain.layout("table1").rows)
+
+
 def test_a_control_hears_the_clean_audio():
     found = plan()
     clean, single = (Cell("exp1", method, "iemocap", "h2") for method in ("single_clean", "single"))

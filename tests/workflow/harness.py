@@ -14,6 +14,7 @@ synthetic: {utterances: 96}
 dlc:
   corpora: [iemocap]
   profiles: [h1]
+  gain_profiles: []
   controls: []
   stand_in: {seeds: [0], maps: 8, max_epochs: 2}
 """
