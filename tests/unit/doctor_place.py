@@ -71,13 +71,22 @@ class Place:
     def mine(self, *arguments: str, status: int = 0) -> list[tuple[str, str, list[str]]]:
         return self.doctor("mine", *arguments, status=status)["mine"]
 
-    def run_stages(self, n_shards: int = 2) -> None:
-        """Do what a run does with the corpus, up to its utterance table."""
-        self.config["corpora"]["mine"]["shards"] = n_shards
+    def run_stages(self, n_shards: int = 2, *, recorded: bool = True) -> None:
+        """Do what a run does with the corpus, up to its utterance table; without a record nobody knows what was read.
+
+        Raises
+        ------
+        SerflowError
+            If a stage stops.
+        """
+        settings = self.config["corpora"]["mine"] | {"shards": n_shards}
+        self.config["corpora"]["mine"] = settings
+        partial, most = settings.get("allow_partial", False), settings.get("max_rejected", 0.1)
         corpora, audio = Path("results/corpora/mine"), Path("results/audio/mine")
+        record = corpora / "files.json"
         listing = argparse.Namespace(
-            corpus="mine", layout="table", root=Path("mine"), files=corpora / "files.json", options=OPTIONS, title=None,
-            language=None, synthetic=False, allow_partial=False, listing=corpora / "listing.parquet",
+            corpus="mine", layout="table", root=Path("mine"), options=OPTIONS, files=record if recorded else None,
+            title=None, language=None, synthetic=False, allow_partial=partial, listing=corpora / "listing.parquet",
             rejected=corpora / "listing_rejected.csv",
         )  # fmt: skip
         list_utterances.main(listing)
@@ -94,7 +103,7 @@ class Place:
         accept_utterances.main(
             argparse.Namespace(
                 listing=listing.listing, listing_rejected=listing.rejected, audio=shards, audio_rejected=rejected,
-                max_rejected=1.0, allow_partial=False, same_audio="keep", utterances=corpora / "utterances.parquet",
+                max_rejected=most, allow_partial=partial, same_audio="keep", utterances=corpora / "utterances.parquet",
                 rejected=corpora / "rejected.csv", duplicates=corpora / "duplicates.csv",
             )
         )  # fmt: skip
@@ -104,3 +113,10 @@ def told(findings: list[tuple[str, str, list[str]]], words: str) -> tuple[str, s
     """Return the one finding that has some words in it."""
     (found,) = [each for each in findings if words in each[1]]
     return found
+
+
+def rows_of(place: Place, title: str, *arguments: str, status: int = 0) -> list[list[object]]:
+    """Return the rows of a table of details of the corpus; none where there is no such table."""
+    found = json.loads(place.say("mine", *arguments, "--json", status=status))
+    tables = [table for one in found["found"] for table in one["tables"] if table["title"] == f"mine: {title}"]
+    return [row for table in tables for row in table["rows"]]

@@ -1,6 +1,5 @@
 """Faults planted in corpora are found, marked by what they would do to a run, and end in what to type."""
 
-import json
 import os
 import shutil
 import sys
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from doctor_place import EMOTIONS, NAMES, RATE_HZ, noise, told, wav
+from doctor_place import EMOTIONS, NAMES, RATE_HZ, noise, rows_of, told, wav
 from serflow.doctor import voices
 
 ODD = "s2_neutral"
@@ -76,14 +75,6 @@ def test_what_a_header_tells_is_told_without_reading_audio(place, damage, reason
     assert told(place.mine(), "1 of 12 utterances rejected")[1].endswith(f"(1 {reason})")
     (row,) = rows_of(place, "rejected")
     assert row[:2] == [ODD, f"wav/{ODD}.wav"]
-
-
-def rows_of(place, title, *arguments):
-    """Return the rows of a table of details."""
-    found = json.loads(place.say("mine", *arguments, "--json"))
-    tables = [table for one in found["found"] for table in one["tables"] if table["title"] == f"mine: {title}"]
-    assert len(tables) == 1, title
-    return tables[0]["rows"]
 
 
 @pytest.mark.parametrize(
@@ -327,6 +318,7 @@ def test_what_a_run_measured_is_taken_and_nothing_is_read(place, monkeypatch):
     wav(place.audio(ODD), samples)
     wav(place.audio("s3_anger"), np.zeros(3200))
     shutil.copy(place.audio("s1_anger"), place.audio("s1_neutral"))
+    place.config["corpora"]["mine"]["max_rejected"] = 0.2
     place.run_stages()
     expected = place.mine()
     monkeypatch.setattr("serflow.doctor.recordings.prepare", None)
