@@ -14,7 +14,7 @@ from serflow.settings.base import unknown
 from serflow.settings.written import Written
 
 MACHINE = "machine"
-_QUICK = "labels and headers; --audio also finds what is silent, clipped, damaged within, or there twice"
+_QUICK = "labels and headers; silent, clipped, repeated audio: --audio"
 _DECODED = "labels and all samples"
 
 
