@@ -365,6 +365,15 @@ def test_what_a_run_measured_is_not_taken_where_something_changed(place, change)
     assert "as the run of" not in finding[1]
 
 
+def test_what_a_run_measured_of_other_files_of_the_corpus_is_not_taken(place):
+    shutil.copytree(place.root / "wav", place.root / "wav2")
+    place.run_stages()
+    options = place.config["corpora"]["mine"]["options"]
+    place.config["corpora"]["mine"]["options"] = options | {"audio": "wav2/{file}"}
+    (finding,) = place.mine()
+    assert "as the run of" not in finding[1]
+
+
 def test_a_table_of_other_content_than_the_record_is_not_taken(place):
     """As where a run was stopped between the listing and the audio."""
     place.run_stages()
