@@ -1,4 +1,4 @@
-"""The command ``serflow``: look at what was made, listen to it, check it; see what a run costs and why; fetch; cite."""
+"""The command ``serflow``: look before a run; look at what was made, listen, check; fetch free corpora; cite."""
 
 import contextlib
 import json
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(
-    help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify); see what a "
-    "run costs (forecast), and why it has something to do (why); fetch free corpora (fetch); say what to cite (cite).",
+    help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify); say what is "
+    "wrong before a run (doctor), what it costs (forecast), and why it has something to do (why); fetch free corpora "
+    "(fetch); say what to cite (cite).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -269,6 +270,46 @@ def why(
 
 
 @app.command()
+def doctor(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Corpora, studies, networks, esc50 or machine, in detail (default: all, on a page)."),
+    ] = None,
+    configfile: Annotated[
+        list[Path] | None, typer.Option(help="Configuration over config.yaml, as Snakemake takes it; may be repeated.")
+    ] = None,
+    config: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A key over all files; may be repeated.")
+    ] = None,
+    audio: Annotated[bool, typer.Option("--audio", help="Read all audio, and not its headers alone.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show all details of all.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Say what is wrong with data, weights and machine and what is missing, before a run, and what to type.
+
+    Leaves with status 1 if something would stop a run.
+
+    serflow doctor --configfile mine.yaml
+    """
+    with _explained():
+        from serflow.config import read_config
+        from serflow.doctor.examine import examine
+        from serflow.doctor.findings import Mark
+
+        read, documents = read_config(configfile or (), config or ())
+        detailed = everything or bool(names)
+        found = examine(read, documents, names or (), decode=audio, fold=not detailed)
+        if as_json:
+            typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+        else:
+            from serflow.doctor.page import print_page
+
+            print_page(_console(), found, details=detailed)
+        if found.count(Mark.WRONG):
+            raise typer.Exit(1)
+
+
+@app.command()
 def cite(
     target: Annotated[str, typer.Argument(help="A file or folder of the results, a study, corpus, feature, network.")],
     configfile: Annotated[
@@ -288,6 +329,9 @@ def cite(
         own = Path("config.yaml")
         written = [read(file) for file in [*([own] if own.is_file() else []), *map(require_path, configfile or [])]]
         found = cite_target(target, check_config(merged(written), written))
+        from serflow.config import read_config
+
+        found = cite_target(target, read_config(configfile or ())[0])
         typer.echo("\n\n".join(found.entries.values()))
         for remark in found.remarks:
             _console(stderr=True).print(remark, markup=False, soft_wrap=True)

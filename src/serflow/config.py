@@ -6,6 +6,7 @@ here (``python -m serflow.config > workflow/schemas/config.schema.json``). Tests
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, model_validator
@@ -18,7 +19,7 @@ from serflow.noise.published import ADDRESS, LICENCE
 from serflow.settings.base import SYNTHETIC, SettingError, explain, path_below, unknown
 from serflow.settings.data import Data
 from serflow.settings.report import Report
-from serflow.settings.written import Written, place
+from serflow.settings.written import Written, merged, place, read, read_argument
 from serflow.studies.contract import Plan
 from serflow.studies.dlc.plan import Plan as DlcPlan
 from serflow.studies.dlc.settings import Dlc
@@ -153,6 +154,28 @@ def check_config(content: Mapping[str, Any], documents: Sequence[Written] = ()) 
         raise ConfigError("The configuration is wrong:\n  " + "\n  ".join(said)) from error
     except CorpusError as error:
         raise ConfigError(f"The configuration is wrong:\n  {error}") from error
+
+
+def read_config(files: Sequence[Path] = (), arguments: Sequence[str] = ()) -> tuple[Config, list[Written]]:
+    """Return the configuration as Snakemake takes it from the working folder, and what it was merged from.
+
+    Parameters
+    ----------
+    files
+        Over ``config.yaml``, which is that of the working folder, else of the checkout that this package is part of.
+    arguments
+        ``key=value`` each, over all files.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or something in them is wrong.
+    """
+    known = (folder / "config.yaml" for folder in (Path(), Path(__file__).parents[2]))
+    own = next((file for file in known if file.is_file()), None)
+    documents = [read(file) for file in [*([] if own is None else [own]), *files]]
+    documents += map(read_argument, arguments)
+    return check_config(merged(documents), documents), documents
 
 
 def schema() -> dict[str, Any]:

@@ -113,7 +113,8 @@ def test_a_training_imports_no_method_by_name(study):
         (("features", "backbones"), ("studies", "training", "runs", "report", "protocols", "stages", "config")),
         (("corpora", "audio", "noise", "stores", "transcripts"), ("studies", "training", "runs", "report", "config")),
         (("settings",), ("studies", "training", "runs", "report", "stages", "config")),
-        (("inspection",), ("studies", "config")),
+        (("inspection",), ("studies", "config", "doctor")),
+        (("doctor",), ("studies", "stages", "training", "nn")),
     ],
     ids=lambda names: "+".join(names) if len(names) < 3 else "",
 )  # fmt: skip

@@ -310,8 +310,7 @@ def corpus_root(wildcards, output):
 
 
 def corpus_options(wildcards):
-    options = CONFIG.corpora[wildcards.corpus].options
-    return {} if options is None else options.model_dump(exclude_none=True)
+    return CONFIG.reader_options(wildcards.corpus)
 
 
 def corpus_record(corpus):

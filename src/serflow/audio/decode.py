@@ -93,6 +93,11 @@ class Recording:
             raise AudioError(f"sample rate {self.rate} Hz lies outside {_RATES_HZ[0]} to {_RATES_HZ[1]} Hz")
         self._first, self._n_frames = self._cut(start, end)
 
+    @property
+    def duration_s(self) -> float | None:
+        """Length of what is wanted, in s, as the header has it; None where the header does not say."""
+        return None if self._n_frames is None else self._n_frames / self.rate
+
     def _cut(self, start: float | None, end: float | None) -> tuple[int, int | None]:
         """Return first frame and number of frames (None: up to an end that nobody knows) of the part wanted."""
         n_frames = self._source.frames

@@ -39,15 +39,12 @@ def fetch(backbone: str, release: Release, folder: Path) -> tuple[str, Path]:
     """
     if release.hub is not None:
         return "hub", _from_hub(backbone, release, folder / release.name)
-    by_hand = f"fetch it yourself from {release.address} and set backbones.{backbone}.weights to its path"
-    if not release.redistributable:
-        raise WeightsError(f"{release.name}: its licence ({release.licence}) has to be accepted by you; {by_hand}")
-    if release.digest is None:
-        raise WeightsError(f"{release.name}: its publisher gives no digest to check a download against; {by_hand}")
-    file = folder / release.name / Path(urlsplit(release.address).path).name
+    if refused := why_not_fetched(backbone, release):
+        raise WeightsError(refused)
+    file = kept_file(release, folder)
     source = "download"
-    if not file.is_file() or digest_of(file, release.digest) != release.digest:
-        packaged = _in_package(release)
+    if not is_kept(release, folder):
+        packaged = in_package(release)
         if packaged is not None:
             log.info("%s: taken from the installed package at %s", release.name, packaged)
             source = "package"
@@ -55,7 +52,7 @@ def fetch(backbone: str, release: Release, folder: Path) -> tuple[str, Path]:
                 shutil.copyfile(packaged, temporary)
         else:
             _download(backbone, release, file)
-    elif _in_package(release) is not None:
+    elif in_package(release) is not None:
         source = "package"
     if not file.name.endswith(_ARCHIVES):
         return source, file
@@ -64,11 +61,38 @@ def fetch(backbone: str, release: Release, folder: Path) -> tuple[str, Path]:
         unpack_tar(file, temporary)
         if release.member is not None and not (temporary / release.member).exists():
             inside = ", ".join(sorted(entry.name for entry in temporary.iterdir())[:8])
-            raise WeightsError(f"{file}: holds no {release.member}, only {inside}; {by_hand}")
+            raise WeightsError(f"{file}: holds no {release.member}, only {inside}; {_by_hand(backbone, release)}")
     return source, unpacked / release.member if release.member is not None else unpacked
 
 
-def _in_package(release: Release) -> Path | None:
+def _by_hand(backbone: str, release: Release) -> str:
+    return f"fetch it yourself from {release.address} and set backbones.{backbone}.weights to its path"
+
+
+def why_not_fetched(backbone: str, release: Release) -> str | None:
+    """Return why a release has to be given by path, and how to come by it; None where `fetch` gets it."""
+    if release.hub is not None:
+        return None
+    by_hand = _by_hand(backbone, release)
+    if not release.redistributable:
+        return f"{release.name}: its licence ({release.licence}) has to be accepted by you; {by_hand}"
+    if release.digest is None:
+        return f"{release.name}: its publisher gives no digest to check a download against; {by_hand}"
+    return None
+
+
+def kept_file(release: Release, folder: Path) -> Path:
+    """Return where a download of a release is kept."""
+    return folder / release.name / Path(urlsplit(release.address).path).name
+
+
+def is_kept(release: Release, folder: Path) -> bool:
+    """Say whether a release was downloaded and is what its digest says."""
+    file = kept_file(release, folder)
+    return release.digest is not None and file.is_file() and digest_of(file, release.digest) == release.digest
+
+
+def in_package(release: Release) -> Path | None:
     """Return the file of an installed package that is this release, digest for digest; the package is not imported."""
     if release.package is None or release.digest is None:
         return None

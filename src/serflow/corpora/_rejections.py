@@ -22,6 +22,20 @@ def left_out_note(rejected: Sequence[Rejected]) -> str | None:
     return f"left out without loss: {by_reason(reasons)}" if reasons else None
 
 
+def too_many_lost(
+    rejected: Sequence[Rejected], n_accepted: int, max_rejected: float, *, allow_partial: bool
+) -> list[Rejected]:
+    """Return the utterances that were lost if they are too many to go on, else none; see `require_few_rejected`."""
+    lost = [entry for entry in rejected if entry.lost and not (allow_partial and entry.absent)]
+    few = len(lost) <= max(max_rejected * (n_accepted + len(lost)), max_rejected > 0)
+    return [] if few else lost
+
+
+def share_to_allow(n_lost: int, total: int) -> float:
+    """Return the least ``max_rejected``, in hundredths, that lets a corpus pass with so many lost."""
+    return -(-100 * n_lost // total) / 100
+
+
 def require_few_rejected(
     rejected: Sequence[Rejected],
     n_accepted: int,
@@ -53,10 +67,10 @@ def require_few_rejected(
     CorpusError
         If more were lost; names reasons, examples, files and the keys of config.yaml that allow more.
     """
-    lost = [entry for entry in rejected if entry.lost and not (allow_partial and entry.absent)]
-    total = n_accepted + len(lost)
-    if len(lost) <= max(max_rejected * total, max_rejected > 0):
+    lost = too_many_lost(rejected, n_accepted, max_rejected, allow_partial=allow_partial)
+    if not lost:
         return
+    total = n_accepted + len(lost)
     key = f"corpora.{corpus}.max_rejected"
     examples = "".join(f"\n  {line}" for line in rejected_examples(lost))
     n_absent = sum(entry.absent for entry in lost)
@@ -66,5 +80,5 @@ def require_few_rejected(
     raise CorpusError(
         f"{corpus}: {lost_note(lost, n_accepted)}, {100 * len(lost) / total:.1f} % of them where {key} in config.yaml "
         f"allows {100 * max_rejected:g} %; all are listed in {some(map(str, files))}.{examples}"
-        f"\nMend the files or labels, or set {key}: {-(-100 * len(lost) // total) / 100:g} to go on without them{part}"
+        f"\nMend the files or labels, or set {key}: {share_to_allow(len(lost), total):g} to go on without them{part}"
     )

@@ -49,13 +49,18 @@ UTTERANCES_SCHEMA = pa.schema(
 REJECTED_COLUMNS = [field.name for field in fields(Rejected)]
 
 
-def write_listing(path: str | os.PathLike[str], utterances: Sequence[Utterance], metadata: Mapping[str, Any]) -> None:
-    """Write utterances in their order; columns are the fields of `Utterance`, its ``id`` under ``utterance``."""
+def listing_table(utterances: Sequence[Utterance]) -> pa.Table:
+    """Return utterances in their order; columns are the fields of `Utterance`, its ``id`` under ``utterance``."""
     columns = [
         pa.array([getattr(utterance, name) for utterance in utterances], LISTING_SCHEMA.field(column).type)
         for name, column in _COLUMNS.items()
     ]
-    write_table(path, pa.Table.from_arrays(columns, schema=LISTING_SCHEMA), kind=LISTING_KIND, metadata=metadata)
+    return pa.Table.from_arrays(columns, schema=LISTING_SCHEMA)
+
+
+def write_listing(path: str | os.PathLike[str], utterances: Sequence[Utterance], metadata: Mapping[str, Any]) -> None:
+    """Write utterances as `listing_table` has them."""
+    write_table(path, listing_table(utterances), kind=LISTING_KIND, metadata=metadata)
 
 
 def read_listing(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pa.Table:

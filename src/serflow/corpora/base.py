@@ -295,6 +295,15 @@ def _pattern(named: str) -> str:
     return re.sub(r"[^\x00-\x7f]+", "*", pattern)
 
 
+def counted(listing: Listing, column: str, among: tuple[str, ...] | None = None) -> Counter[str]:
+    """Return the utterances per value of a column, over those whose emotion is in ``among``."""
+    return Counter(
+        str(getattr(utterance, column))
+        for utterance in listing.utterances
+        if among is None or utterance.emotion in among
+    )
+
+
 def missing_from_published(listing: Listing, info: CorpusInfo) -> list[str]:
     """Say, a line each, where the listing differs from the published counts; empty when it does not."""
     lines = []
@@ -302,11 +311,7 @@ def missing_from_published(listing: Listing, info: CorpusInfo) -> list[str]:
     if total is not None and len(listing.utterances) != total:
         lines.append(f"utterances: {len(listing.utterances)} of {total} published")
     for published in info.published:
-        found = Counter(
-            str(getattr(utterance, published.column))
-            for utterance in listing.utterances
-            if published.among is None or utterance.emotion in published.among
-        )
+        found = counted(listing, published.column, published.among)
         among = f" (of {', '.join(published.among)})" if published.among else ""
         for value, count in published.counts.items():
             if found[value] != count:

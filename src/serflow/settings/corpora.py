@@ -131,6 +131,11 @@ class Corpora(Section):
         """Return the name of the corpus in papers, whatever title it is given here."""
         return (_MANDARIN.title if corpus == "mandarin" else None) or load_corpus(self.layout(corpus)).info.title
 
+    def reader_options(self, corpus: str) -> dict[str, Any]:
+        """Return the options that the layout of this corpus is read with."""
+        options = self.corpora[corpus].options
+        return {} if options is None else options.model_dump(exclude_none=True)
+
     def language(self, corpus: str) -> str:
         """Return the ISO 639-1 code of the corpus's language."""
         return self.corpora[corpus].language or load_corpus(self.layout(corpus)).info.language
