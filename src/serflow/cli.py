@@ -211,7 +211,9 @@ _Target = Annotated[str, typer.Argument(help="A file, a folder or a rule, as Sna
 _Configfile = Annotated[
     list[Path] | None, typer.Option(help="Configuration over config.yaml, as Snakemake takes it; may be repeated.")
 ]
-_Setting = Annotated[list[str] | None, typer.Option("--config", help="KEY=VALUE over it; may be repeated.")]
+_Setting = Annotated[
+    list[str] | None, typer.Option("--config", metavar="KEY=VALUE", help="A key over all files; may be repeated.")
+]
 _Directory = Annotated[Path, typer.Option(help="Folder that results are made in.")]
 _Snakefile = Annotated[Path, typer.Option(help="That of serflow.")]
 
@@ -275,12 +277,8 @@ def doctor(
         list[str] | None,
         typer.Argument(help="Corpora, studies, networks, esc50 or machine, in detail (default: all, on a page)."),
     ] = None,
-    configfile: Annotated[
-        list[Path] | None, typer.Option(help="Configuration over config.yaml, as Snakemake takes it; may be repeated.")
-    ] = None,
-    config: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A key over all files; may be repeated.")
-    ] = None,
+    configfile: _Configfile = None,
+    setting: _Setting = None,
     audio: Annotated[bool, typer.Option("--audio", help="Read all audio, and not its headers alone.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show all details of all.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
@@ -296,7 +294,7 @@ def doctor(
         from serflow.doctor.examine import examine
         from serflow.doctor.findings import Mark
 
-        read, documents = read_config(configfile or (), config or ())
+        read, documents = read_config(configfile or (), setting or ())
         detailed = everything or bool(names)
         found = examine(read, documents, names or (), decode=audio, fold=not detailed)
         if as_json:
@@ -312,9 +310,7 @@ def doctor(
 @app.command()
 def cite(
     target: Annotated[str, typer.Argument(help="A file or folder of the results, a study, corpus, feature, network.")],
-    configfile: Annotated[
-        list[Path] | None, typer.Option(help="Configuration over config.yaml, as Snakemake takes it; may be repeated.")
-    ] = None,
+    configfile: _Configfile = None,
 ) -> None:
     """Print BibTeX of the paper, corpora, noises, networks and tools behind a target.
 
@@ -322,13 +318,6 @@ def cite(
     """
     with _explained():
         from serflow.citations import cite as cite_target
-        from serflow.config import check_config
-        from serflow.inspection.paths import require_path
-        from serflow.settings.written import merged, read
-
-        own = Path("config.yaml")
-        written = [read(file) for file in [*([own] if own.is_file() else []), *map(require_path, configfile or [])]]
-        found = cite_target(target, check_config(merged(written), written))
         from serflow.config import read_config
 
         found = cite_target(target, read_config(configfile or ())[0])
