@@ -21,9 +21,9 @@ rule train_dlc:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(DLC.settings.training.device),
         mem_mb=memory(3000),
         runtime=minutes(240),
-        gpu=int(wants_gpu(DLC.settings.training.device)),
     params:
         cell=named_wildcards,
         inputs=named_inputs,
@@ -82,9 +82,9 @@ for tables in DLC.tables:
                 "../../envs/serflow.yaml"
             threads: 1
             resources:
+                **on_device(DLC.settings.training.device),
                 mem_mb=memory(3000),
                 runtime=minutes(60),
-                gpu=int(wants_gpu(DLC.settings.training.device)),
             params:
                 cells=lambda wildcards, profiles=profiles: cells_of_batch(
                     DLC, wildcards, profiles

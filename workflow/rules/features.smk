@@ -65,7 +65,8 @@ rule measure_corpus:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500),
+        **on_device(feature_device),
+        mem_mb=memory(3000),
         runtime=minutes(60),
     params:
         network=network_options,
@@ -98,9 +99,9 @@ rule extract_features:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=feature_memory,
+        **on_device(feature_device),
+        mem_mb=memory(feature_memory),
         runtime=minutes(60),
-        gpu=feature_gpus,
     params:
         extractor=lambda wildcards: CONFIG.extractor(wildcards.feature),
         parameters=lambda wildcards: as_json(CONFIG.parameters(wildcards.feature)),

@@ -32,11 +32,11 @@ rule train_invariance:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(INVARIANCE.settings.training.device),
         mem_mb=memory(3000),
-        runtime=lambda wildcards, attempt: (
-            INVARIANCE.minutes(INVARIANCE.cell(wildcards)) * 2 ** (attempt - 1)
+        runtime=minutes(
+            lambda wildcards: INVARIANCE.minutes(INVARIANCE.cell(wildcards))
         ),
-        gpu=int(wants_gpu(INVARIANCE.settings.training.device)),
     params:
         cell=named_wildcards,
         inputs=named_inputs,

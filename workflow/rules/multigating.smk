@@ -26,9 +26,9 @@ rule train_multigating_joint:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(MULTIGATING.settings.training.device),
         mem_mb=memory(6000),
         runtime=minutes(1440),
-        gpu=int(wants_gpu(MULTIGATING.settings.training.device)),
     params:
         cell=lambda wildcards: named(MULTIGATING.cell(wildcards)._asdict()),
         inputs=named_inputs,
@@ -74,9 +74,9 @@ rule train_multigating:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(MULTIGATING.settings.training.device),
         mem_mb=memory(6000),
         runtime=minutes(1440),
-        gpu=int(wants_gpu(MULTIGATING.settings.training.device)),
     params:
         cell=lambda wildcards: named(MULTIGATING.cell(wildcards)._asdict()),
         inputs=named_inputs,

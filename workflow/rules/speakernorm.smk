@@ -23,11 +23,11 @@ rule train_speakernorm:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(SPEAKERNORM.settings.training.device),
         mem_mb=memory(8000),
-        runtime=lambda wildcards, attempt: (
-            SPEAKERNORM.minutes(SPEAKERNORM.cell(wildcards)) * 2 ** (attempt - 1)
+        runtime=minutes(
+            lambda wildcards: SPEAKERNORM.minutes(SPEAKERNORM.cell(wildcards))
         ),
-        gpu=int(wants_gpu(SPEAKERNORM.settings.training.device)),
     params:
         cell=named_wildcards,
         inputs=named_inputs,

@@ -24,13 +24,9 @@ rule train_temporal:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: (
-            TEMPORAL.memory_mb(TEMPORAL.cell(wildcards)) * 2 ** (attempt - 1)
-        ),
-        runtime=lambda wildcards, attempt: (
-            TEMPORAL.minutes(TEMPORAL.cell(wildcards)) * 2 ** (attempt - 1)
-        ),
-        gpu=int(wants_gpu(TEMPORAL.settings.training.device)),
+        **on_device(TEMPORAL.settings.training.device),
+        mem_mb=memory(lambda wildcards: TEMPORAL.memory_mb(TEMPORAL.cell(wildcards))),
+        runtime=minutes(lambda wildcards: TEMPORAL.minutes(TEMPORAL.cell(wildcards))),
     params:
         cell=named_wildcards,
         inputs=named_inputs,

@@ -39,9 +39,9 @@ rule transcribe:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(recogniser_device),
         mem_mb=memory(3000),
         runtime=minutes(120),
-        gpu=recogniser_gpus,
     params:
         recogniser=recogniser_options,
         engine=engine_state,
@@ -73,9 +73,9 @@ rule embed_text:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(CONFIG.backbones["bert"].device),
         mem_mb=memory(3000),
         runtime=minutes(60),
-        gpu=lambda wildcards: int(wants_gpu(CONFIG.backbones["bert"].device)),
     params:
         options=as_json(backbone_options("bert")),
         code=code("stages.embed_text", "backbones.bert"),
