@@ -16,6 +16,8 @@ WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORE
 # mutmut in an environment of its own, which sees the packages of the other
 MUTENV := .mutenv
 MUTANTS ?= *
+# Snakemake's plugin for Slurm beside it, for the tests of that alone
+SLURMENV := .slurmenv
 # benchmarks that read EmoDB and other free corpora
 ON_REAL_DATA := benchmarks/emodb.py benchmarks/truth.py
 SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
@@ -26,7 +28,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock clean
+.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable test-slurm mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -86,6 +88,15 @@ test-portable: env  ## the unit tests as on CPUs without AVX, and without AVX-51
 	$(WITHOUT_AVX) $(BIN)/python -m pytest -q tests/unit
 	$(WITHOUT_AVX512) $(BIN)/python -m pytest -q tests/unit
 
+test-slurm: env $(SLURMENV)/.installed  ## a table on a Slurm of two nodes on this machine (Debian, as root): jobs, nodes and controller fail
+	tests/slurm/packages
+	PYTHONPATH=$(SLURMENV) $(BIN)/python -m pytest -q tests/slurm
+
+$(SLURMENV)/.installed: envs/slurm.lock
+	rm -rf $(SLURMENV)
+	$(LOCKED) --target $(SLURMENV) -r envs/slurm.lock
+	@touch $@
+
 mutants: env  ## the code broken line by line, and what no test notices of it: make mutants MUTANTS='serflow.nn.*'
 	test -x $(MUTENV)/bin/mutmut || { rm -rf $(MUTENV) && $(BIN)/python -m venv $(MUTENV); }
 	$(BIN)/python $(SITE) > "$$($(MUTENV)/bin/python $(SITE))/serflow.pth"
@@ -137,6 +148,8 @@ lock: ## write the lock files in envs anew from pyproject.toml: every package, p
 	.lockenv/bin/pip freeze --exclude serflow --exclude uv | sed -E 's/^torch(==| @).*/$(TORCH)/' > .lockenv/pins
 	$(COMPILE) --no-deps .lockenv/pins -o envs/requirements.lock
 	echo Resemblyzer==0.1.4 | $(COMPILE) --no-deps - -o envs/peers.lock
+	printf '%s\n' snakemake-executor-plugin-slurm==2.8.0 snakemake-executor-plugin-slurm-jobstep==0.6.1 \
+	  | $(COMPILE) --no-deps - -o envs/slurm.lock
 	echo $(TORCH) | $(COMPILE) --universal --constraints .lockenv/pins $$(sed -E 's/==.*//; s/^/--no-emit-package /' .lockenv/pins) \
 	  - -o envs/cuda.lock
 	rm -rf .lockenv
