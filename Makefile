@@ -18,6 +18,8 @@ MUTENV := .mutenv
 MUTANTS ?= *
 # Snakemake's plugin for Slurm beside it, for the tests of that alone
 SLURMENV := .slurmenv
+# pip-audit in an environment of its own
+AUDITENV := .auditenv
 # benchmarks that read EmoDB and other free corpora
 ON_REAL_DATA := benchmarks/emodb.py benchmarks/truth.py
 SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
@@ -28,7 +30,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable test-slurm mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock clean
+.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable test-slurm mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock audit clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -153,6 +155,13 @@ lock: ## write the lock files in envs anew from pyproject.toml: every package, p
 	echo $(TORCH) | $(COMPILE) --universal --constraints .lockenv/pins $$(sed -E 's/==.*//; s/^/--no-emit-package /' .lockenv/pins) \
 	  - -o envs/cuda.lock
 	rm -rf .lockenv
+
+audit: ## known weaknesses of what the lock files name, by pip-audit; fails where PyPI's advisories cannot be had
+	test -x $(AUDITENV)/bin/pip-audit || { rm -rf $(AUDITENV) && $(call quoted,$(PYTHON)) -m venv $(AUDITENV) \
+	  && $(AUDITENV)/bin/pip install --quiet pip-audit==2.10.1; }
+	# PyPI does not have the build of PyTorch for the CPU; its own has the same version
+	cat $(filter-out envs/torch-cpu.lock,$(wildcard envs/*.lock)) > $(AUDITENV)/all.lock
+	$(AUDITENV)/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r $(AUDITENV)/all.lock
 
 schema: env  ## write workflow/schemas/config.schema.json anew from the typed config
 	$(BIN)/python -m serflow.config > workflow/schemas/config.schema.json
