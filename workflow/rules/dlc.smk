@@ -139,7 +139,7 @@ rule tabulate_wer:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        code=code("stages.tabulate_wer"),
+        code=code_of("stages.tabulate_wer"),
     message:
         "Count the errors of {wildcards.recogniser}"
     shell:
@@ -172,7 +172,7 @@ rule plot_dlc_figure4:
         inputs=named_inputs,
         facts=as_is(as_json({"layout": DLC.layout("table1").to_json()})),
         published=published(DLC),
-        code=code("stages.plot_figure", "studies.dlc.figure4"),
+        code=code_of("stages.plot_figure", "studies.dlc.figure4"),
     message:
         "Draw Figure 4 of the DLC paper"
     shell:
@@ -245,7 +245,7 @@ rule plot_dlc_pilot:
     params:
         inputs=named_inputs,
         facts=lambda wildcards: as_json({"title": CONFIG.title(wildcards.corpus)}),
-        code=code("stages.plot_figure", "studies.dlc.pilot"),
+        code=code_of("stages.plot_figure", "studies.dlc.pilot"),
     message:
         "Draw the pilot on {wildcards.corpus}"
     shell:

@@ -44,7 +44,7 @@ rule list_weights:
         mem_mb=memory(500),
         runtime=minutes(5),
     params:
-        code=code("stages.list_weights", *backbone_modules()),
+        code=code_of("stages.list_weights", *backbone_modules()),
     message:
         "List the weights that can be loaded"
     shell:
@@ -140,7 +140,7 @@ rule pack_features:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
-        code=code("stages.pack_features"),
+        code=code_of("stages.pack_features"),
     message:
         "Pack {wildcards.feature} of {wildcards.corpus}, {wildcards.condition}"
     shell:

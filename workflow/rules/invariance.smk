@@ -87,7 +87,7 @@ rule describe_invariance_networks:
             )
         ),
         published=published(INVARIANCE),
-        code=code("stages.tabulate_words", "studies.invariance.networks"),
+        code=code_of("stages.tabulate_words", "studies.invariance.networks"),
     message:
         "Describe the networks of the speaker-invariance paper"
     shell:
@@ -129,7 +129,7 @@ rule plot_invariance_figure2:
                 {"titles": titles(INVARIANCE), "system": INVARIANCE.pictured_title()}
             )
         ),
-        code=code("stages.plot_figure", "studies.invariance.figure2"),
+        code=code_of("stages.plot_figure", "studies.invariance.figure2"),
     message:
         "Draw Figure 2 of the speaker-invariance paper"
     shell:
@@ -168,7 +168,7 @@ rule plot_invariance_speakers:
                 }
             )
         ),
-        code=code("stages.plot_figure", "studies.invariance.speakers"),
+        code=code_of("stages.plot_figure", "studies.invariance.speakers"),
     message:
         "Draw accuracy by speakers of training of the speaker-invariance paper"
     shell:

@@ -117,7 +117,7 @@ rule tabulate_multigating_corpora:
         inputs=named_inputs,
         facts=as_is(as_json(MULTIGATING.table1_facts())),
         published=published(MULTIGATING),
-        code=code("stages.tabulate_words", "studies.multigating.corpora"),
+        code=code_of("stages.tabulate_words", "studies.multigating.corpora"),
     message:
         "Count the corpora of the multilingual paper"
     shell:
@@ -155,7 +155,7 @@ rule plot_multigating_figure3:
     params:
         inputs=named_inputs,
         facts=as_is(as_json(MULTIGATING.figure3_facts())),
-        code=code("stages.plot_figure", "studies.multigating.figure3"),
+        code=code_of("stages.plot_figure", "studies.multigating.figure3"),
     message:
         "Draw Figure 3 of the multilingual paper"
     shell:
@@ -190,7 +190,7 @@ rule plot_multigating_figure4:
     params:
         inputs=named_inputs,
         facts=as_is(as_json(MULTIGATING.figure4_facts())),
-        code=code("stages.plot_figure", "studies.multigating.figure4"),
+        code=code_of("stages.plot_figure", "studies.multigating.figure4"),
     message:
         "Draw Figure 4 of the multilingual paper"
     shell:
@@ -229,7 +229,7 @@ if MULTIGATING.searched():
         params:
             inputs=named_inputs,
             facts=as_is(as_json(MULTIGATING.gates_facts())),
-            code=code("stages.plot_figure", "studies.multigating.gates"),
+            code=code_of("stages.plot_figure", "studies.multigating.gates"),
         message:
             "Draw the architectures of the multilingual paper"
         shell:

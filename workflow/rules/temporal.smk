@@ -65,7 +65,7 @@ rule describe_temporal_networks:
     params:
         inputs=named_inputs,
         published=published(TEMPORAL),
-        code=code("stages.tabulate_words", *TEMPORAL.described_by()),
+        code=code_of("stages.tabulate_words", *TEMPORAL.described_by()),
     message:
         "Compute the context spans of the temporal-context paper's networks"
     shell:
@@ -104,7 +104,7 @@ rule plot_temporal_figure2:
                 }
             )
         ),
-        code=code("stages.plot_figure", "studies.temporal.figure2"),
+        code=code_of("stages.plot_figure", "studies.temporal.figure2"),
     message:
         "Draw Figure 2 of the temporal-context paper"
     shell:
@@ -141,7 +141,7 @@ if TEMPORAL.pictured():
         params:
             inputs=named_inputs,
             facts=as_is(as_json({"titles": titles(TEMPORAL)})),
-            code=code("stages.plot_figure", "studies.temporal.receptive_fields"),
+            code=code_of("stages.plot_figure", "studies.temporal.receptive_fields"),
         message:
             "Draw the receptive fields of the temporal-context paper"
         shell:

@@ -15,7 +15,7 @@ rule fetch_deepspeech:
         mem_mb=memory(500),
         runtime=minutes(15),
     params:
-        code=code("stages.fetch_deepspeech"),
+        code=code_of("stages.fetch_deepspeech"),
     message:
         "Fetch the engine of DeepSpeech 0.9.3"
     shell:
@@ -78,7 +78,7 @@ rule embed_text:
         runtime=minutes(60),
     params:
         options=as_json(backbone_options("bert")),
-        code=code("stages.embed_text", "backbones.bert"),
+        code=code_of("stages.embed_text", "backbones.bert"),
     message:
         "Embed the words that {wildcards.recogniser} found in {wildcards.corpus}, {wildcards.condition}, shard {wildcards.shard}"
     shell:
