@@ -22,6 +22,8 @@ SLURMENV := .slurmenv
 AUDITENV := .auditenv
 # benchmarks that read EmoDB and other free corpora
 ON_REAL_DATA := benchmarks/emodb.py benchmarks/truth.py
+# and one of an hour
+KILLS := benchmarks/kills.py
 SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # a pipe fails where any part of it does, and what a failed command had begun to write goes
@@ -30,7 +32,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable test-slurm mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock audit clean
+.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable test-slurm mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock audit kills clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -141,8 +143,11 @@ rulegraph: env  ## rulegraph.svg: the stages of Table I (without graphviz: ruleg
 	fi
 
 benchmarks: env  ## speed beside named peers, one JSON line a comparison; on real corpora too: make benchmarks DATA=/folder
-	for benchmark in $(filter-out $(ON_REAL_DATA),$(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python $$benchmark || exit 1; done
+	for benchmark in $(filter-out $(ON_REAL_DATA) $(KILLS),$(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python $$benchmark || exit 1; done
 	$(if $(DATA),for benchmark in $(ON_REAL_DATA); do $(BIN)/python $$benchmark --data $(call quoted,$(DATA)) || exit 1; done)
+
+kills: env  ## runs killed at 40 random moments, and whether they end with the bytes of an undisturbed one: an hour
+	$(BIN)/python $(KILLS)
 
 lock: ## write the lock files in envs anew from pyproject.toml: every package, pinned, with the hashes of all its files
 	rm -rf .lockenv && $(call quoted,$(PYTHON)) -m venv .lockenv
