@@ -76,7 +76,7 @@ speakernorm: env  ## the speaker-normalisation paper from stand-ins: results/spe
 	@echo "results/speakernorm/table1.csv to table3.csv are there; the paper's numbers beside each: ..._vs_paper.csv (stand-ins are not compared)"
 
 free: PRESET := workflow/presets/free.yaml
-free: env  ## a real result from EmoDB and RAVDESS in noise of ESC-50, half an hour as reckoned: make free DATA=/folder/of/them
+free: env  ## a real result from EmoDB and RAVDESS in noise of ESC-50, about 40 min on two cores: make free DATA=/folder/of/them
 free-full: PRESET := workflow/presets/free_full.yaml
 free-full: env  ## the same with both experiments, and nEMO, an evening as reckoned: make free-full DATA=/folder/of/them
 free free-full:
@@ -118,7 +118,7 @@ lint: env  ## ruff, mypy, snakefmt and snakemake --lint
 features: env  ## the features of every corpus, clean and noisy, as Parquet stores
 	$(SNAKEMAKE) features
 
-report: env  ## the page of Table I: results/report/dlc.html, beside the paper's, with every prediction to look into
+report: env  ## the page of Table I in both readings of its levels, beside the paper's, with every prediction to look into
 	$(SNAKEMAKE) results/report/dlc.html
 	@echo "open file://$(CURDIR)/results/report/dlc.html"
 

@@ -1,8 +1,8 @@
 """What to cite for a target: the paper, the corpora, noises, networks and tools behind it, as BibTeX.
 
 Entries lie beside what they are of: ``studies/NAME/paper.bib``, ``corpora/NAME.bib``, ``noise/esc50.bib``,
-``backbones/NAME.bib``, and ``features/NAME.bib`` where a feature is computed by a tool that asks for it. What every
-result rests on is in ``tools.bib``.
+``backbones/NAME.bib``, and ``features/NAME.bib`` where a feature is computed by a tool that asks for it. What two rest
+on lies beside one of them. What every result rests on is in ``tools.bib``.
 """
 
 import re
@@ -18,7 +18,18 @@ from serflow.targets import as_in_rules
 
 PACKAGE = Path(__file__).parent
 ESC50 = "esc50"
-_TABLE1 = ("results", "table1")
+# what is cited as another is: a network of the same paper, a feature of the same tool
+AS_ANOTHER = {"backbones/wav2vec2_ctc": "backbones/wav2vec2", "features/energy_vad": "features/mfcc_kaldi"}
+_TABLE1, _INDEX = ("results", "table1"), ("results", "report", "index")
+# the names that stand one below the other in folders of results; a file's may be others
+_LEVELS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("audio", "corpora", "pulses", "splits"), ("corpus",)),
+    "noise": ("corpus", "profile"),
+    **dict.fromkeys(("features", "statistics"), ("feature", "corpus", "condition")),
+    "transcripts": ("recogniser", "corpus", "condition"),
+    "runs": ("study",),
+}
+_OTHERS = ("packed", "report", "table1.csv")
 _ENTRY = re.compile(r"^@\w+\{([^,]+),.*?^\}", re.MULTILINE | re.DOTALL)
 
 
@@ -44,6 +55,12 @@ def read_entries(path: Path) -> dict[str, str]:
     return {match[1]: match[0] for match in _ENTRY.finditer(path.read_text(encoding="utf-8"))}
 
 
+def entry_file(kind: str, name: str) -> Path:
+    """Return where the entries of a study, corpus, backbone or feature lie, if there are any."""
+    place = f"{kind}/{name}"
+    return PACKAGE / f"{AS_ANOTHER.get(place, place)}.bib"
+
+
 def cite(target: str, config: Config) -> Citations:
     """Return what to cite for a target.
 
@@ -63,11 +80,9 @@ def cite(target: str, config: Config) -> Citations:
     entries: dict[str, str] = {}
     remarks = []
     for study in named.studies:
-        entries |= _required(PACKAGE / "studies" / study / "paper.bib")
+        entries |= _required(entry_file("studies", f"{study}/paper"))
     for corpus in named.corpora:
-        found = [
-            file for name in (corpus, config.layout(corpus)) if (file := PACKAGE / f"corpora/{name}.bib").is_file()
-        ]
+        found = [file for name in (corpus, config.layout(corpus)) if (file := entry_file("corpora", name)).is_file()]
         if found:
             entries |= read_entries(found[0])
         else:
@@ -75,11 +90,11 @@ def cite(target: str, config: Config) -> Citations:
         if config.is_synthetic(corpus):
             remarks.append(f"{corpus}: a stand-in here; what is made from it says nothing about {config.title(corpus)}")
     if named.noise:
-        entries |= _required(PACKAGE / "noise" / "esc50.bib")
+        entries |= _required(entry_file("noise", ESC50))
     for backbone in _backbones(named, config):
-        entries |= _required(PACKAGE / "backbones" / f"{backbone}.bib")
+        entries |= _required(entry_file("backbones", backbone))
     for feature in named.features:
-        file = PACKAGE / "features" / f"{config.extractor(feature)}.bib"
+        file = entry_file("features", config.extractor(feature))
         entries |= read_entries(file) if file.is_file() else {}
     return Citations(entries | _required(PACKAGE / "tools.bib"), remarks)
 
@@ -97,10 +112,14 @@ def _backbones(named: _Named, config: Config) -> list[str]:
 
 def _read(target: str, config: Config) -> _Named:
     """Return what a target names; a study stands for all that it is made with, but for corpora named beside it."""
-    parts = [part for part in re.split(r"[/.]", as_in_rules(target)) if part]
+    path = as_in_rules(target)
+    _check_path(target, path, config)
+    parts = [part for part in re.split(r"[/.]", path) if part]
     plans = config.plans()
     if tuple(parts[:2]) == _TABLE1:
         parts.insert(0, "dlc")
+    if tuple(parts[:3]) == _INDEX:
+        parts = config.reported()
     studies = [part for part in dict.fromkeys(parts) if part in plans]
     corpora = [part for part in dict.fromkeys(parts) if part in config.corpora]
     features = [part for part in dict.fromkeys(parts) if part in config.features]
@@ -108,9 +127,9 @@ def _read(target: str, config: Config) -> _Named:
     if parts[:2] == ["results", "transcripts"]:
         features, backbones = [], [config.recogniser_backbone(part) for part in parts if part in RECOGNISERS]
     noise = any(part == ESC50 or part in config.noise.profiles for part in parts)
+    corpora = corpora or [corpus for study in studies for corpus in plans[study].corpora()]
     for study in studies:
         sources = plans[study].sources()
-        corpora = corpora or plans[study].corpora()
         features += [name for name in sources if name in config.features]
         backbones += [name for name in sources if name in config.backbones]
         noise = noise or ESC50 in sources
@@ -118,6 +137,29 @@ def _read(target: str, config: Config) -> _Named:
         known = [*plans, *config.corpora, *config.features, *config.backbones, ESC50]
         raise ConfigError(unknown(f"{target}: names nothing to cite", parts[-1] if parts else "", sorted(set(known))))
     return _Named(_once(studies), _once(corpora), _once(features), _once(backbones), noise)
+
+
+def _check_path(target: str, path: str, config: Config) -> None:
+    """Refuse a path of the results in which a name is not known: what it is of would be left out unsaid."""
+    if "/" not in path:
+        return
+    top, first, *below = path.split("/")
+    known = {
+        "corpus": list(config.corpora),
+        "profile": list(config.noise.profiles),
+        "condition": config.conditions(),
+        "feature": list(config.features),
+        "recogniser": list(RECOGNISERS),
+        "study": list(config.plans()),
+    }
+    checked = [("folder", top, ["results", "resources"])]
+    if top == "results":
+        checked.append(("folder or file of results", first, [*config.plans(), *_LEVELS, *_OTHERS]))
+        checked += [(level, name, known[level]) for level, name in zip(_LEVELS.get(first, ()), below, strict=False)]
+    for what, name, names in checked:
+        is_file = "." in name and what in known
+        if name not in names and not is_file:
+            raise ConfigError(unknown(f"{target}: {name!r} is no {what}", name, names))
 
 
 def _once(names: Iterable[str | None]) -> tuple[str, ...]:

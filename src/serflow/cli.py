@@ -1,4 +1,4 @@
-"""The command ``serflow``: look at what was made, listen to it, check it for damage; fetch free corpora; cite."""
+"""The command ``serflow``: look at what was made, listen to it, check it; see what a run costs and why; fetch; cite."""
 
 import contextlib
 import json
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(
-    help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify); fetch free "
-    "corpora (fetch); say what to cite (cite).",
+    help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify); see what a "
+    "run costs (forecast), and why it has something to do (why); fetch free corpora (fetch); say what to cite (cite).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -206,6 +206,68 @@ def fetch(
         typer.echo(config_lines(fetched, into))
 
 
+_Target = Annotated[str, typer.Argument(help="A file, a folder or a rule, as Snakemake takes it.")]
+_Configfile = Annotated[
+    list[Path] | None, typer.Option(help="Configuration over config.yaml, as Snakemake takes it; may be repeated.")
+]
+_Setting = Annotated[list[str] | None, typer.Option("--config", help="KEY=VALUE over it; may be repeated.")]
+_Directory = Annotated[Path, typer.Option(help="Folder that results are made in.")]
+_Snakefile = Annotated[Path, typer.Option(help="That of serflow.")]
+
+
+@app.command()
+def forecast(
+    target: _Target,
+    configfile: _Configfile = None,
+    setting: _Setting = None,
+    directory: _Directory = Path(),
+    snakefile: _Snakefile = Path("Snakefile"),
+    whole: Annotated[bool, typer.Option("--all", help="As if nothing of it were there yet.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Say what is left to do for a target and what it costs: jobs, core-hours, GPU-hours, memory, disk. Starts nothing.
+
+    serflow forecast results/table1.csv --configfile mine.yaml
+    """
+    with _explained():
+        from serflow.planning.asked import Asked
+        from serflow.planning.forecast import as_json as to_json
+        from serflow.planning.forecast import forecast as reckon
+        from serflow.planning.told import tell
+
+        asked = Asked(target, directory, snakefile, configfile or (), setting or ())
+        plan, (works, costs) = asked.plan(*(["--forceall"] if whole else [])), asked.works_and_costs()
+        found = reckon(plan.jobs, works, costs)
+        if as_json:
+            typer.echo(json.dumps(to_json(found), indent=2))
+        else:
+            tell(found, target, works.hours.told(), _console())
+            for said in plan.not_there():
+                _console(stderr=True).print(said, markup=False, soft_wrap=True)
+
+
+@app.command()
+def why(
+    target: _Target,
+    configfile: _Configfile = None,
+    setting: _Setting = None,
+    directory: _Directory = Path(),
+    snakefile: _Snakefile = Path("Snakefile"),
+) -> None:
+    """Say what of a target is stale or missing, and because of what. Starts nothing.
+
+    serflow why results/table1.csv
+    """
+    with _explained():
+        from serflow.planning.asked import Asked
+        from serflow.planning.stale import reasons
+
+        asked = Asked(target, directory, snakefile, configfile or (), setting or ())
+        plan = asked.plan()
+        for sentence in [*reasons(plan, directory, target), *plan.not_there()]:
+            typer.echo(sentence)
+
+
 @app.command()
 def cite(
     target: Annotated[str, typer.Argument(help="A file or folder of the results, a study, corpus, feature, network.")],
@@ -220,10 +282,11 @@ def cite(
     with _explained():
         from serflow.citations import cite as cite_target
         from serflow.config import check_config
+        from serflow.inspection.paths import require_path
         from serflow.settings.written import merged, read
 
         own = Path("config.yaml")
-        written = [read(file) for file in [*([own] if own.is_file() else []), *(configfile or [])]]
+        written = [read(file) for file in [*([own] if own.is_file() else []), *map(require_path, configfile or [])]]
         found = cite_target(target, check_config(merged(written), written))
         typer.echo("\n\n".join(found.entries.values()))
         for remark in found.remarks:

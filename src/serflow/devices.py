@@ -117,6 +117,9 @@ def usable_device(name: str, precision: str, section: str) -> torch.device:
     """
     device = resolve_device(name, f"{section}.device")
     require_precision(device, precision, f"{section}.precision")
+    if device.type == "cuda":
+        # `serflow forecast` tells by it whose time it is
+        log.info("computes on cuda, %s", torch.cuda.get_device_name(device))
     return device
 
 

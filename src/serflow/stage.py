@@ -8,6 +8,7 @@ import argparse
 import gc
 import json
 import logging
+import os
 import platform
 import sys
 import tempfile
@@ -119,7 +120,9 @@ def run_stage(
         log.info("started in %.2f s of processor time", time.process_time())
         start = time.monotonic()
         main(arguments)
-        log.info("done in %.2f s", time.monotonic() - start)
+        # of this process, and of those that it started and that have ended
+        all_s = sum(os.times()[:4])
+        log.info("done in %.2f s; %.2f s of processor time in all", time.monotonic() - start, all_s)
         gc.freeze()
     except SerflowError as error:
         log.error("%s", error)

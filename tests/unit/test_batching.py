@@ -111,6 +111,10 @@ def test_dialogues_stay_whole_and_in_the_order_of_their_turns():
     dialogues = ["b", "a", "b", "c", "a", "b"]
     turns = np.array([2, 1, 0, 0, 0, 1])
     assert [batch.tolist() for batch in dialogue_batches(dialogues, turns, 4)] == [[2, 5, 0, 4, 1], [3]]
+    # so many dialogues, however long each is
+    by_dialogue = dialogue_batches(dialogues, turns, 2, unit="dialogues")
+    assert [batch.tolist() for batch in by_dialogue] == [[2, 5, 0, 4, 1], [3]]
+    assert [len(batch) for batch in dialogue_batches(dialogues, turns, 2)] == [3, 2, 1]
     shuffled = [dialogue_batches(dialogues, turns, 1, numpy_generator("test", seed)) for seed in range(20)]
     assert {tuple(dialogues[batch[0]] for batch in batches) for batches in shuffled} > {("a", "b", "c")}
     assert all(sorted(map(len, batches)) == [1, 2, 3] for batches in shuffled)

@@ -92,6 +92,17 @@ def test_bf16_is_near_fp32(folder, encoder, bfloat16):
         assert not np.array_equal(rough, exact)
 
 
+def test_a_token_of_the_stand_in_is_told_by_its_word(encoder):
+    """Rather than by its place: what is the same in all tokens, or at a place in all texts, is a small part of them."""
+    tokens = [values[1:5] for values in encoder.encode(list(ENGLISH)) if len(values) >= 6]
+    rows = np.stack(tokens)  # (texts, places, dim)
+    whole = rows.var(axis=(0, 1)).mean()
+    by_place = rows.mean(axis=0).var(axis=0).mean()
+    shared = rows.mean(axis=(0, 1)).var()
+    assert by_place < 0.15 * whole
+    assert shared < 0.15 * whole
+
+
 def test_the_stand_in_is_a_text_encoder_and_the_same_each_time(folder, encoder, tmp_path):
     assert isinstance(encoder, TextEncoder)
     assert isinstance(load_text_encoder("bert", folder), TextEncoder)

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 import serflow
 from serflow.backbones.base import backbone_names
-from serflow.citations import PACKAGE, cite, read_entries
+from serflow.citations import AS_ANOTHER, PACKAGE, cite, entry_file, read_entries
 from serflow.cli import app
 from serflow.config import Config, check_config
 from serflow.errors import ConfigError
@@ -49,17 +49,27 @@ def test_entries_are_whole(file):
         assert all("," in name or name.startswith("{") for name in re.split(r"\s+and\s+", found["author"])), key
 
 
-def test_a_key_is_of_one_entry():
+def test_a_key_stands_in_one_file():
     found = {}
     for file in FILES:
-        for key, entry in read_entries(file).items():
-            assert found.setdefault(key, entry) == entry, key
+        for key in read_entries(file):
+            assert key not in found, f"{key}: in {found[key].name} and {file.name}"
+            found[key] = file
+
+
+def test_what_is_cited_as_another_has_no_file_of_its_own():
+    for place, other in AS_ANOTHER.items():
+        kind, name = place.split("/")
+        assert not (PACKAGE / f"{place}.bib").exists()
+        assert entry_file(kind, name) == PACKAGE / f"{other}.bib"
+        assert entry_file(kind, name) in FILES
+        assert name in (plugin_names("serflow.features") if kind == "features" else backbone_names())
 
 
 def test_every_study_corpus_and_backbone_has_an_entry():
-    wanted = [PACKAGE / "studies" / name / "paper.bib" for name in Config().plans()]
-    wanted += [PACKAGE / "corpora" / f"{name}.bib" for name in plugin_names("serflow.corpora") if name != "table"]
-    wanted += [PACKAGE / "backbones" / f"{name}.bib" for name in backbone_names()]
+    wanted = [entry_file("studies", f"{name}/paper") for name in Config().plans()]
+    wanted += [entry_file("corpora", name) for name in plugin_names("serflow.corpora") if name != "table"]
+    wanted += [entry_file("backbones", name) for name in backbone_names()]
     assert [file for file in wanted if file not in FILES] == []
 
 
@@ -79,6 +89,8 @@ TOOLS = ["serflow", "molder2021snakemake", "paszke2019pytorch", "pedregosa2011sc
         ("esc50", ["piczak2015esc"]),
         ("bert", ["devlin2019bert", "turc2019well"]),
         ("mfcc", ["mcfee2015librosa"]),
+        ("energy_vad", ["povey2011kaldi"]),
+        ("wav2vec2_ctc", ["baevski2020wav2vec"]),
         ("results/corpora/cafe/utterances.parquet", ["gournay2018canadian"]),
         ("./results/features/ge2e/emodb/clean/", ["burkhardt2005database", "wan2018generalized", "resemblyzer"]),
         ("results/features/mfb/ravdess/h1", ["livingstone2018ravdess", "piczak2015esc"]),
@@ -100,6 +112,14 @@ def test_a_target_rests_on(target, keys):
 
 def test_the_headline_table_rests_on_what_its_study_does():
     assert cite("results/table1.csv", Config()) == cite("dlc", Config()) == cite("results/dlc/figure4.svg", Config())
+
+
+def test_the_overview_of_results_rests_on_all_studies_that_it_shows():
+    all_studies = cite("results/report/index.html", Config()).entries
+    for study in Config().plans():
+        assert cite(f"results/report/{study}.html", Config()).entries.keys() <= all_studies.keys()
+    one = Config.model_validate({"report": {"studies": ["dlc"]}})
+    assert cite("results/report/index.html", one) == cite("dlc", one)
 
 
 def test_what_is_cited_follows_the_configuration():
@@ -126,8 +146,17 @@ def test_what_has_no_entry_or_is_a_stand_in_is_said(repository):
     ("target", "said"),
     [
         ("emobd", "did you mean 'emodb'"),
-        ("results/featurs", "did you mean 'features'|known: "),
+        ("results/featurs", "did you mean 'features'"),
         ("invarience", "did you mean 'invariance'"),
+        ("reslts/table1.csv", "'reslts' is no folder .did you mean 'results'"),
+        ("results/tabel1.csv", "did you mean 'table1.csv'"),
+        ("results/invarience/table2.csv", "did you mean 'invariance'"),
+        ("results/features/mbf/emodb/clean", "'mbf' is no feature .did you mean 'mfb'"),
+        ("results/features/mfb/emodbb/clean", "'emodbb' is no corpus .did you mean 'emodb'"),
+        ("results/features/mfb/emodb/claen", "'claen' is no condition .did you mean 'clean'"),
+        ("results/noise/emodb/h4", "'h4' is no profile"),
+        ("results/transcripts/deepspech/wer.csv", "did you mean 'deepspeech'"),
+        ("results/runs/dcl/exp1/single/iemocap/h1/metrics.json", "did you mean 'dlc'"),
     ],
 )
 def test_a_slip_is_told_with_what_was_meant(target, said):

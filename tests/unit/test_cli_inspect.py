@@ -163,7 +163,7 @@ def test_help_is_quick_and_names_the_commands():
     code = f"import sys, serflow.cli; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
     shown = passes("--help")
-    assert all(command in shown for command in ("inspect", "listen", "verify"))
+    assert all(command in shown for command in ("inspect", "listen", "verify", "forecast", "why", "fetch", "cite"))
     assert passes("--version").startswith("serflow ")
 
 

@@ -44,6 +44,10 @@ def test_presets_are_valid_overlays(repository: Path, name: str) -> None:
     preset = read(repository / "workflow/presets" / f"{name}.yaml")
     config = check_config(merged([read(repository / "config.yaml"), preset]))
     assert not any(config.is_synthetic(corpus) for corpus in preset.content["dlc"]["corpora"])
+    # the page of a study whose corpora a preset does not name would be of stand-ins
+    named = {corpus for corpus, settings in preset.content["corpora"].items() if settings["root"] is not None}
+    for study in config.reported():
+        assert named & set(config.plans()[study].corpora()), study
 
 
 def test_unknown_key_names_file_line_and_nearest_key(tmp_path: Path) -> None:

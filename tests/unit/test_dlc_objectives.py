@@ -219,7 +219,7 @@ def test_the_critic_is_within_its_bounds_at_every_batch_but_the_first(clip):
     assert largest[1:] == pytest.approx([clip] * 4)
 
 
-def learn(folder, network, batch, size=100, **training):
+def learn(folder, network, batch, size=100, staged=None, **training):
     """Train all stages of a network on a batch's utterances; return what is fitted, and each call of its losses."""
     seen = []
     losses = network.losses
@@ -244,7 +244,7 @@ def learn(folder, network, batch, size=100, **training):
         FoldRows(FitName(0, "none"), rows, rows, rows),
         make,
         WEIGHTS,
-        Options(model=MODEL, training=TrainingOptions(device="cpu", **training)),
+        Options(model=MODEL, training=TrainingOptions(device="cpu", **training), staged=staged or {}),
         checkpoint=Checkpoint(folder / "fit.pt", "key"),
         names=("objectives",),
         where="objectives",
@@ -286,7 +286,7 @@ def test_the_class_weights_of_a_fit_are_those_of_its_losses(tmp_path):
 
 
 def test_the_fusion_has_an_optimiser_a_batch_and_a_state_of_its_own(tmp_path, monkeypatch):
-    """RMSprop over 320 utterances, where branches are trained as the options say."""
+    """RMSprop over ten dialogues, where branches are trained as the options say."""
     made = []
 
     def recording(name, kind):
@@ -302,6 +302,22 @@ def test_the_fusion_has_an_optimiser_a_batch_and_a_state_of_its_own(tmp_path, mo
     assert [call.stage for call in seen] == ["acoustic"] * 4 + ["lexical"] * 4 + ["fusion"] * 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fit.acoustic.pt", "fit.fusion.pt", "fit.lexical.pt"]
     assert fitted.history[0]["updates"] == 1
+
+
+def test_stages_have_rates_epochs_and_batches_of_their_own_where_options_give_them(tmp_path, monkeypatch):
+    made = []
+    for name, kind in OPTIMIZERS.items():
+        monkeypatch.setitem(
+            OPTIMIZERS, name, lambda parameters, rate, kind=kind: made.append(rate) or kind(parameters, rate)
+        )
+    own = {"lexical_learning_rate": 0.04, "lexical_epochs": 3, "fusion_learning_rate": 0.08, "fusion_epochs": 2}
+    network = build("hffn_single", hffn="staged")
+    _, seen = learn(
+        tmp_path, network, make_batch(), size=1, staged={**own, "fusion_dialogues": 1}, learning_rate=0.02, max_epochs=1
+    )
+    assert made == [0.02, 0.04, 0.08]
+    # two dialogues, each a batch of training and of validation
+    assert [call.stage for call in seen] == ["acoustic"] * 4 + ["lexical"] * 12 + ["fusion"] * 8
 
 
 def test_the_critic_is_moved_by_the_optimiser_of_the_options(tmp_path, monkeypatch):

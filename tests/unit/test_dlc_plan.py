@@ -17,7 +17,7 @@ from serflow.studies.dlc.options import DECODER_STRIDES, ModelOptions, Options
 from serflow.studies.dlc.plan import CORPORA, GAIN, PROFILES, ROWS, Cell, Plan
 from serflow.studies.dlc.settings import PAPER, Dlc
 
-REAL = {name: {"root": f"/data/{name}"} for name in CORPORA}
+REAL = {name: {"root": f"/data/{name}"} for name in (*CORPORA, "emodb")}
 ALL_CONTROLS = [
     "single_clean", "oracle_gate", "single_wide", "single_shuffled", "svc", "chance", "majority"
 ]  # fmt: skip
@@ -33,6 +33,13 @@ def plan(dlc=None, **sections) -> Plan:
     found = check_config({"dlc": dlc or {}, **sections}).plans()["dlc"]
     assert isinstance(found, Plan)
     return found
+
+
+def real(dlc=None, **sections) -> Plan:
+    """The plan for corpora that are no stand-ins, which have settings of their own."""
+    corpora = {**Config().as_json()["corpora"], **REAL}
+    corpora["mandarin"]["features"] = None
+    return plan(dlc, corpora=corpora, **sections)
 
 
 def names(headings: list[Heading]) -> list[tuple[str, ...]]:
@@ -89,6 +96,25 @@ def test_levels_of_a_profile_of_gain_are_held_against_the_papers():
     assert not any("h2's SNR" in said for said in found.layout("table1").departures["iemocap"])
     mixed = plan({"profiles": ["h1", "h2_gain", "h3"]}).layout("table1")
     assert "mixing authors_gain and snr, the paper's snr" in mixed.departures["iemocap"]
+
+
+def test_a_page_shows_both_readings_each_beside_the_papers():
+    targets = plan().targets()
+    assert len(set(targets)) == len(targets)
+    tables = [path for path in targets if path.endswith(".csv") and not path.endswith(("_paper.csv", "_intervals.csv"))]
+    assert tables[:2] == ["results/dlc/table1.csv", "results/dlc/table1_gain.csv"]
+    assert {f"results/dlc/{table}.csv" for tables in plan().tables for table in tables} <= set(tables)
+    assert {"results/dlc/table1_intervals.csv", "results/dlc/table1_gain_intervals.csv"} <= set(targets)
+    assert not any(GAIN in path for path in plan({"gain_profiles": []}).targets())
+    assert not any(GAIN in path for path in plan().beside_table1())
+    assert plan().protocol()["mixing of table1_gain"] == "authors_gain"
+
+
+def test_figure_4_is_of_methods_alone():
+    controlled, plain = plan({"controls": ALL_CONTROLS}), plan({"controls": []})
+    assert controlled.figure4_cells() == plain.figure4_cells() == plain.cells("table1")
+    assert controlled.figure4_layout() == plain.figure4_layout() == plain.layout("table1")
+    assert len(controlled.layout("table1").rows) > len(plain.layout("table1").rows)
 
 
 def test_a_control_hears_the_clean_audio():
@@ -175,7 +201,7 @@ def test_a_method_of_no_experiment_that_is_asked_for_is_refused():
 @pytest.mark.parametrize("method", method_names())
 def test_options_of_every_method_are_what_the_training_reads(method):
     cell = Cell(method_info(method).experiments[0], method, "iemocap", "h1")
-    found = plan({"model": {"kernel": 5}, "dsn": {"similarity": 0.5}, "hffn": "staged"})
+    found = real({"model": {"kernel": 5}, "dsn": {"similarity": 0.5}, "hffn": "staged"})
     options = found.options(cell)
     assert json.loads(json.dumps(options)) == options
     assert Options.model_validate(options).as_json(method_info(method).options) == options
@@ -197,6 +223,7 @@ ALL = set(method_names())
         ({"adversary": {"ramp_epochs": 5}}, {"dann", *DSN}),
         ({"dsn": {"task_code": "combined"}}, DSN),
         ({"hffn": "staged"}, HFFN),
+        ({"staged": {"fusion_dialogues": 5}}, set()),
         ({"iemocap_labels": "hap_only"}, ALL - {"noise_classifier"}),
         ({"training": {"reconstruction_weight": 0.5}}, NETWORKS - DSN - {"noise_classifier"}),
         ({"model": {"dropout": 0.2}}, NETWORKS - HFFN | {"hffn_dsn_dlc"}),
@@ -206,9 +233,16 @@ ALL = set(method_names())
     ],
 )
 def test_a_change_of_an_option_changes_the_methods_that_read_it_alone(changed, methods):
-    before, after = plan(), plan(changed)
+    before, after = real(), real(changed)
     cells = [Cell(method_info(name).experiments[0], name, "iemocap", "h1") for name in method_names()]
     assert {cell.method for cell in cells if before.options(cell) != after.options(cell)} == methods
+
+
+def test_a_change_of_the_stages_is_read_where_there_are_stages():
+    staged = {"hffn": "staged", "staged": {"lexical_epochs": 5}}
+    before, after = real({"hffn": "staged"}), real(staged)
+    cells = [Cell(method_info(name).experiments[0], name, "iemocap", "h1") for name in method_names()]
+    assert {cell.method for cell in cells if before.options(cell) != after.options(cell)} == HFFN
 
 
 def test_labels_of_iemocap_are_an_option_of_iemocap_alone():
@@ -401,10 +435,17 @@ def test_the_papers_own_settings_depart_in_nothing():
 def test_a_stand_ins_own_settings_are_named():
     assert plan().departures("iemocap") == [
         "maps 16, the paper's 128",
+        "kernel 8, the paper's 16",
+        "HFFN staged, the paper's end_to_end",
+        "learning rate of the lexical stage 0.0015, by default unset (the paper does not say)",
+        "epochs of the lexical stage 8, by default unset (the paper does not say)",
+        "learning rate of the fusion 0.01, by default 0.001 (the paper does not say)",
+        "epochs of the fusion 6, by default unset (the paper does not say)",
+        "dialogues in a batch of the fusion 4, by default 10 (the paper does not say)",
         "optimiser adam, the paper's adadelta",
         "learning rate 0.003, the paper's 0.001",
         "batch size 8, the paper's 32",
-        "epochs at most 8, the paper's 1000",
+        "epochs at most 6, the paper's 1000",
     ]
 
 
@@ -427,6 +468,11 @@ def test_a_stand_ins_own_settings_are_named():
         ({"dsn": {"task_code": "combined"}}, {}, "DSN reads the emotion from its code combined, the paper's shared"),
         ({"iemocap_labels": "hap_only"}, {}, "labels of IEMOCAP hap_only, by default merged (the paper does not say)"),
         ({"hffn": "staged"}, {}, "HFFN staged, the paper's end_to_end"),
+        (
+            {"hffn": "staged", "staged": {"fusion_dialogues": 5}},
+            {},
+            "dialogues in a batch of the fusion 5, by default 10 (the paper does not say)",
+        ),
         ({"asr": "reference"}, {}, "transcripts by reference, the paper's deepspeech"),
         ({"split": "speaker"}, {}, "split by speaker, the paper's dialogue"),
         ({"feature": "mfcc"}, {}, "features mfcc, the paper's mfb"),
@@ -451,9 +497,10 @@ def test_a_stand_ins_own_settings_are_named():
     ],
 )
 def test_every_setting_that_departs_is_said(dlc, sections, said):
-    found = plan(dlc, **sections)
-    assert said in found.departures("iemocap")
-    assert len(found.departures("iemocap")) == len(plan().departures("iemocap")) + 1
+    found = real(dlc, **sections).departures("iemocap")
+    assert said in found
+    before = real({"hffn": "staged"} if "staged" in dlc else {})
+    assert len(found) == len(before.departures("iemocap")) + 1
 
 
 def test_a_stand_ins_own_setting_is_held_against_the_papers():
@@ -492,12 +539,13 @@ def test_a_release_is_said_where_it_is_downloaded():
         # nobody reads these there
         ({"hffn": "staged", "asr": "reference", "methods": ["single", "dann"]}, "iemocap"),
         ({"hffn": "staged", "asr": "reference", "corpora": ["emodb"]}, "emodb"),
+        ({"staged": {"fusion_epochs": 1}}, "iemocap"),
         ({"maddog": {"weight": 1}, "methods": ["single"]}, "iemocap"),
         ({"iemocap_labels": "hap_only"}, "mosei"),
     ],
 )
 def test_what_no_cell_of_a_corpus_reads_is_no_departure(dlc, corpus):
-    assert plan(dlc).departures(corpus) == plan().departures("iemocap")
+    assert real(dlc).departures(corpus) == real().departures("iemocap")
 
 
 def test_noise_classifiers_depart_in_what_they_read():

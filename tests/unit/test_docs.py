@@ -2,49 +2,35 @@
 
 import importlib.util
 import re
-import shlex
 import subprocess
 import sys
+import tomllib
 from functools import cache
-from pathlib import Path
 
 import pytest
 import typer
 import yaml
 from snakemake.cli import get_argument_parser
 
+from doc_pages import PAGES, ROOT, blocks, commands, other_lines, text_of
 from results_page import Page
 from serflow.cli import app
 from serflow.config import Config, check_config
 from serflow.settings.written import Written, merged, read
 from serflow.targets import as_in_rules
 
-ROOT = Path(__file__).resolve().parents[2]
 _SPEC = importlib.util.spec_from_file_location("readme", ROOT / "benchmarks/_readme.py")
 _README = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_README)
 BEGIN, END, filled, shown = _README.BEGIN, _README.END, _README.filled, _README.shown
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"^    ((?:make|snakemake|serflow) .*)$", re.MULTILINE)
 STUDIES = list(Config().plans())
-
-
-def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-def blocks(page: Path, kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", text_of(page), flags=re.MULTILINE | re.DOTALL)
-
-
-def commands(program: str) -> list[tuple[str, list[str]]]:
-    """Return the commands of a program that stand by themselves on an indented line, by page, without remarks."""
-    return [
-        (page.name, words[1:])
-        for page in PAGES
-        for line in COMMAND.findall(text_of(page))
-        if (words := shlex.split(line, comments=True))[0] == program
-    ]
+# where blocks of Python are run; those of add-a-study.md are files, which test_add_a_study.py builds a study from
+PYTHON = {
+    "README.md": "test_docs.py",
+    "running.md": "test_docs.py",
+    "features.md": "test_features.py",
+    "extend.md": "test_features.py",
+}
 
 
 @cache
@@ -70,23 +56,66 @@ def test_every_page_is_in_the_index():
     assert {page.name for page in PAGES if page.name != "README.md"} <= linked
 
 
+@pytest.mark.parametrize("figure", sorted((ROOT / "docs").glob("*.svg")), ids=lambda figure: figure.name)
+def test_figures_are_of_stand_ins_say_so_and_are_shown(figure):
+    assert "synthetic" in text_of(figure)
+    assert any(f"{figure.name})" in text_of(page) or f'docs/{figure.name}"' in text_of(page) for page in PAGES)
+
+
 def test_the_readme_is_short():
     lines = text_of(ROOT / "README.md").splitlines()
     assert len(lines) <= 150
 
 
-@pytest.mark.parametrize(("page", "words"), commands("make"))
-def test_make_knows_the_target(page, words):
-    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", text_of(ROOT / "Makefile"), re.MULTILINE))
-    assert {word for word in words if "=" not in word} <= targets
+def test_what_is_shown_to_be_typed_is_of_a_kind_that_is_tested():
+    assert other_lines() == []
+    assert {block.kind for block in blocks() if not block.is_file} == {"python", "yaml"}
+    assert {block.page for block in blocks() if block.kind == "python" and not block.is_file} == PYTHON.keys()
+    for test in set(PYTHON.values()):
+        assert (ROOT / "tests/workflow" / test).is_file()
 
 
-@pytest.mark.parametrize(("page", "words"), commands("serflow"))
-def test_serflow_knows_the_command_and_its_options(page, words):
+@pytest.mark.parametrize("command", commands("make"), ids=str)
+def test_make_knows_the_target(command):
+    makefile = text_of(ROOT / "Makefile")
+    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", makefile, re.MULTILINE))
+    variables = set(re.findall(r"\$\(([A-Z]+)\)|^([A-Z]+) \?=", makefile, re.MULTILINE))
+    for word in command.words[1:]:
+        name, is_variable, _ = word.partition("=")
+        assert name in ({one or other for one, other in variables} if is_variable else targets), word
+
+
+@pytest.mark.parametrize("command", commands("serflow"), ids=str)
+def test_serflow_knows_the_command_and_its_options(command):
     group = typer.main.get_command(app)
-    command = group.commands[words[0]]
-    before = words[1 : words.index(">")] if ">" in words else words[1:]
-    assert command.make_context(words[0], before).args == []
+    name, *words = command.words[1:]
+    assert name in group.commands
+    # in the text it may be named alone
+    if command.alone or words:
+        before = words[: words.index(">")] if ">" in words else words
+        assert group.commands[name].make_context(name, before).args == []
+
+
+@pytest.mark.parametrize("command", commands("python"), ids=str)
+def test_python_is_given_what_is_there(command):
+    first, *words = command.words[1:]
+    if first == "-m":
+        assert words == ["serflow.stages.<rule>"]
+        return
+    done = subprocess.run(
+        [sys.executable, str(ROOT / first), "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z-]+", done.stdout))
+
+
+@pytest.mark.parametrize("command", commands("pip"), ids=str)
+def test_pip_is_given_an_extra_of_ours_or_a_package_that_something_asks_for(command):
+    install, package = command.words[1:]
+    assert install == "install"
+    project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
+    own = {f"{project['name']}[{extra}]" for extra in project["optional-dependencies"]}
+    asked = [ROOT / "profiles/slurm/config.yaml", *(ROOT / "benchmarks").glob("*.py")]
+    assert package in own or any(package.removeprefix("snakemake-executor-plugin-") in text_of(file) for file in asked)
 
 
 def is_made(target: str) -> bool:
@@ -105,30 +134,29 @@ def fits(pattern: str, path: str) -> bool:
     return re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(pattern)), path) is not None
 
 
-@pytest.mark.parametrize(("page", "words"), commands("snakemake"))
-def test_snakemake_knows_the_options_and_the_target(page, words):
-    arguments = get_argument_parser().parse_args(words)
+@pytest.mark.parametrize("command", commands("snakemake"), ids=str)
+def test_snakemake_knows_the_options_and_the_target(command):
+    """In a working folder: tests/workflow/test_docs.py plans them."""
+    arguments = get_argument_parser().parse_args(command.words[1:])
     for target in arguments.targets:
-        assert is_made(target), target
+        assert is_made(target) or command.page == "add-a-study.md", target
     for file in arguments.configfile or ():
         assert file.name == "mine.yaml" or (ROOT / file).is_file()
 
 
-@pytest.mark.parametrize(("page", "block"), [(page.name, block) for page in PAGES for block in blocks(page, "yaml")])
-def test_configuration_is_accepted(page, block):
+@pytest.mark.parametrize("block", [block for block in blocks() if block.kind == "yaml"], ids=lambda block: block.page)
+def test_configuration_is_accepted(block):
     """Over config.yaml, as a file of the user's would be."""
-    if page == "add-a-study.md":
-        pytest.skip("of a study that is not there; tests/workflow/test_add_a_study.py builds it")
     free = yaml.safe_load(text_of(ROOT / "workflow/presets/free_full.yaml"))
-    nemo = {"corpora": {"nemo": free["corpora"]["nemo"]}} if "nemo" in block else {}
-    written = [read(ROOT / "config.yaml"), Written("free", nemo), Written("mine.yaml", yaml.safe_load(block))]
+    nemo = {"corpora": {"nemo": free["corpora"]["nemo"]}} if "nemo" in block.text else {}
+    written = [read(ROOT / "config.yaml"), Written("free", nemo), Written("mine.yaml", yaml.safe_load(block.text))]
     check_config(merged(written), written)
 
 
 def test_the_feature_example_is_as_clean_as_ours(tmp_path):
-    (block,) = [block for block in blocks(ROOT / "docs/extend.md", "python") if "FeatureInfo" in block]
+    (block,) = [block for block in blocks() if (block.page, block.kind) == ("extend.md", "python")]
     file = tmp_path / "loudness.py"
-    file.write_text(block, encoding="utf-8")
+    file.write_text(block.text, encoding="utf-8")
     settings = str(ROOT / "pyproject.toml")
     for command in (
         ("ruff", "check", "--no-cache", "--config", settings, str(file)),

@@ -23,6 +23,7 @@ PATTERNS = [
 VALUES = {
     "corpus": ["emodb", "iemocap"], "profile": ["h1", "h2"], "condition": ["clean", "h1", "h2"], "shard": ["0000"],
     "feature": ["mfb", "ge2e"], "table": ["table1"], "experiment": ["exp1", "exp2"],
+    "method": ["single", "dann"],
 }  # fmt: skip
 
 
@@ -67,6 +68,19 @@ def test_what_lies_elsewhere_is_left_as_it_is(tmp_path: Path, monkeypatch: pytes
         ("results/features/ge2/iemocap/h2/0000.parquet", "results/features/ge2e/iemocap/h2/0000.parquet"),
         ("feature", "features"),
         ("xyz", None),
+        # letter case is overlooked
+        ("RESULTS/TABLE1.CSV", "results/table1.csv"),
+        # a word names a file or a rule
+        ("table1", "results/table1.csv"),
+        ("tabel1", "results/table1.csv"),
+        ("trian_dlc", "train_dlc"),
+        # a folder stands for its rule, or for what is asked for first of it
+        ("results/features", "features"),
+        ("results/features/mfb/emodb", "results/features/mfb/emodb/clean"),
+        ("results/corpora/emodb", "results/corpora/emodb/utterances.parquet"),
+        ("results/runs/dlc/exp2/dann/iemocap/h2", "results/runs/dlc/exp2/dann/iemocap/h2/metrics.json"),
+        ("results/noise/emodb/h1", "results/noise/emodb/h1/audio"),
+        ("results/dlc", "results/dlc/table1.csv"),
         ("", None),
     ],
 )

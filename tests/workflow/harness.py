@@ -14,6 +14,7 @@ synthetic: {utterances: 96}
 dlc:
   corpora: [iemocap]
   profiles: [h1]
+  gain_profiles: []
   controls: []
   stand_in: {seeds: [0], maps: 8, max_epochs: 2}
 """
@@ -46,6 +47,14 @@ class Workflow:
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, output[-6000:]
         return output
+
+    def serflow(self, *arguments: str, ok: bool = True) -> str:
+        """Ask the command ``serflow`` of this configuration and return what it printed."""
+        place = ("--snakefile", self.checkout / "Snakefile", "--directory", self.folder, "--configfile", self.config)
+        command = [sys.executable, "-m", "serflow.cli", *arguments, *map(str, place)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=1800)
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def faults(self) -> list[str]:
         """Say what of the results is not as results/README.md promises."""

@@ -229,12 +229,31 @@ def test_targets_are_found_in_the_forms_that_people_type(repository: Path, tmp_p
 
 def test_a_slip_in_a_target_is_told_with_what_was_meant(repository: Path, tmp_path: Path) -> None:
     workflow = Workflow(repository, tmp_path, SMALL)
-    for target, meant in (
-        ("results/features/mbf/emodb/clean", "results/features/mfb/emodb/clean"),
-        ("results/runs/dlc/exp1/sngle/iemocap/h1/metrics.json", "results/runs/dlc/exp1/single/iemocap/h1/metrics.json"),
-        ("feature", "features"),
-    ):
-        assert f"Nothing makes {target}: did you mean {meant}?" in workflow.run(target, "-n", ok=False)
+    cell, dat = "results/runs/dlc/exp1/single/iemocap/h1", "results/runs/invariance/dat/iemocap/main"
+    slips = {
+        "reslts/table1.csv": "results/table1.csv",
+        "results/tabel1.csv": "results/table1.csv",
+        "table1": "results/table1.csv",
+        "results/dlc/table1_intervalls.csv": "results/dlc/table1_intervals.csv",
+        "results/dlc/pilot/iemcap.svg": "results/dlc/pilot/iemocap.svg",
+        "results/invarience/table2.csv": "results/invariance/table2.csv",
+        "invarience": "invariance",
+        "feature": "features",
+        "results/features/mbf/emodb/clean": "results/features/mfb/emodb/clean",
+        "results/features/mfb/emodb": "results/features/mfb/emodb/clean",
+        "results/corpora/emodb": "results/corpora/emodb/utterances.parquet",
+        "results/noise/emodb/h1/audios": "results/noise/emodb/h1/audio",
+        "results/runs/dlc/exp1/sngle/iemocap/h1/metrics.json": f"{cell}/metrics.json",
+        cell: f"{cell}/metrics.json",
+        "results/runs/invariance/datt/iemocap/main/metrics.json": f"{dat}/metrics.json",
+        "results/transcripts/deepspech/wer.csv": "results/transcripts/deepspeech/wer.csv",
+        "results/report/indx.html": "results/report/index.html",
+        "results/report": "results/report/index.html",
+    }
+    # all in one go
+    said = workflow.run(*slips, "-n", ok=False)
+    for target, meant in slips.items():
+        assert f"Nothing makes {target}: did you mean {meant}?" in said
     assert "did you mean plan_noise?" in workflow.run("features", "--until", "plan_nois", "-n", ok=False)
     # a folder that is there is no target for that
     (tmp_path / "results/features").mkdir(parents=True)

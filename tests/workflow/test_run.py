@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from serflow.cli import app
 from serflow.report.tables import read_published
 
 # isort: split
@@ -18,6 +20,18 @@ from harness import SMALL, Workflow, copy_checkout, environment, results_page
 
 pytestmark = pytest.mark.workflow
 
+# both readings of the paper's levels, two profiles of one in a job, without what reads words
+BOTH_READINGS = """
+synthetic: {utterances: 60}
+dlc:
+  corpora: [iemocap]
+  profiles: [h1]
+  gain_profiles: [h1_gain, h2_gain]
+  experiments: [exp1]
+  methods: [single, moe_dlc]
+  controls: [chance]
+  stand_in: {seeds: [0], maps: 4, max_epochs: 1}
+"""
 # what makes the fuller free preset small enough for a test
 CUTS = {
     "model: {maps: 64}": "model: {maps: 8}\n  training: {max_epochs: 1}",
@@ -50,8 +64,8 @@ def forget(workflow: Workflow, *paths: str) -> None:
 def test_table1_has_the_papers_shape_and_names_the_stand_ins(finished: Workflow) -> None:
     table = pd.read_csv(finished.folder / "results/table1.csv")
     assert list(table.columns) == [
-        *("Experiment", "Method", "IEMOCAP (synthetic, SNR +20 dB) h1"),
-        *("Overall (synthetic, SNR +20 dB) h1", "Overall (synthetic, SNR +20 dB)"),
+        *("Experiment", "Method", "IEMOCAP (synthetic, SNR +25 dB) h1"),
+        *("Overall (synthetic, SNR +25 dB) h1", "Overall (synthetic, SNR +25 dB)"),
     ]
     printed = list(dict.fromkeys(row for row, _ in read_published("dlc", "table1", 2)))
     assert len(printed) == 14
@@ -76,7 +90,7 @@ def test_beside_table1_stand_its_intervals_figure_protocol_and_error_rates(finis
     figure = pd.read_csv(results / "dlc/figure4.csv")
     assert set(figure["method"]) == set(comparison["method"]) - {"Single", "HFFN-Single"}
     assert "<svg" in (results / "dlc/figure4.svg").read_text()
-    assert "IEMOCAP (synthetic, SNR +20 dB)" in (results / "dlc/protocol.md").read_text()
+    assert "IEMOCAP (synthetic, SNR +25 dB)" in (results / "dlc/protocol.md").read_text()
     wer = pd.read_csv(results / "transcripts/deepspeech/wer.csv")
     assert wer["profile"].unique().tolist() == ["clean", "h1"]
     clean, noisy = (wer[wer["profile"] == name].iloc[0] for name in ("clean", "h1"))
@@ -108,7 +122,7 @@ def test_levels_of_stand_ins_are_planned_anew_and_their_voices_stay(copy: Workfl
     assert {"extract_features", "transcribe", "train_dlc", "train_noise_classifier"} <= set(jobs)
     assert not {"make_synthetic_corpus", "prepare_audio", "split_utterances", "prepare_weights"} & set(jobs)
     raised = pd.read_csv(copy.folder / "results/dlc/table1.csv")
-    assert [name for name in raised if name.startswith("IEMOCAP")] == ["IEMOCAP (synthetic, SNR +20 dB) h1"]
+    assert [name for name in raised if name.startswith("IEMOCAP")] == ["IEMOCAP (synthetic, SNR +25 dB) h1"]
 
 
 def test_stand_ins_stand_beside_the_paper_and_are_not_compared(finished: Workflow) -> None:
@@ -173,6 +187,19 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
         *("noise/{corpus}/{profile}/audio/plan.csv", "noise/{corpus}/{profile}/audio/{utterance}.flac"),
     }
     assert made == set(page.patterns()) - elsewhere
+
+
+def test_every_artefact_is_described_at_80_columns(finished: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that is longer has a line of its own."""
+    monkeypatch.chdir(finished.folder)
+    paths = [
+        path for path in Path("results").rglob("[!.]*") if path.suffix in (".parquet", ".csv", ".json", ".safetensors")
+    ]
+    assert len(paths) > 100
+    for path in sorted(paths):
+        done = CliRunner().invoke(app, ["inspect", str(path)])
+        assert done.exit_code == 0, done.output
+        assert [line for line in done.stdout.splitlines() if len(line) > 80] in ([], [str(path)])
 
 
 def test_a_finished_run_has_nothing_to_do(finished: Workflow) -> None:
@@ -325,6 +352,42 @@ def test_the_page_of_results_shows_what_was_made(copy: Workflow, tmp_path: Path)
     copy.run("--cores", "2", *quiet)
     assert not list((place / "dlc_audio").rglob("*.flac"))
     assert 'href="dlc.html"' in (place / "index.html").read_text()
+
+
+def test_both_readings_of_the_papers_levels_stand_on_the_page_each_beside_the_paper(
+    repository: Path, tmp_path: Path
+) -> None:
+    workflow = Workflow(repository, tmp_path, BOTH_READINGS)
+    workflow.run("--cores", "2", "results/report/dlc.html")
+    results = tmp_path / "results"
+    compared, sure = {}, {}
+    for name in ("table1", "table1_gain"):
+        compared[name] = pd.read_csv(results / f"dlc/{name}_vs_paper.csv").set_index(["method", "column"])
+        sure[name] = pd.read_csv(results / f"dlc/{name}_intervals.csv").set_index(["method", "column"])
+        assert (sure[name]["value"] - compared[name]["ours_mean"]).abs().max() < 0.011
+    text, gain = (compared[name] for name in ("table1", "table1_gain"))
+    assert list(pd.read_csv(results / "dlc/table1_gain.csv").columns)[2:] == [
+        *(f"IEMOCAP (synthetic, SNR +20 dB) {profile}" for profile in ("h1_gain", "h2_gain")),
+        *(f"Overall (synthetic, SNR +20 dB){profile}" for profile in (" h1_gain", " h2_gain", "")),
+    ]
+    for method in ("Single", "MoE-DLC"):
+        printed = text.loc[(method, "IEMOCAP h1"), "paper"]
+        assert printed > 0
+        assert gain.loc[(method, "IEMOCAP h1_gain"), "paper"] == printed
+    # the two are mixed otherwise, and say so
+    assert gain["note"].str.contains("mixing authors_gain, the paper's snr").all()
+    assert not text["note"].str.contains("authors_gain").any()
+    plans = [pd.read_parquet(results / f"noise/iemocap/{name}.parquet") for name in ("h1", "h1_gain")]
+    assert not plans[0]["achieved_snr_db"].equals(plans[1]["achieved_snr_db"])
+
+    page = (results / "report/dlc.html").read_text()
+    places = [page.index(f'data-table="{name}"') for name in ("table1", "table1_gain", "noise_classifier_gain")]
+    assert places == sorted(places)
+    listing = json.loads(page.split('id="listing">')[1].split("</script>")[0])
+    heard = {stem.rsplit("-", 1)[1] for facts in listing["utterances"] for stem, _ in facts[4].values()}
+    assert heard == {"clean", "h1", "h1_gain", "h2_gain"}
+    assert workflow.faults() == []
+    assert workflow.plan("results/report/dlc.html") == {}
 
 
 def test_a_table_does_not_wait_for_its_page(finished: Workflow) -> None:

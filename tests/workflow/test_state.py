@@ -164,6 +164,24 @@ def test_changed_weights_are_read_again(copy: Workflow) -> None:
     assert copy.plan(WEIGHTS) == {"prepare_weights": 1}
 
 
+def test_why_tells_what_changed_outside_the_workflow(copy: Workflow) -> None:
+    label(copy.folder / "data/mine")
+    changed = "corpora.mine.root: since it was read last, changed: labels.csv"
+    assert copy.serflow("why", PLAN).splitlines() == [
+        f"1 list_utterances (mine): {changed}",
+        "Made anew because what they are made from is: 2 prepare_audio, 1 accept_utterances, 1 plan_noise",
+    ]
+    shutil.copytree(copy.folder / "data/esc50", copy.folder / "data/other")
+    write_noise(copy.folder / "data/other/audio/1-20-A-20.wav", 99)
+    copy.config.write_text(copy.config.read_text().replace("data/esc50", "data/other"))
+    changed = "noise.esc50.root: since it was read last, changed: audio/1-20-A-20.wav"
+    assert f"1 prepare_clips: {changed}" in copy.serflow("why", PLAN).splitlines()
+    weights = copy.folder / "data/weights/byol.pth"
+    weights.write_bytes(weights.read_bytes()[::-1])
+    changed = "backbones.byol.weights: since it was read last, changed: byol.pth"
+    assert copy.serflow("why", WEIGHTS) == f"1 prepare_weights (byol): {changed}\n"
+
+
 def test_what_is_missing_stops_only_what_needs_it(copy: Workflow) -> None:
     shutil.rmtree(copy.folder / "data/esc50")
     said = copy.run(PLAN, "-n")

@@ -126,13 +126,16 @@ def find_targets(prepare_dag):
     @functools.wraps(prepare_dag)
     def prepared(*args, **kwargs):
         settings = workflow.dag_settings
+        wrong = []
         for option in ("targets", "forcerun", "until", "omit_from"):
             wanted = [as_in_rules(name) for name in getattr(settings, option) or ()]
             setattr(settings, option, wanted)
             for name in wanted:
                 makers = (rule for rule in workflow.rules if rule.is_producer(name))
                 if not workflow.is_rule(name) and next(makers, None) is None:
-                    raise WorkflowError(no_target(name, option))
+                    wrong.append(no_target(name, option))
+        if wrong:
+            raise WorkflowError("\n".join(wrong))
         if not on_cluster():
             # jobs of one GPU at a time are right where none was counted
             workflow.global_resources.setdefault("gpu", gpus() or 1)
@@ -161,14 +164,19 @@ def no_target(target, option):
         for maker in workflow.rules
         if option != "targets" or not maker.has_wildcards()
     ]
-    near = nearest(target, [*made, *names], wildcard_values())
+    near = nearest(target, [*made, *names], wildcard_values(target))
     meant = f"did you mean {near}?" if near else "README.md says what there is."
     return f"Nothing makes {target}: {meant}"
 
 
-def wildcard_values():
-    studies = list(STUDIES.values())
-    cells = [cell for study in studies for cell in study.cells()]
+def wildcard_values(target):
+    """What wildcards may be: those of cells and tables are of the study that a target names, if it names one."""
+    named = [STUDIES[part] for part in target.split("/") if part in STUDIES]
+    studies = named or list(STUDIES.values())
+    of_cells = {}
+    for cell in (cell for study in studies for cell in study.cells()):
+        for field, value in cell._asdict().items():
+            of_cells.setdefault(field, set()).add(value)
     draws = {
         draw
         for study in studies
@@ -176,6 +184,7 @@ def wildcard_values():
         for draw in study.draws(name)
     }
     return {
+        **{field: sorted(values) for field, values in of_cells.items()},
         "corpus": list(CONFIG.corpora),
         "profile": list(CONFIG.noise.profiles),
         "condition": CONFIG.conditions(),
@@ -187,12 +196,6 @@ def wildcard_values():
         ],
         "protocol": sorted(draws),
         "shard": ["0000"],
-        **{
-            field: sorted(
-                {getattr(cell, field) for cell in cells if hasattr(cell, field)}
-            )
-            for field in ("experiment", "method")
-        },
     }
 
 

@@ -150,7 +150,7 @@ rule tabulate_wer:
 rule plot_dlc_figure4:
     """Figure 4: gains over the baselines, mean and standard deviation over noise profiles."""
     input:
-        cells=cell_files(DLC, "metrics.json", "table1"),
+        cells=files_of_cells(DLC, "metrics.json", DLC.figure4_cells()),
     output:
         figure=report(
             "results/dlc/figure4.svg",
@@ -170,7 +170,7 @@ rule plot_dlc_figure4:
         runtime=minutes(15),
     params:
         inputs=named_inputs,
-        facts=as_is(as_json({"layout": DLC.layout("table1").to_json()})),
+        facts=as_is(as_json({"layout": DLC.figure4_layout().to_json()})),
         published=published(DLC),
         code=code_of("stages.plot_figure", "studies.dlc.figure4"),
     message:

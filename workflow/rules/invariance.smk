@@ -1,4 +1,6 @@
 # The speaker-invariance paper (Tu et al., 2019): four systems on two corpora -> Tables 1 to 3 and Figure 2.
+from serflow.studies.invariance.catalog import system_names
+
 INVARIANCE = STUDIES["invariance"]
 
 
@@ -26,7 +28,7 @@ rule train_invariance:
     benchmark:
         "results/benchmarks/train_invariance/{system}/{corpus}/{variant}.tsv"
     wildcard_constraints:
-        system=r"[a-z][a-z0-9_]*",
+        system="|".join(system_names()),
         variant=r"[a-z0-9.-]+",
     conda:
         "../../envs/serflow.yaml"

@@ -1,4 +1,6 @@
 # The temporal-context paper (Xia et al., 2021): engineered features and wav2vec -> Tables 1 to 3 and Figure 2.
+from serflow.studies.temporal.catalog import SYSTEMS
+
 TEMPORAL = STUDIES["temporal"]
 
 
@@ -18,7 +20,7 @@ rule train_temporal:
     benchmark:
         "results/benchmarks/train_temporal/{system}/{corpus}/{variant}.tsv"
     wildcard_constraints:
-        system=r"[a-z][a-z0-9_]*",
+        system="|".join(SYSTEMS),
         variant=r"[a-z0-9-]+",
     conda:
         "../../envs/serflow.yaml"

@@ -21,7 +21,8 @@ FloatArray = npt.NDArray[np.float32]
 PcmArray = npt.NDArray[np.int16]
 
 EMOTIONS = ("neutral", "anger", "happiness", "sadness", "fear", "disgust", "surprise", "frustration", "excitement")
-SNR_DB = (0.0, 30.0)
+EMOTION_STRENGTH = (0.5, 1.75)
+SNR_DB = (-5.0, 30.0)
 N_HIDDEN = 96
 
 _BATCH_SIZE = 8
@@ -85,7 +86,8 @@ def speak(group: str, seed: int, n_speakers: int, sentences_each: int) -> list[S
         rng = generator(*key)
         speaker = make_speaker(f"{group}{index}", ("female", "male")[index % 2], index // 2, rng)
         for number in rng.permutation(len(ALL_ENGLISH))[:sentences_each]:
-            prosody = draw_prosody(speaker, EMOTIONS[rng.integers(len(EMOTIONS))], rng)
+            strength = rng.uniform(*EMOTION_STRENGTH)
+            prosody = draw_prosody(speaker, EMOTIONS[rng.integers(len(EMOTIONS))], rng, strength)
             name = "/".join(map(str, (*key, number)))
             renderings.append(Rendering(ALL_ENGLISH[number], "en", speaker, prosody, SAMPLE_RATE, name))
     spoken = progress(render(renderings), len(renderings), "speaking for the stand-in recogniser")

@@ -29,6 +29,7 @@ def _release(layers: int) -> Release:
 WEIGHTS = "folder"
 RELEASES = (_release(4), _release(8))
 
+_WORDS_OVER_PLACES = 5.0
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -57,7 +58,11 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+        model = BertModel(config, add_pooling_layer=False)
+        with torch.no_grad():
+            # so that a token is told by its word rather than by its place and its kind, as drawn alike they all tell
+            model.embeddings.word_embeddings.weight.mul_(_WORDS_OVER_PLACES)
+        model.save_pretrained(folder)
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
     return folder
 

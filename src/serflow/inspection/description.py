@@ -70,7 +70,10 @@ class Description:
 
     def print(self, console: Console) -> None:
         """Write it to a terminal."""
-        console.print(f"[bold]{escape(self.heading)}[/bold]  [dim]{escape(str(self.path))}[/dim]", soft_wrap=True)
+        # a path that does not fit beside the heading has a line of its own, to be copied whole
+        between = "  " if len(self.heading) + 2 + len(str(self.path)) <= console.width else "\n"
+        heading, path = escape(self.heading), escape(str(self.path))
+        console.print(f"[bold]{heading}[/bold]{between}[dim]{path}[/dim]", soft_wrap=True)
         for warning in self.warnings:
             console.print(f"[bold yellow]{escape(warning)}[/bold yellow]")
         if self.facts:

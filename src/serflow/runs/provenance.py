@@ -56,7 +56,17 @@ class Provenance(NamedTuple):
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Provenance":
-        """Return what `to_json` gave."""
+        """Return what `to_json` gave.
+
+        Raises
+        ------
+        StoreError
+            If a part is absent: another version wrote it.
+        """
+        if absent := [name for name in cls._fields if name not in content]:
+            raise StoreError(
+                f"a provenance without {', '.join(absent)}, as another version of serflow wrote it; make it again"
+            )
         return cls(
             {kind: tuple(names) for kind, names in content["stand_ins"].items()},
             tuple(content["partial"]),

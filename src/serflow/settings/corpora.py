@@ -72,8 +72,8 @@ class SyntheticSettings(Section):
     emotion_strength: float = Field(default=1.5, ge=0)
     speaker_bias: float = Field(default=0.7, ge=0)
     scatter: float = Field(default=0.7, ge=0)
-    emotion_in_text: float = Field(default=0.7, ge=0, le=1)
-    snr_offset_db: float = Field(default=20.0, ge=-100, le=100)
+    emotion_in_text: float = Field(default=0.9, ge=0, le=1)
+    snr_offset_db: float = Field(default=25.0, ge=-100, le=100)
 
     def of_voices(self) -> dict[str, Any]:
         """Return what the recordings depend on."""

@@ -31,7 +31,7 @@ class Options:
     emotion_strength: float = 1.5
     speaker_bias: float = 0.7
     scatter: float = 0.7
-    emotion_in_text: float = 0.7
+    emotion_in_text: float = 0.9
 
     @classmethod
     def parse(cls, values: Any) -> "Options":

@@ -27,11 +27,12 @@ ENGLISH = (
     "The bus stops over there",
 )
 
-# What people say of their own accord when they feel so, by emotion.
+# What people say of their own accord when they feel so, by emotion. The sentences have few words in common, so that
+# they are told apart when only some of them are recognised.
 TELLING = {
-    "anger": ("I am so angry with you", "That made me angry", "She was angry all day"),
-    "happiness": ("I am so happy for you", "What a happy surprise", "They look happy at last"),
-    "sadness": ("I am sad about it", "He left and I was sad", "It was a sad goodbye"),
+    "anger": ("Stop it or I get really angry", "Shut up and get out of here", "How I hate it when you shout"),
+    "happiness": ("We won and I am so happy", "What a lovely big surprise", "This is the best day ever"),
+    "sadness": ("She died and I miss her", "Nobody came to say goodbye", "It makes me feel sad and lonely"),
 }
 
 # Two statements of RAVDESS, by number.

@@ -1,6 +1,7 @@
 """Batches of utterances of similar length, and their frames as one padded array."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -92,9 +93,14 @@ def balanced_batches(
 
 
 def dialogue_batches(
-    dialogues: Sequence[str], turns: IntArray, batch_size: int, generator: np.random.Generator | None = None
+    dialogues: Sequence[str],
+    turns: IntArray,
+    batch_size: int,
+    generator: np.random.Generator | None = None,
+    *,
+    unit: Literal["utterances", "dialogues"] = "utterances",
 ) -> list[IntArray]:
-    """Deal whole dialogues to batches of at least ``batch_size`` utterances; turns stay in order.
+    """Deal whole dialogues to batches of at least ``batch_size`` utterances, or of so many dialogues; turns in order.
 
     Parameters
     ----------
@@ -103,9 +109,11 @@ def dialogue_batches(
     turns
         Its place in the dialogue, ``(n,)``.
     batch_size
-        Utterances after which a batch is full; the last may hold fewer.
+        Units after which a batch is full; the last may hold fewer.
     generator
         Shuffles the dialogues; without it they come in the order of the utterances.
+    unit
+        What ``batch_size`` counts.
     """
     rows_of: dict[str, list[int]] = {}
     for row in np.argsort(turns, kind="stable").tolist():
@@ -114,10 +122,13 @@ def dialogue_batches(
     if generator is not None:
         names = [names[i] for i in generator.permutation(len(names))]
     batches: list[list[int]] = [[]]
+    held = 0
     for name in names:
-        if len(batches[-1]) >= batch_size:
+        if held >= batch_size:
             batches.append([])
+            held = 0
         batches[-1] += rows_of[name]
+        held += len(rows_of[name]) if unit == "utterances" else 1
     return [np.array(batch, dtype=np.int64) for batch in batches]
 
 

@@ -1,8 +1,9 @@
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
 
-from serflow.inspection.description import Table, print_table
+from serflow.inspection.description import Description, Table, print_table
 
 REMARK = "synthetic stand-in: not compared; stand-in weights of allosaurus, wav2vec, byol: not compared"
 COLUMNS = ["model", "column", "measure", "value", "low", "high", "difference_low", "difference_high", "n_utterances",
@@ -66,3 +67,10 @@ def test_numbers_that_name_rows_stand_in_each_block_and_scores_of_a_csv_do_not()
     text = printed(Table("Rows", columns, rows))
     assert text.count("DANN") == text.count("Experiment") > 1
     assert text.count("50.15") == text.count("57.25") == 1
+
+
+def test_a_path_stands_beside_its_heading_or_where_it_does_not_fit_below():
+    for path, lines in (("a/b.csv", ["table  a/b.csv"]), ("x" * 80, ["table", "x" * 80])):
+        file = StringIO()
+        Description(Path(path), "csv", "table").print(Console(file=file, width=80, highlight=False))
+        assert file.getvalue().splitlines() == lines

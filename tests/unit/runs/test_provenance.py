@@ -207,3 +207,11 @@ def test_runs_say_how_many_are_tested_whose_very_audio_was_trained_on(tmp_path):
     said = "the same audio is in training and test: of up to 2 of 3 test utterances of a fit"
     assert same_audio(inputs, names, across).remarks == (said,)
     assert same_audio(inputs, names, []).remarks == ()
+
+
+def test_a_provenance_of_another_version_is_told():
+    whole = Provenance(raised_db=(20.0,)).to_json()
+    assert Provenance.from_json(whole) == Provenance(raised_db=(20.0,))
+    for part in whole:
+        with pytest.raises(StoreError, match=f"without {part}, as another version of serflow wrote it"):
+            Provenance.from_json({name: value for name, value in whole.items() if name != part})

@@ -26,7 +26,7 @@ _CLASSIFIER = ("model.hidden", "model.dropout")
 NOISE_CLASSIFIER = (*_TRAINING, *_ENCODER, *_CLASSIFIER)
 SINGLE = (*NOISE_CLASSIFIER, "training.reconstruction_weight", "iemocap_labels")
 DSN = (*NOISE_CLASSIFIER, "iemocap_labels", "dsn", "adversary.ramp_epochs")
-HFFN = (*_TRAINING, *_ENCODER, "training.reconstruction_weight", "iemocap_labels", "hffn")
+HFFN = (*_TRAINING, *_ENCODER, "training.reconstruction_weight", "iemocap_labels", "hffn", "staged")
 
 
 class Cell(NamedTuple):

@@ -3,6 +3,10 @@
 A gain is the mean over noise profiles of a method's UA minus its baseline's (Single, or HFFN-Single for multimodal
 methods), its deviation the standard deviation over profiles (ddof 1; the paper does not say which). The paper printed
 no numbers: its gains are computed from its Table I.
+
+Bars are of methods, as in the paper. Controls (clean audio, chance, a plain classifier, a wider Single) answer other
+questions, and a bar of what clean audio gains would set the scale of all others: they are rows of Table I, and how far
+each is from Single stands in ``table1_intervals.csv``.
 """
 
 import math
@@ -43,7 +47,7 @@ _PAPER_NOTE = (
 
 
 class Files(NamedTuple):
-    """``metrics.json`` of each cell of Table I."""
+    """``metrics.json`` of each cell of Table I, without its controls."""
 
     cells: tuple[Path, ...]
 
@@ -196,7 +200,7 @@ def draw_figure4(bars: pd.DataFrame, corpora: Stamped) -> Figure:
 
 
 def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
-    """Return the figure and its bars, with the corpora as Table I prints them; ``facts`` hold its ``layout``."""
+    """Return the figure and its bars, with the corpora as Table I prints them; ``facts`` hold the bars' ``layout``."""
     layout = Layout.from_json(facts["layout"])
     table = fill(layout, read_runs(files.cells))
     bars = figure4_table(table, read_published("dlc", "table1", len(layout.corner)))

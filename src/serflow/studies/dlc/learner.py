@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -27,11 +27,8 @@ from serflow.training.metrics import unweighted_accuracy
 from serflow.training.optimizers import OPTIMIZERS
 from serflow.training.seeds import numpy_generator, seed_from
 
-# How the authors' code trains HFFN's fusion, where it is trained in stages: RMSprop, and ten dialogues a batch, which
-# is about 320 utterances of the paper's corpora.
+# how the authors' code trains HFFN's fusion, where it is trained in stages
 FUSION_OPTIMIZER = "rmsprop"
-FUSION_RATE = 1e-3
-FUSION_BATCH = 320
 
 BatchMaker = Callable[[IntArray], Batch]
 
@@ -40,13 +37,14 @@ class Dealer(NamedTuple):
     """Deals the utterances of a fit to batches, as its method asks for.
 
     ``kind`` is a method's ``batches``, ``experts`` the place of each utterance's condition among those of training,
-    ``size`` the utterances in a batch.
+    ``size`` the utterances in a batch, or the dialogues where ``unit`` says so.
     """
 
     kind: str
     data: CellData
     experts: IntArray
     size: int
+    unit: Literal["utterances", "dialogues"] = "utterances"
 
     def train(self, rows: IntArray, generator: np.random.Generator) -> list[IntArray]:
         """Return training batches: arrays of rows of the data."""
@@ -56,7 +54,7 @@ class Dealer(NamedTuple):
         elif self.kind == "balanced":
             found = balanced_batches(lengths, groups, self.size, generator)
         elif self.kind == "dialogues":
-            found = dialogue_batches(*self._turns(rows), self.size, generator)
+            found = dialogue_batches(*self._turns(rows), self.size, generator, unit=self.unit)
         else:
             found = bucketed_batches(lengths, self.size, generator)
         return [rows[places] for places in found]
@@ -64,7 +62,7 @@ class Dealer(NamedTuple):
     def test(self, rows: IntArray) -> list[IntArray]:
         """Return batches to validate or test on: places in ``rows``."""
         if self.kind == "dialogues":
-            return dialogue_batches(*self._turns(rows), self.size)
+            return dialogue_batches(*self._turns(rows), self.size, unit=self.unit)
         return ordered_batches(self.data.lengths[rows], self.size)
 
     def _turns(self, rows: IntArray) -> tuple[list[str], IntArray]:
@@ -149,6 +147,30 @@ class StageLearner:
             yield self.make_batch(rows)
 
 
+class StagePlan(NamedTuple):
+    """How a stage is trained: at most ``epochs``, in batches of so many dialogues, or as the dealer deals (None)."""
+
+    optimizer: str
+    learning_rate: float
+    epochs: int
+    dialogues: int | None = None
+
+
+def _plan(stage: str, options: Options) -> StagePlan:
+    """Return how a stage is trained; that of a network of one stage is ``all``."""
+    training, staged = options.training, options.staged
+    plan = StagePlan(training.optimizer, training.learning_rate, training.max_epochs)
+    if stage == "lexical":
+        return plan._replace(
+            learning_rate=staged.lexical_learning_rate or plan.learning_rate,
+            epochs=staged.lexical_epochs or plan.epochs,
+        )
+    if stage == "fusion":
+        epochs = staged.fusion_epochs or plan.epochs
+        return StagePlan(FUSION_OPTIMIZER, staged.fusion_learning_rate, epochs, staged.fusion_dialogues)
+    return plan
+
+
 def train_stages(
     network: Network,
     dealer: Dealer,
@@ -174,7 +196,7 @@ def train_stages(
     class_weights
         ``(classes,)``, on the device to train on.
     options
-        See `parse_options`.
+        Of the method.
     checkpoint
         Where the state goes; a network of several stages has a file for each.
     names
@@ -188,14 +210,14 @@ def train_stages(
         What the last stage ended with, and the histories of all, each row with its ``stage``.
     """
     training = options.training
-    schedule = Schedule(training.max_epochs, select="val_ua", patience=training.patience)
     precision = autocast(class_weights.device, training.precision)
     several = len(network.stages) > 1
     history: list[dict[str, Any]] = []
     for stage in network.stages:
-        fusion = stage == "fusion"
-        optimizer, rate = (FUSION_OPTIMIZER, FUSION_RATE) if fusion else (training.optimizer, training.learning_rate)
-        optimizers: dict[str, Optimizer] = {"main": OPTIMIZERS[optimizer](network.parameters_of(stage), rate)}
+        plan = _plan(stage, options)
+        optimizers: dict[str, Optimizer] = {
+            "main": OPTIMIZERS[plan.optimizer](network.parameters_of(stage), plan.learning_rate)
+        }
         critic = network.acoustic.trained_apart()
         if critic is not None:
             optimizers["critic"] = OPTIMIZERS[training.optimizer](critic.parameters(), training.learning_rate)
@@ -203,7 +225,7 @@ def train_stages(
         learner = StageLearner(
             network,
             stage,
-            dealer._replace(size=FUSION_BATCH) if fusion else dealer,
+            dealer if plan.dialogues is None else dealer._replace(size=plan.dialogues, unit="dialogues"),
             fold,
             make_batch,
             class_weights,
@@ -214,7 +236,7 @@ def train_stages(
         fitted = fit(
             learner,
             optimizers,
-            schedule,
+            Schedule(plan.epochs, select="val_ua", patience=training.patience),
             name=f"{where}, {stage}" if several else where,
             seed=seed_from(*seeded),
             checkpoint=_checkpoint_of(checkpoint, stage) if several else checkpoint,

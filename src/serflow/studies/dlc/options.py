@@ -67,11 +67,26 @@ class DsnOptions(Section):
     task_code: Literal["shared", "combined"] = "shared"
 
 
+class StagedOptions(Section):
+    """How HFFN is trained where it is trained in stages.
+
+    Branches are trained as other methods are; ``lexical_learning_rate`` and ``lexical_epochs`` are the lexical
+    branch's own where they are not None. The fusion follows the authors' code: RMSprop, and ten dialogues a batch.
+    """
+
+    lexical_learning_rate: float | None = Field(default=None, gt=0)
+    lexical_epochs: int | None = Field(default=None, ge=1)
+    fusion_learning_rate: float = Field(default=1e-3, gt=0)
+    fusion_epochs: int | None = Field(default=None, ge=1)
+    fusion_dialogues: int = Field(default=10, ge=1)
+
+
 class Options(Section):
     """All that a fit is trained with."""
 
     iemocap_labels: Literal["merged", "hap_only"] = "merged"
     hffn: Literal["end_to_end", "staged"] = "end_to_end"
+    staged: StagedOptions = StagedOptions()
     model: ModelOptions = ModelOptions()
     training: TrainingOptions = TrainingOptions()
     adversary: AdversaryOptions = AdversaryOptions()

@@ -152,6 +152,7 @@ class Plan:
             "optimiser": f"{training.optimizer}, learning rate {training.learning_rate:g}",
             "split by": settings.split,
             "mixing": self._mixing(settings.profiles),
+            **({"mixing of table1_gain": self._mixing(settings.gain_profiles)} if settings.gain_profiles else {}),
             "noise clips": noise.clips,
             "transcripts": settings.asr,
             "HFFN": settings.hffn,
@@ -200,8 +201,11 @@ class Plan:
         return [*(f"results/dlc/{file}" for file in files), *wer]
 
     def targets(self) -> list[str]:
-        """Return all that is made of the study but the pilot."""
-        return ["results/dlc/table1.csv", *self.beside_table1()]
+        """Return all that is made of the study but the pilot; the other reading of Table I comes after the first."""
+        gain = [table for tables in self.tables[1:] for table in tables]
+        other = [*gain[:1], *(f"{table}_intervals" for table in gain[:1])]
+        files = [f"results/dlc/{table}.csv" for table in ("table1", *other)]
+        return [*files, *self.beside_table1(), *(f"results/dlc/{table}.csv" for table in gain[1:])]
 
     def options(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its method does not read."""
@@ -231,16 +235,23 @@ class Plan:
         options = Options(**{name: getattr(settings, name) for name in Options.model_fields})
         if not self.data.is_synthetic(corpus):
             return options
-        model = options.model.model_copy(update=settings.stand_in.of(options.model))
-        training = options.training.model_copy(update=settings.stand_in.of(options.training))
-        return options.model_copy(update={"model": model, "training": training})
+        own = settings.stand_in
+        groups = {
+            name: group.model_copy(update=own.of(group))
+            for name, group in (("model", options.model), ("training", options.training), ("staged", options.staged))
+        }
+        return options.model_copy(update={**own.of(options), **groups})
 
     def _read(self, cell: Cell) -> list[str]:
         """Return the names of the options that a cell's method reads on its corpus."""
         named = method_info(cell.method).options
         names = Options.model_fields if named is None else named
-        other = self.data.layout(cell.corpus) != "iemocap"
-        return [name for name in names if not (other and name == "iemocap_labels")]
+        unread = set()
+        if self.data.layout(cell.corpus) != "iemocap":
+            unread.add("iemocap_labels")
+        if self._options(cell.corpus).hffn != "staged":
+            unread.add("staged")
+        return [name for name in names if name not in unread]
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""
@@ -394,6 +405,18 @@ class Plan:
             ("Overall",), {"corpus": list(corpora), "profile": list(profiles)}, reasons=(*of_profiles, *of_corpora)
         )
         return [*columns, overall]
+
+    def figure4_cells(self) -> list[Cell]:
+        """Return the cells that Figure 4 is drawn from: those of Table I, without its controls."""
+        return [cell for cell in self.cells("table1") if cell.method in self.settings.methods]
+
+    def figure4_layout(self) -> Layout:
+        """Return Table I without its controls: what they tell is not what a method gains."""
+        layout = self.layout("table1")
+        rows = [
+            row for row in layout.rows if row.where["method"] in self.settings.methods and row.where["measure"] == "ua"
+        ]
+        return layout._replace(rows=rows)
 
     def _noise_layout(self, table: str) -> Layout:
         """Return the accuracy of the noise classifiers: the paper prints a mean over all of experiment 1."""

@@ -25,9 +25,16 @@ class StandIn(Section):
 
     seeds: Runs = Field(default=[0])
     maps: int = Field(default=16, ge=1)
-    max_epochs: int = Field(default=8, ge=1)
+    kernel: int = Field(default=8, ge=1)
+    max_epochs: int = Field(default=6, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
+    hffn: Literal["end_to_end", "staged"] = "staged"
+    lexical_learning_rate: float | None = Field(default=1.5e-3, gt=0)
+    lexical_epochs: int | None = Field(default=8, ge=1)
+    fusion_learning_rate: float = Field(default=1e-2, gt=0)
+    fusion_epochs: int | None = Field(default=6, ge=1)
+    fusion_dialogues: int = Field(default=4, ge=1)
 
     def of(self, group: Section) -> dict[str, Any]:
         """Return the values that take the place of those of a group of options."""
@@ -183,6 +190,11 @@ PAPER: Paper = {
     "dsn.difference": Open("DSN's weight of the difference", 0.075),
     "dsn.task_code": Stated("DSN reads the emotion from its code", "shared"),
     "hffn": Stated("HFFN", "end_to_end"),
+    "staged.lexical_learning_rate": Open("learning rate of the lexical stage", None),
+    "staged.lexical_epochs": Open("epochs of the lexical stage", None),
+    "staged.fusion_learning_rate": Open("learning rate of the fusion", 1e-3),
+    "staged.fusion_epochs": Open("epochs of the fusion", None),
+    "staged.fusion_dialogues": Open("dialogues in a batch of the fusion", 10),
     # V; the device is where it runs
     "split": Stated("split by", "dialogue"),
     "training.optimizer": Stated("optimiser", "adadelta"),

@@ -27,6 +27,7 @@ from serflow.studies.dlc.options import (
     MaddogOptions,
     ModelOptions,
     Options,
+    StagedOptions,
     TrainingOptions,
 )
 from serflow.studies.dlc.plan import ROWS
@@ -533,7 +534,7 @@ def test_a_method_names_the_options_that_it_reads(inputs, gates, tmp_path, monke
     """Else a change of an option would leave runs as they are that depend on it, or make others anew for nothing."""
     read = set()
     groups = {ModelOptions: "model.", TrainingOptions: "training.", AdversaryOptions: "adversary."}
-    groups |= {MaddogOptions: "maddog.", DsnOptions: "dsn.", Options: ""}
+    groups |= {MaddogOptions: "maddog.", DsnOptions: "dsn.", StagedOptions: "staged.", Options: ""}
     look_up = Section.__getattribute__
 
     def recording(section, name):
@@ -544,8 +545,11 @@ def test_a_method_names_the_options_that_it_reads(inputs, gates, tmp_path, monke
     monkeypatch.setattr(Section, "__getattribute__", recording, raising=False)
     info = method_info(method)
     experiment = info.experiments[0]
-    options = {**OPTIONS, "training": {**OPTIONS["training"], "max_epochs": 1}}
-    train(inputs, tmp_path, method, experiment, gate=gates[experiment] if info.routes else None, options=options)
+    # the stages' own are read where there are stages
+    for hffn in ("end_to_end", "staged")[: 2 if info.options and "staged" in info.options else 1]:
+        options = {**OPTIONS, "hffn": hffn, "training": {**OPTIONS["training"], "max_epochs": 1}}
+        gate = gates[experiment] if info.routes else None
+        train(inputs, tmp_path / hffn, method, experiment, gate=gate, options=options)
     if info.predicts == "condition":
         # the stage reads it, and classes that are noise conditions do not depend on it
         read.discard("iemocap_labels")

@@ -14,7 +14,7 @@ METHOD = MethodInfo(
     modality="multi",
     routes=True,
     batches="dialogues",
-    options=(*DSN, "hffn"),
+    options=(*DSN, "hffn", "staged"),
 )
 
 
