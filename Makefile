@@ -16,8 +16,14 @@ WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORE
 # mutmut in an environment of its own, which sees the packages of the other
 MUTENV := .mutenv
 MUTANTS ?= *
+# Snakemake's plugin for Slurm beside it, for the tests of that alone
+SLURMENV := .slurmenv
+# pip-audit in an environment of its own
+AUDITENV := .auditenv
 # benchmarks that read EmoDB and other free corpora
 ON_REAL_DATA := benchmarks/emodb.py benchmarks/truth.py
+# and one of an hour
+KILLS := benchmarks/kills.py
 SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # a pipe fails where any part of it does, and what a failed command had begun to write goes
@@ -26,7 +32,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 .DEFAULT_GOAL := help
-.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock clean
+.PHONY: help env table1 invariance temporal multigating speakernorm features free free-full test test-portable test-slurm mutants lint report report-all report-run benchmarks readme rulegraph lock schema unlock audit kills clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -86,6 +92,15 @@ test-portable: env  ## the unit tests as on CPUs without AVX, and without AVX-51
 	$(WITHOUT_AVX) $(BIN)/python -m pytest -q tests/unit
 	$(WITHOUT_AVX512) $(BIN)/python -m pytest -q tests/unit
 
+test-slurm: env $(SLURMENV)/.installed  ## a table on a Slurm of two nodes on this machine (Debian, as root): jobs, nodes and controller fail
+	tests/slurm/packages
+	PYTHONPATH=$(SLURMENV) $(BIN)/python -m pytest -q tests/slurm
+
+$(SLURMENV)/.installed: envs/slurm.lock
+	rm -rf $(SLURMENV)
+	$(LOCKED) --target $(SLURMENV) -r envs/slurm.lock
+	@touch $@
+
 mutants: env  ## the code broken line by line, and what no test notices of it: make mutants MUTANTS='serflow.nn.*'
 	test -x $(MUTENV)/bin/mutmut || { rm -rf $(MUTENV) && $(BIN)/python -m venv $(MUTENV); }
 	$(BIN)/python $(SITE) > "$$($(MUTENV)/bin/python $(SITE))/serflow.pth"
@@ -128,8 +143,11 @@ rulegraph: env  ## rulegraph.svg: the stages of Table I (without graphviz: ruleg
 	fi
 
 benchmarks: env  ## speed beside named peers, one JSON line a comparison; on real corpora too: make benchmarks DATA=/folder
-	for benchmark in $(filter-out $(ON_REAL_DATA),$(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python $$benchmark || exit 1; done
+	for benchmark in $(filter-out $(ON_REAL_DATA) $(KILLS),$(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python $$benchmark || exit 1; done
 	$(if $(DATA),for benchmark in $(ON_REAL_DATA); do $(BIN)/python $$benchmark --data $(call quoted,$(DATA)) || exit 1; done)
+
+kills: env  ## runs killed at 40 random moments, and whether they end with the bytes of an undisturbed one: an hour
+	$(BIN)/python $(KILLS)
 
 lock: ## write the lock files in envs anew from pyproject.toml: every package, pinned, with the hashes of all its files
 	rm -rf .lockenv && $(call quoted,$(PYTHON)) -m venv .lockenv
@@ -137,9 +155,18 @@ lock: ## write the lock files in envs anew from pyproject.toml: every package, p
 	.lockenv/bin/pip freeze --exclude serflow --exclude uv | sed -E 's/^torch(==| @).*/$(TORCH)/' > .lockenv/pins
 	$(COMPILE) --no-deps .lockenv/pins -o envs/requirements.lock
 	echo Resemblyzer==0.1.4 | $(COMPILE) --no-deps - -o envs/peers.lock
+	printf '%s\n' snakemake-executor-plugin-slurm==2.8.0 snakemake-executor-plugin-slurm-jobstep==0.6.1 \
+	  | $(COMPILE) --no-deps - -o envs/slurm.lock
 	echo $(TORCH) | $(COMPILE) --universal --constraints .lockenv/pins $$(sed -E 's/==.*//; s/^/--no-emit-package /' .lockenv/pins) \
 	  - -o envs/cuda.lock
 	rm -rf .lockenv
+
+audit: ## known weaknesses of what the lock files name, by pip-audit; fails where PyPI's advisories cannot be had
+	test -x $(AUDITENV)/bin/pip-audit || { rm -rf $(AUDITENV) && $(call quoted,$(PYTHON)) -m venv $(AUDITENV) \
+	  && $(AUDITENV)/bin/pip install --quiet pip-audit==2.10.1; }
+	# PyPI does not have the build of PyTorch for the CPU; its own has the same version
+	cat $(filter-out envs/torch-cpu.lock,$(wildcard envs/*.lock)) > $(AUDITENV)/all.lock
+	$(AUDITENV)/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r $(AUDITENV)/all.lock
 
 schema: env  ## write workflow/schemas/config.schema.json anew from the typed config
 	$(BIN)/python -m serflow.config > workflow/schemas/config.schema.json

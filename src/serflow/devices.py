@@ -1,9 +1,13 @@
 """Where networks run and in which precision; imports torch."""
 
+import fcntl
 import functools
 import logging
+import os
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +23,8 @@ _WIDTH = 8
 def resolve_device(name: str, key: str) -> torch.device:
     """Return the device of a setting: ``auto`` is a GPU where torch finds one, else the CPU.
 
+    Of several GPUs it is one that no other job has taken.
+
     Parameters
     ----------
     name
@@ -33,7 +39,32 @@ def resolve_device(name: str, key: str) -> torch.device:
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"{key}: cuda was asked for and torch finds no GPU; set it to auto or cpu")
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu"))
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    index = _take_gpu()
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+@functools.cache
+def _take_gpu() -> int:
+    """Return the number of a GPU that none of this user's processes has, and keep it to the end of this one.
+
+    What Slurm hides is not counted. Where all are taken the first one is shared: there were more jobs than GPUs.
+    """
+    count = torch.cuda.device_count()
+    for index in range(count if count > 1 else 0):
+        name = f"serflow-{os.getuid()}-{torch.cuda.get_device_properties(index).uuid}.lock"
+        handle = os.open(Path(tempfile.gettempdir()) / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+        else:
+            return index
+    if count > 1:
+        log.warning("all %d GPUs are taken by other jobs: this one shares the first", count)
+    return 0
 
 
 def autocast(device: torch.device, precision: str) -> Callable[[], AbstractContextManager[Any]]:

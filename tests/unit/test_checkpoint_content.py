@@ -1,5 +1,6 @@
 """What may stand in a checkpoint beside tensors, whichever loader reads it."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -36,6 +37,25 @@ def test_numbers_of_numpy_are_read_as_pythons(tmp_path, number):
     content = read_content(tmp_path / "a.pt", "ge2e")
     assert content["best"] == content["all"][0] == content["all"][1]["x"] == number.item()
     assert type(content["best"]) is type(number.item())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("backbone", sorted(PICKLED))
+def test_a_command_in_a_checkpoint_is_not_run(backbone, zipped, tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return (os.system, (f"touch {tmp_path}/was_run",))
+
+    path = backbone_module(backbone).write_stand_in(tmp_path, seed=0)
+    file = path / PICKLED[backbone] if path.is_dir() else path
+    whole = torch.load(file, weights_only=False)
+    torch.save({**whole, "extra": Harmful()}, file, _use_new_zipfile_serialization=zipped)
+    # the command would be run by a loader that trusts
+    torch.load(file, weights_only=False)
+    (tmp_path / "was_run").unlink()
+    with pytest.raises(WeightsError, match=rf"system.*backbones\.{backbone}\.weights"):
+        load_backbone(backbone, path)
+    assert not (tmp_path / "was_run").exists()
 
 
 @pytest.mark.parametrize("backbone", sorted(PICKLED))

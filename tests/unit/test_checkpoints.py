@@ -1,5 +1,6 @@
 import errno
 import io
+import os
 import resource
 
 import pytest
@@ -72,14 +73,15 @@ def test_a_state_that_is_cut_short_or_goes_on_is_refused(checkpoint, length):
             checkpoint.load()
 
 
-def test_a_pickle_that_would_run_code_is_not_loaded(checkpoint):
+def test_a_pickle_that_would_run_code_is_not_loaded(checkpoint, tmp_path):
     class Harmful:
         def __reduce__(self):
-            return (print, ("run",))
+            return (os.system, (f"touch {tmp_path}/was_run",))
 
     checkpoint.save({"network": Harmful()})
     with pytest.raises(Exception, match=r"weights_only|Weights only"):
         checkpoint.load()
+    assert not (tmp_path / "was_run").exists()
 
 
 def test_a_full_disk_is_named_and_the_state_before_is_kept(checkpoint):

@@ -1,3 +1,8 @@
+import os
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -90,6 +95,51 @@ def test_bf16_passes_where_all_layers_can_be_computed(monkeypatch):
         assert (torch.ones(1, 1) @ torch.ones(1, 1)).dtype == torch.bfloat16
     with devices.autocast(CPU, "fp32")():
         assert (torch.ones(1, 1) @ torch.ones(1, 1)).dtype == torch.float32
+
+
+@pytest.fixture
+def gpus(monkeypatch, tmp_path):
+    """Make this a machine with so many GPUs, none of which can compute, and return which one each of some jobs gets."""
+
+    def found(count, jobs):
+        chosen = []
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"gpu-{index}"))
+        monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+        for _ in range(jobs):
+            # of another process, which holds what the last one took
+            devices._take_gpu.cache_clear()
+            assert devices.resolve_device("auto", "") == devices.resolve_device("cuda", "")
+        return chosen[::2]
+
+    before = set(Path("/proc/self/fd").iterdir())
+    yield found
+    devices._take_gpu.cache_clear()
+    for entry in set(Path("/proc/self/fd").iterdir()) - before:
+        if entry.exists() and str(entry.readlink()).startswith(str(tmp_path)):
+            os.close(int(entry.name))
+
+
+def test_each_job_takes_a_gpu_that_no_other_has_and_the_first_where_all_are_taken(gpus, caplog):
+    assert gpus(3, 3) == [0, 1, 2]
+    assert "taken" not in caplog.text
+    assert gpus(3, 1) == [0]
+    assert "all 3 GPUs are taken by other jobs" in caplog.text
+
+
+def test_one_gpu_is_shared_and_nothing_is_written(gpus, tmp_path):
+    assert gpus(1, 3) == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_is_an_index_and_the_cpu_is_the_cpu(gpus):
+    gpus(2, 0)
+    assert devices.resolve_device("auto", "").index == 0
+    assert devices.resolve_device("cpu", "") == CPU
+    gpus(0, 0)
+    assert devices.resolve_device("auto", "") == CPU
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

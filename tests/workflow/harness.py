@@ -86,6 +86,18 @@ def results_page(checkout: Path) -> Page:
     return Page(Path(__file__).resolve().parents[2] / "results" / "README.md", studies)
 
 
+def contents(workflow: Workflow, top: str = "results") -> dict[str, bytes]:
+    """Return all files of a run by name, but logs, times, and records of what was read, in which times stand."""
+    folder = workflow.folder / top
+    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    aside = ("logs/", "benchmarks/")
+    return {
+        name: path.read_bytes()
+        for name, path in names.items()
+        if not name.startswith(aside) and path.name != "files.json"
+    }
+
+
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 

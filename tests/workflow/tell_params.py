@@ -1,8 +1,8 @@
 """Run Snakemake's command line, and write what every job of the plan has as parameters to the file named first.
 
-It holds the names of all rules with a command, and for each job its rule, its input and output files, its command, and
-each parameter with its value (what JSON cannot hold by its type) and whether Snakemake records it: what a function
-makes of `input` or `output` it does not.
+It holds the names of all rules with a command, and for each job its rule, its input and output files, its command, what
+it asks for, and each parameter with its value (what JSON cannot hold by its type) and whether Snakemake records it:
+what a function makes of `input` or `output` it does not record.
 """
 
 import json
@@ -33,7 +33,7 @@ def describe(job: Any) -> dict[str, Any]:
     }
     return {
         "rule": job.rule.name, "input": list(job.input), "output": list(job.output), "params": params,
-        "command": job.shellcmd,
+        "command": job.shellcmd, "resources": {name: plain(value) for name, value in job.resources.items()},
     }  # fmt: skip
 
 

@@ -140,3 +140,14 @@ def test_every_command_has_it_in_one_word(repository: Path, tmp_path: Path, cont
         # keys in JSON are sorted, so letters are compared whatever their order
         assert [sorted(cleaned(word)) for word in words] == [sorted(word) for word in expected], job
         assert [word[:1] == "-" for word in words] == [word[:1] == "-" for word in expected], job
+
+
+@pytest.mark.parametrize("where", ["file", "argument"])
+def test_a_command_in_yaml_is_not_run(repository: Path, tmp_path: Path, where: str) -> None:
+    """Snakemake reads files of the command line before the Snakefile does; on the command line itself it is text."""
+    harmful = f"!!python/object/apply:os.system ['touch {tmp_path}/was_run']"
+    workflow = Workflow(repository, tmp_path / "work", f"data_root: {harmful}" if where == "file" else "{}")
+    given = () if where == "file" else ("--config", f"data_root={harmful}")
+    said = workflow.run("results/corpora/emodb/listing.parquet", "-n", *given, ok=where == "argument")
+    assert ("the tag !!python/object/apply:os.system is not read" in said) == (where == "file")
+    assert not (tmp_path / "was_run").exists()

@@ -145,3 +145,19 @@ def test_no_two_params_of_a_job_could_be_swapped(told: dict[str, Any]) -> None:
         ]
         kinds = [str(kind(value)) for _, value in given]
         assert len(set(kinds)) == len(kinds), (job["rule"], given)
+
+
+def test_every_job_says_its_memory_and_time_and_one_core(told: dict[str, Any]) -> None:
+    for job in told["jobs"]:
+        if job["command"]:
+            asked = job["resources"]
+            assert asked["mem_mb"] >= 500, job["rule"]
+            assert asked["runtime"] >= 5, job["rule"]
+            assert asked["_cores"] == 1, job["rule"]
+
+
+def test_every_network_may_ask_for_a_gpu(told: dict[str, Any]) -> None:
+    asking = {job["rule"] for job in told["jobs"] if "gpu" in job["resources"]}
+    networks = {job["rule"] for job in told["jobs"] if '"device"' in (job["command"] or "")}
+    assert {f"train_{study}" for study in ("invariance", "temporal", "multigating", "speakernorm")} <= networks
+    assert networks <= asking

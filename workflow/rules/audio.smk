@@ -17,7 +17,7 @@ rule pack_audio:
         mem_mb=memory(500),
         runtime=minutes(30),
     params:
-        code=code("stages.pack_audio"),
+        code=code_of("stages.pack_audio"),
     message:
         "Pack the audio of {wildcards.corpus}"
     shell:
@@ -43,7 +43,7 @@ rule find_pulses:
         runtime=minutes(60),
     params:
         parameters=as_json(pulse_parameters()),
-        code=code("stages.find_pulses"),
+        code=code_of("stages.find_pulses"),
     message:
         "Find the pitch pulses of {wildcards.corpus}, shard {wildcards.shard}"
     shell:

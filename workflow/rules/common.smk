@@ -11,6 +11,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
 
 BEGAN = time.time()
 SRC = Path(workflow.basedir) / "src"
@@ -26,16 +27,24 @@ from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
 from serflow.settings.base import CLEAN, SYNTHETIC, path_below
-from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, wants_gpu
+from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, gpus_here
 from serflow.settings.written import merged, read, read_argument
 from serflow.state import ABSENT, EVERYTHING, look
 from serflow.targets import as_in_rules, nearest
 
-# `python` in a rule is the interpreter that runs snakemake, with the package of this checkout
+# `python` in a rule is the interpreter that runs snakemake, or conda's where asked for, with the package of this checkout
+OWN_PATH = f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
+WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(
-    f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
-    f" PYTHONPATH={shlex.quote(str(SRC))}; "
+    f"export {'' if WITH_CONDA else OWN_PATH} PYTHONPATH={shlex.quote(str(SRC))}; "
 )
+# where pip finds the lock files that envs/serflow.yaml names
+os.environ["SERFLOW_LOCKS"] = str(Path(workflow.basedir) / "envs")
+
+
+envvars:
+    "SERFLOW_LOCKS",
+
 
 try:
     # in the order they are merged: the command line overrides its files, and they config.yaml
@@ -93,11 +102,6 @@ onstart:
             logger.info(f"Removed {left}, which a killed job left.")
 
 
-if workflow.is_main_process:
-    # GPU jobs of this machine at a time, unless `--resources gpu=N` says otherwise
-    workflow.global_resources.setdefault("gpu", 1)
-
-
 wildcard_constraints:
     # names of config.yaml; a condition is `clean` or a noise profile
     corpus="|".join(CONFIG.corpora),
@@ -132,6 +136,13 @@ def find_targets(prepare_dag):
                     wrong.append(no_target(name, option))
         if wrong:
             raise WorkflowError("\n".join(wrong))
+        if not on_cluster():
+            # jobs of one GPU at a time are right where none was counted
+            workflow.global_resources.setdefault("gpu", gpus() or 1)
+        elif workflow.global_resources.get("gpu").value is None:
+            logger.warning(
+                "The profile says nothing of GPUs (`resources: {gpu: N}`): networks with `device: auto` get none."
+            )
         # Snakemake keeps its records there, those of dry runs too
         check_writable(".snakemake")
         for folder in FOLDERS:
@@ -215,6 +226,11 @@ def code(*modules):
     return fingerprint(SRC, *(f"serflow.{module}" for module in modules))
 
 
+def code_of(*modules):
+    """The same, looked up for jobs of the plan alone: each job of a cluster reads all rules."""
+    return lambda wildcards: code(*modules)
+
+
 def shards(corpus):
     return [f"{shard:04d}" for shard in range(CONFIG.n_shards(corpus))]
 
@@ -239,14 +255,66 @@ def pulse_parameters():
     return {name: given[name] for name in ("floor_hz", "ceiling_hz") if name in given}
 
 
+def on_cluster():
+    """Whether jobs run on other machines than this one, which is known once all rules have been read."""
+    return not workflow.local_exec
+
+
+def value_of(given, wildcards):
+    """What is the same for all jobs of a rule, or a function of the wildcards."""
+    return given(wildcards) if callable(given) else given
+
+
 def memory(mb):
-    """Memory of a job in MB, doubled at each attempt."""
-    return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
+    """Memory of a job in MB, doubled at each attempt.
+
+    On a cluster the processes of Snakemake that start a job are counted with it.
+    """
+    return lambda wildcards, attempt: (
+        (value_of(mb, wildcards) + 300 * on_cluster()) * 2 ** (attempt - 1)
+    )
 
 
 def minutes(count):
     """Time of a job in minutes, doubled at each attempt."""
-    return lambda wildcards, attempt: count * 2 ** (attempt - 1)
+    return lambda wildcards, attempt: value_of(count, wildcards) * 2 ** (attempt - 1)
+
+
+def gpus():
+    """How many GPUs there are for jobs: what the profile or `--resources gpu=N` says, else those of this machine."""
+    given = workflow.global_resources.get("gpu").value
+    if given is not None:
+        return given
+    return 0 if on_cluster() else gpus_here()
+
+
+def default_resource(name):
+    """A word that the profile has among its `default-resources`, or None."""
+    given = workflow.resource_settings._parsed_default_resources.get(name).raw
+    return None if given is None else str(given).strip("'\"")
+
+
+def on_device(device):
+    """What a job that runs on a `device` asks for: `auto` a GPU where there are any, `cuda` in any case.
+
+    The setting itself is resolved where the job runs. `device` may be a function of the wildcards. The profile may name
+    a partition for jobs with a GPU (`gpu_partition`), and what they say in `--gres` instead of in `--gpus` (`gpu_gres`).
+    """
+
+    def asks(wildcards):
+        wanted = value_of(device, wildcards)
+        return wanted == "cuda" or (wanted == "auto" and gpus() > 0)
+
+    gres = default_resource("gpu_gres")
+    asked = {"gpu": lambda wildcards: int(gres is None and asks(wildcards))}
+    if gres is not None:
+        asked["gres"] = lambda wildcards: gres if asks(wildcards) else ""
+    if (with_gpu := default_resource("gpu_partition")) is not None:
+        without = default_resource("slurm_partition")
+        asked["slurm_partition"] = lambda wildcards: (
+            with_gpu if asks(wildcards) else without
+        )
+    return asked
 
 
 def as_json(value):
@@ -438,15 +506,15 @@ def feature_modules(feature):
     )
 
 
-def feature_memory(wildcards, attempt):
+def feature_memory(wildcards):
     """A network's weights and activations need more than a transform."""
-    return (3000 if CONFIG.backbone(wildcards.feature) else 1500) * 2 ** (attempt - 1)
+    return 3000 if CONFIG.backbone(wildcards.feature) else 1500
 
 
-def feature_gpus(wildcards):
-    """A GPU is asked for where the config wants one, or where this machine has one, and there is a network."""
+def feature_device(wildcards):
+    """What is no network runs on the CPU."""
     backbone = CONFIG.backbone(wildcards.feature)
-    return int(backbone is not None and wants_gpu(CONFIG.backbones[backbone].device))
+    return "cpu" if backbone is None else CONFIG.backbones[backbone].device
 
 
 def store_shards(feature, corpus, condition):
@@ -515,12 +583,10 @@ def recogniser_modules(recogniser):
     return [f"backbones.{backbone}"] if backbone else []
 
 
-def recogniser_gpus(wildcards):
+def recogniser_device(wildcards):
     """DeepSpeech's engine knows the CPU alone."""
     backbone = CONFIG.recogniser_backbone(wildcards.recogniser)
-    return int(
-        backbone == "wav2vec2_ctc" and wants_gpu(CONFIG.backbones[backbone].device)
-    )
+    return CONFIG.backbones[backbone].device if backbone == "wav2vec2_ctc" else "cpu"
 
 
 def transcript_shards(recogniser, corpus, condition):

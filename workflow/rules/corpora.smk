@@ -91,7 +91,7 @@ rule prepare_audio:
         options=as_json(
             CONFIG.audio.model_dump(include={"min_duration_s", "max_duration_s"})
         ),
-        code=code("stages.prepare_audio"),
+        code=code_of("stages.prepare_audio"),
     message:
         "Decode {wildcards.corpus}, shard {wildcards.shard} of {params.n_shards}"
     shell:
@@ -128,7 +128,7 @@ rule accept_utterances:
             "allow-partial", CONFIG.corpora[wildcards.corpus].allow_partial
         ),
         same_audio=lambda wildcards: CONFIG.corpora[wildcards.corpus].duplicates,
-        code=code("stages.accept_utterances"),
+        code=code_of("stages.accept_utterances"),
     message:
         "Count what is accepted and rejected of {wildcards.corpus}"
     shell:
@@ -154,7 +154,7 @@ rule split_utterances:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        code=code("stages.split_utterances"),
+        code=code_of("stages.split_utterances"),
     message:
         "Split {wildcards.corpus} by {wildcards.protocol}"
     shell:

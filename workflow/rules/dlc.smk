@@ -21,9 +21,9 @@ rule train_dlc:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(DLC.settings.training.device),
         mem_mb=memory(3000),
         runtime=minutes(240),
-        gpu=int(wants_gpu(DLC.settings.training.device)),
     params:
         cell=named_wildcards,
         inputs=named_inputs,
@@ -82,9 +82,9 @@ for tables in DLC.tables:
                 "../../envs/serflow.yaml"
             threads: 1
             resources:
+                **on_device(DLC.settings.training.device),
                 mem_mb=memory(3000),
                 runtime=minutes(60),
-                gpu=int(wants_gpu(DLC.settings.training.device)),
             params:
                 cells=lambda wildcards, profiles=profiles: cells_of_batch(
                     DLC, wildcards, profiles
@@ -139,7 +139,7 @@ rule tabulate_wer:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        code=code("stages.tabulate_wer"),
+        code=code_of("stages.tabulate_wer"),
     message:
         "Count the errors of {wildcards.recogniser}"
     shell:
@@ -172,7 +172,7 @@ rule plot_dlc_figure4:
         inputs=named_inputs,
         facts=as_is(as_json({"layout": DLC.figure4_layout().to_json()})),
         published=published(DLC),
-        code=code("stages.plot_figure", "studies.dlc.figure4"),
+        code=code_of("stages.plot_figure", "studies.dlc.figure4"),
     message:
         "Draw Figure 4 of the DLC paper"
     shell:
@@ -245,7 +245,7 @@ rule plot_dlc_pilot:
     params:
         inputs=named_inputs,
         facts=lambda wildcards: as_json({"title": CONFIG.title(wildcards.corpus)}),
-        code=code("stages.plot_figure", "studies.dlc.pilot"),
+        code=code_of("stages.plot_figure", "studies.dlc.pilot"),
     message:
         "Draw the pilot on {wildcards.corpus}"
     shell:

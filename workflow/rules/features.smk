@@ -44,7 +44,7 @@ rule list_weights:
         mem_mb=memory(500),
         runtime=minutes(5),
     params:
-        code=code("stages.list_weights", *backbone_modules()),
+        code=code_of("stages.list_weights", *backbone_modules()),
     message:
         "List the weights that can be loaded"
     shell:
@@ -65,7 +65,8 @@ rule measure_corpus:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1500),
+        **on_device(feature_device),
+        mem_mb=memory(3000),
         runtime=minutes(60),
     params:
         network=network_options,
@@ -98,9 +99,9 @@ rule extract_features:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=feature_memory,
+        **on_device(feature_device),
+        mem_mb=memory(feature_memory),
         runtime=minutes(60),
-        gpu=feature_gpus,
     params:
         extractor=lambda wildcards: CONFIG.extractor(wildcards.feature),
         parameters=lambda wildcards: as_json(CONFIG.parameters(wildcards.feature)),
@@ -139,7 +140,7 @@ rule pack_features:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
-        code=code("stages.pack_features"),
+        code=code_of("stages.pack_features"),
     message:
         "Pack {wildcards.feature} of {wildcards.corpus}, {wildcards.condition}"
     shell:

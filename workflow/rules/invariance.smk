@@ -34,11 +34,11 @@ rule train_invariance:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(INVARIANCE.settings.training.device),
         mem_mb=memory(3000),
-        runtime=lambda wildcards, attempt: (
-            INVARIANCE.minutes(INVARIANCE.cell(wildcards)) * 2 ** (attempt - 1)
+        runtime=minutes(
+            lambda wildcards: INVARIANCE.minutes(INVARIANCE.cell(wildcards))
         ),
-        gpu=int(wants_gpu(INVARIANCE.settings.training.device)),
     params:
         cell=named_wildcards,
         inputs=named_inputs,
@@ -89,7 +89,7 @@ rule describe_invariance_networks:
             )
         ),
         published=published(INVARIANCE),
-        code=code("stages.tabulate_words", "studies.invariance.networks"),
+        code=code_of("stages.tabulate_words", "studies.invariance.networks"),
     message:
         "Describe the networks of the speaker-invariance paper"
     shell:
@@ -131,7 +131,7 @@ rule plot_invariance_figure2:
                 {"titles": titles(INVARIANCE), "system": INVARIANCE.pictured_title()}
             )
         ),
-        code=code("stages.plot_figure", "studies.invariance.figure2"),
+        code=code_of("stages.plot_figure", "studies.invariance.figure2"),
     message:
         "Draw Figure 2 of the speaker-invariance paper"
     shell:
@@ -170,7 +170,7 @@ rule plot_invariance_speakers:
                 }
             )
         ),
-        code=code("stages.plot_figure", "studies.invariance.speakers"),
+        code=code_of("stages.plot_figure", "studies.invariance.speakers"),
     message:
         "Draw accuracy by speakers of training of the speaker-invariance paper"
     shell:

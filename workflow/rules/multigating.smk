@@ -26,9 +26,9 @@ rule train_multigating_joint:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(MULTIGATING.settings.training.device),
         mem_mb=memory(6000),
         runtime=minutes(1440),
-        gpu=int(wants_gpu(MULTIGATING.settings.training.device)),
     params:
         cell=lambda wildcards: named(MULTIGATING.cell(wildcards)._asdict()),
         inputs=named_inputs,
@@ -74,9 +74,9 @@ rule train_multigating:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(MULTIGATING.settings.training.device),
         mem_mb=memory(6000),
         runtime=minutes(1440),
-        gpu=int(wants_gpu(MULTIGATING.settings.training.device)),
     params:
         cell=lambda wildcards: named(MULTIGATING.cell(wildcards)._asdict()),
         inputs=named_inputs,
@@ -117,7 +117,7 @@ rule tabulate_multigating_corpora:
         inputs=named_inputs,
         facts=as_is(as_json(MULTIGATING.table1_facts())),
         published=published(MULTIGATING),
-        code=code("stages.tabulate_words", "studies.multigating.corpora"),
+        code=code_of("stages.tabulate_words", "studies.multigating.corpora"),
     message:
         "Count the corpora of the multilingual paper"
     shell:
@@ -155,7 +155,7 @@ rule plot_multigating_figure3:
     params:
         inputs=named_inputs,
         facts=as_is(as_json(MULTIGATING.figure3_facts())),
-        code=code("stages.plot_figure", "studies.multigating.figure3"),
+        code=code_of("stages.plot_figure", "studies.multigating.figure3"),
     message:
         "Draw Figure 3 of the multilingual paper"
     shell:
@@ -190,7 +190,7 @@ rule plot_multigating_figure4:
     params:
         inputs=named_inputs,
         facts=as_is(as_json(MULTIGATING.figure4_facts())),
-        code=code("stages.plot_figure", "studies.multigating.figure4"),
+        code=code_of("stages.plot_figure", "studies.multigating.figure4"),
     message:
         "Draw Figure 4 of the multilingual paper"
     shell:
@@ -229,7 +229,7 @@ if MULTIGATING.searched():
         params:
             inputs=named_inputs,
             facts=as_is(as_json(MULTIGATING.gates_facts())),
-            code=code("stages.plot_figure", "studies.multigating.gates"),
+            code=code_of("stages.plot_figure", "studies.multigating.gates"),
         message:
             "Draw the architectures of the multilingual paper"
         shell:

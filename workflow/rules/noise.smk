@@ -16,7 +16,7 @@ rule make_synthetic_esc50:
     params:
         root=synthetic_root,
         options=as_json({"seed": CONFIG.synthetic.seed}),
-        code=code("stages.make_synthetic_esc50"),
+        code=code_of("stages.make_synthetic_esc50"),
     message:
         "Synthesise the stand-in for ESC-50"
     shell:
@@ -47,7 +47,7 @@ rule prepare_clips:
         ),
         synthetic=flag("synthetic", CONFIG.noise.esc50.root == SYNTHETIC),
         partial=flag("allow-partial", CONFIG.noise.esc50.allow_partial),
-        code=code("stages.prepare_clips"),
+        code=code_of("stages.prepare_clips"),
     message:
         "Decode the noise clips in {params.root}"
     shell:
@@ -80,7 +80,7 @@ rule plan_noise:
         mixing=lambda wildcards: CONFIG.noise.mixing_of(wildcards.profile),
         seed=CONFIG.noise.seed,
         split=lambda wildcards, input: f"--split {input.split}" if input.split else "",
-        code=code("stages.plan_noise"),
+        code=code_of("stages.plan_noise"),
     message:
         "Plan the noise of {wildcards.corpus} in profile {wildcards.profile}, mixing {params.mixing}"
     shell:
@@ -107,7 +107,7 @@ rule tabulate_levels:
         mem_mb=memory(1000),
         runtime=minutes(15),
     params:
-        code=code("stages.tabulate_levels"),
+        code=code_of("stages.tabulate_levels"),
     message:
         "Say how loud the noise of {wildcards.corpus} is"
     shell:
@@ -132,7 +132,7 @@ rule render_noisy:
         mem_mb=memory(1500),
         runtime=minutes(60),
     params:
-        code=code("stages.render_noisy"),
+        code=code_of("stages.render_noisy"),
     message:
         "Write noisy audio of {wildcards.corpus} in profile {wildcards.profile}"
     shell:

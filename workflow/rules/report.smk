@@ -61,7 +61,7 @@ for study in STUDIES.values():
             ],
             recordings=recordings_options,
             templates=templates(),
-            code=code("stages.report_study"),
+            code=code_of("stages.report_study"),
         message:
             f"Make the page of results of the {study.title} paper"
         shell:
@@ -97,7 +97,7 @@ rule report_index:
         runtime=minutes(5),
     params:
         templates=templates(),
-        code=code("stages.report_index"),
+        code=code_of("stages.report_index"),
     message:
         "Make the overview of results"
     shell:

@@ -23,11 +23,11 @@ rule train_speakernorm:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(SPEAKERNORM.settings.training.device),
         mem_mb=memory(8000),
-        runtime=lambda wildcards, attempt: (
-            SPEAKERNORM.minutes(SPEAKERNORM.cell(wildcards)) * 2 ** (attempt - 1)
+        runtime=minutes(
+            lambda wildcards: SPEAKERNORM.minutes(SPEAKERNORM.cell(wildcards))
         ),
-        gpu=int(wants_gpu(SPEAKERNORM.settings.training.device)),
     params:
         cell=named_wildcards,
         inputs=named_inputs,
@@ -68,7 +68,7 @@ rule list_speakernorm_hyperparameters:
     params:
         inputs=named_inputs,
         published=published(SPEAKERNORM),
-        code=code("stages.tabulate_words", "studies.speakernorm.hyperparameters"),
+        code=code_of("stages.tabulate_words", "studies.speakernorm.hyperparameters"),
     message:
         "List the hyper-parameters of the speaker-normalisation paper's runs"
     shell:
@@ -104,7 +104,7 @@ for number in (2, 3):
         params:
             inputs=named_inputs,
             facts=as_is(json.dumps(SPEAKERNORM.figure(f"figure{number}"))),
-            code=code("stages.plot_figure", "studies.speakernorm.evaluations"),
+            code=code_of("stages.plot_figure", "studies.speakernorm.evaluations"),
         message:
             f"Draw Figure {number} of the speaker-normalisation paper"
         shell:

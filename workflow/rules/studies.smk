@@ -33,7 +33,7 @@ for study in STUDIES.values():
                 layouts=as_is(layouts(study, tables)),
                 beside=lambda wildcards, input: beside_options(input.beside),
                 published=published(study),
-                code=code("stages.tabulate"),
+                code=code_of("stages.tabulate"),
             message:
                 f"Make {' and '.join(tables)} of the {study.title} paper, beside the paper's own"
             shell:
@@ -66,7 +66,7 @@ for study in STUDIES.values():
                 study.layout(wildcards.table).to_json()
             ),
             unit=study.unit(),
-            code=code("stages.tabulate_intervals"),
+            code=code_of("stages.tabulate_intervals"),
         message:
             f"Compute confidence intervals of {{wildcards.table}} of the {study.title} paper, clustered by {{params.unit}}"
         shell:
@@ -99,7 +99,7 @@ for study in STUDIES.values():
             layout=as_is(as_json(study.layout(study.curves.table).to_json())),
             curves=list(study.curves),
             titles=as_is(json.dumps(titles(study))),
-            code=code("stages.plot_curves"),
+            code=code_of("stages.plot_curves"),
         message:
             f"Draw the training curves of the {study.title} paper"
         shell:
@@ -136,7 +136,7 @@ for study in STUDIES.values():
             runs=as_json({corpus: study.runs(corpus) for corpus in study.corpora()}),
             options=as_is(as_json(study.card_options())),
             settings=as_is(json.dumps(study.protocol())),
-            code=code("stages.describe_protocol", f"studies.{study.name}.card"),
+            code=code_of("stages.describe_protocol", f"studies.{study.name}.card"),
         message:
             f"Write the protocol card of the {study.title} paper"
         shell:

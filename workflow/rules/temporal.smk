@@ -26,13 +26,9 @@ rule train_temporal:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: (
-            TEMPORAL.memory_mb(TEMPORAL.cell(wildcards)) * 2 ** (attempt - 1)
-        ),
-        runtime=lambda wildcards, attempt: (
-            TEMPORAL.minutes(TEMPORAL.cell(wildcards)) * 2 ** (attempt - 1)
-        ),
-        gpu=int(wants_gpu(TEMPORAL.settings.training.device)),
+        **on_device(TEMPORAL.settings.training.device),
+        mem_mb=memory(lambda wildcards: TEMPORAL.memory_mb(TEMPORAL.cell(wildcards))),
+        runtime=minutes(lambda wildcards: TEMPORAL.minutes(TEMPORAL.cell(wildcards))),
     params:
         cell=named_wildcards,
         inputs=named_inputs,
@@ -71,7 +67,7 @@ rule describe_temporal_networks:
     params:
         inputs=named_inputs,
         published=published(TEMPORAL),
-        code=code("stages.tabulate_words", *TEMPORAL.described_by()),
+        code=code_of("stages.tabulate_words", *TEMPORAL.described_by()),
     message:
         "Compute the context spans of the temporal-context paper's networks"
     shell:
@@ -110,7 +106,7 @@ rule plot_temporal_figure2:
                 }
             )
         ),
-        code=code("stages.plot_figure", "studies.temporal.figure2"),
+        code=code_of("stages.plot_figure", "studies.temporal.figure2"),
     message:
         "Draw Figure 2 of the temporal-context paper"
     shell:
@@ -147,7 +143,7 @@ if TEMPORAL.pictured():
         params:
             inputs=named_inputs,
             facts=as_is(as_json({"titles": titles(TEMPORAL)})),
-            code=code("stages.plot_figure", "studies.temporal.receptive_fields"),
+            code=code_of("stages.plot_figure", "studies.temporal.receptive_fields"),
         message:
             "Draw the receptive fields of the temporal-context paper"
         shell:

@@ -15,7 +15,7 @@ rule fetch_deepspeech:
         mem_mb=memory(500),
         runtime=minutes(15),
     params:
-        code=code("stages.fetch_deepspeech"),
+        code=code_of("stages.fetch_deepspeech"),
     message:
         "Fetch the engine of DeepSpeech 0.9.3"
     shell:
@@ -39,9 +39,9 @@ rule transcribe:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(recogniser_device),
         mem_mb=memory(3000),
         runtime=minutes(120),
-        gpu=recogniser_gpus,
     params:
         recogniser=recogniser_options,
         engine=engine_state,
@@ -73,12 +73,12 @@ rule embed_text:
         "../../envs/serflow.yaml"
     threads: 1
     resources:
+        **on_device(CONFIG.backbones["bert"].device),
         mem_mb=memory(3000),
         runtime=minutes(60),
-        gpu=lambda wildcards: int(wants_gpu(CONFIG.backbones["bert"].device)),
     params:
         options=as_json(backbone_options("bert")),
-        code=code("stages.embed_text", "backbones.bert"),
+        code=code_of("stages.embed_text", "backbones.bert"),
     message:
         "Embed the words that {wildcards.recogniser} found in {wildcards.corpus}, {wildcards.condition}, shard {wildcards.shard}"
     shell:
