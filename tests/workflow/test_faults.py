@@ -96,9 +96,7 @@ def test_a_termination_lets_jobs_end_and_the_same_command_goes_on(
     assert workflow.plan(TARGET) == {}
 
 
-def test_a_job_that_outlives_its_memory_is_tried_again(
-    workflow: Workflow, undisturbed: dict[str, bytes]
-) -> None:
+def test_a_job_that_outlives_its_memory_is_tried_again(workflow: Workflow, undisturbed: dict[str, bytes]) -> None:
     """The kernel kills what takes too much; tests/slurm sees the second attempt ask for more."""
     with started(workflow, "--retries", "1", "--resources", "mem_mb=64000") as running:
         wait_for(running, lambda: bool(stages(running.pid, "extract_features")))
