@@ -78,6 +78,12 @@ def test_without_gpus_none_is_asked_for_and_another_cluster_makes_nothing_stale(
     assert [job["params"] for job in jobs] == [job["params"] for job in with_gpus]
 
 
+def test_of_what_nobody_said_the_gpus_of_this_machine_are_asked_for(ask: Ask) -> None:
+    """None where there are none: jobs that share the only GPU of a machine without one would wait for each other."""
+    asked = {job["resources"].get("gpu", 0) for job in ask(*TARGETS) if of_networks(job)}
+    assert asked == {int(gpus_here() > 0)}
+
+
 def test_a_device_that_is_named_is_asked_for_whatever_there_is(ask: Ask) -> None:
     named = f"{CONFIG}  training: {{device: cuda}}\nbackbones: {{bert: {{device: cpu}}}}\n"
     jobs = ask(TARGETS[0], config=named)

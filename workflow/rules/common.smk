@@ -137,7 +137,7 @@ def find_targets(prepare_dag):
         if wrong:
             raise WorkflowError("\n".join(wrong))
         if not on_cluster():
-            # jobs of one GPU at a time are right where none was counted
+            # where none was counted, jobs that ask for one all the same (`device: cuda`) run one at a time
             workflow.global_resources.setdefault("gpu", gpus() or 1)
         elif workflow.global_resources.get("gpu").value is None:
             logger.warning(
@@ -280,8 +280,12 @@ def minutes(count):
     return lambda wildcards, attempt: value_of(count, wildcards) * 2 ** (attempt - 1)
 
 
+@functools.cache
 def gpus():
-    """How many GPUs there are for jobs: what the profile or `--resources gpu=N` says, else those of this machine."""
+    """How many GPUs there are for jobs: what the profile or `--resources gpu=N` says, else those of this machine.
+
+    Asked first before a plan is made, when Snakemake has not yet been told of any by `find_targets`.
+    """
     given = workflow.global_resources.get("gpu").value
     if given is not None:
         return given
