@@ -4,6 +4,9 @@
 still takes, and what to type where a killed one has left the folder locked. ``profiles/default`` asks for it. With
 ``--logger-serflow-jobs FILE`` every job that Snakemake tells of is written to a file, a line of JSON each:
 ``serflow forecast`` and ``serflow why`` read a dry run so.
+
+Snakemake imports this before it knows the Snakefile, whose checkout may be another than the installed one: nothing of
+serflow is imported before a run begins.
 """
 
 import json
@@ -13,14 +16,14 @@ import time
 from dataclasses import dataclass, field
 from logging import LogRecord
 from pathlib import Path
-from typing import Any, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Optional, TextIO
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
-from serflow.planning.finished import mean_seconds
-from serflow.planning.remaining import Remaining
+if TYPE_CHECKING:
+    from serflow.planning.remaining import Remaining
 
 _EVERY_S = 30.0
 _LOCKED = "Directory cannot be locked"
@@ -88,6 +91,9 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.RESOURCES_INFO:
             self._slots = told.get("nodes") or told.get("cores") or self._slots
         elif event == LogEvent.RUN_INFO:
+            from serflow.planning.finished import mean_seconds
+            from serflow.planning.remaining import Remaining
+
             self._remaining = Remaining(mean_seconds(Path()), told["stats"], self._slots)
         elif self._remaining is None:
             return

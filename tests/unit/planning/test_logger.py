@@ -9,13 +9,14 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
 import snakemake_logger_plugin_serflow as plugin
+from serflow.planning import finished
 
 
 @pytest.fixture
 def clock(monkeypatch):
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(plugin.time, "monotonic", lambda: clock.now)
-    monkeypatch.setattr(plugin, "mean_seconds", lambda folder: {"train": 60.0})
+    monkeypatch.setattr(finished, "mean_seconds", lambda folder: {"train": 60.0})
     return clock
 
 
@@ -91,10 +92,10 @@ def test_what_to_type_where_a_folder_is_locked(tmp_path, monkeypatch, capsys):
 
 
 def test_the_logger_is_there_by_its_name_and_light():
-    """Snakemake imports it at each start, on a cluster in each job."""
+    """Snakemake imports it at each start, on a cluster in each job, and before it knows whose Snakefile it reads."""
     script = (
         "import sys\nfrom snakemake_interface_logger_plugins.registry import LoggerPluginRegistry\n"
         "assert LoggerPluginRegistry().is_installed('serflow')\nprint(*{n.partition('.')[0] for n in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert {"torch", "pandas", "pyarrow", "scipy", "pydantic", "numpy"} & set(done.stdout.split()) == set()
+    assert {"serflow", "torch", "pandas", "pyarrow", "scipy", "pydantic", "numpy"} & set(done.stdout.split()) == set()
