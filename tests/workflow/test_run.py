@@ -368,8 +368,8 @@ def test_both_readings_of_the_papers_levels_stand_on_the_page_each_beside_the_pa
         assert (sure[name]["value"] - compared[name]["ours_mean"]).abs().max() < 0.011
     text, gain = (compared[name] for name in ("table1", "table1_gain"))
     assert list(pd.read_csv(results / "dlc/table1_gain.csv").columns)[2:] == [
-        *(f"IEMOCAP (synthetic, SNR +20 dB) {profile}" for profile in ("h1_gain", "h2_gain")),
-        *(f"Overall (synthetic, SNR +20 dB){profile}" for profile in (" h1_gain", " h2_gain", "")),
+        *(f"IEMOCAP (synthetic, SNR +25 dB) {profile}" for profile in ("h1_gain", "h2_gain")),
+        *(f"Overall (synthetic, SNR +25 dB){profile}" for profile in (" h1_gain", " h2_gain", "")),
     ]
     for method in ("Single", "MoE-DLC"):
         printed = text.loc[(method, "IEMOCAP h1"), "paper"]
