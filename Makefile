@@ -94,7 +94,7 @@ test-portable: env  ## the unit tests as on CPUs without AVX, and without AVX-51
 
 test-slurm: env $(SLURMENV)/.installed  ## a table on a Slurm of two nodes on this machine (Debian, as root): jobs, nodes and controller fail
 	tests/slurm/packages
-	PYTHONPATH=$(SLURMENV) $(BIN)/python -m pytest -q tests/slurm
+	PYTHONPATH=$(call quoted,$(CURDIR)/$(SLURMENV)) $(BIN)/python -m pytest -q tests/slurm
 
 $(SLURMENV)/.installed: envs/slurm.lock
 	rm -rf $(SLURMENV)
