@@ -15,10 +15,9 @@ import sys
 from pathlib import Path
 
 from _common import CHECKOUT
-from serflow.config import check_config
+from serflow.config import read_configs
 from serflow.planning.costs import COLUMNS, UTTERANCES, Cost, Key, Measured, measure, summed
 from serflow.planning.hours import Hours
-from serflow.settings.written import merged, read
 
 
 def processor() -> str:
@@ -50,8 +49,7 @@ def main(runs: list[str]) -> None:
     said, measured, known = source(), list[Measured](), dict[Key, Cost]()
     for run in runs:
         folder, _, file = run.partition("=")
-        written = [read(CHECKOUT / "config.yaml"), *([read(Path(file))] if file else [])]
-        config = check_config(merged(written), written)
+        config, _ = read_configs([CHECKOUT / "config.yaml", *([Path(file)] if file else [])])
         hours = Hours(config, Path(folder), {})
         stand_ins = [corpus for corpus in config.corpora if config.is_synthetic(corpus)]
         measured += measure(Path(folder), config, hours)

@@ -17,8 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from serflow.config import check_config
-from serflow.settings.written import merged, read
+from serflow.config import read_configs
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CONFIG = """
@@ -54,8 +53,7 @@ _TIMES = ("logs", "benchmarks")
 
 def targets(config: Path, studies: Sequence[str]) -> list[str]:
     """Return the metrics of one training of each study, or of those that are named."""
-    written = [read(CHECKOUT / "config.yaml"), read(config)]
-    plans = check_config(merged(written), written).plans()
+    plans = read_configs([CHECKOUT / "config.yaml", config])[0].plans()
     cells = {name: next(iter(plans[name].cells())) for name in studies or plans}
     return [f"results/runs/{name}/{'/'.join(map(str, cell))}/metrics.json" for name, cell in cells.items()]
 

@@ -5,7 +5,7 @@ here (``python -m serflow.config > workflow/schemas/config.schema.json``). Tests
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,18 @@ def check_config(content: Mapping[str, Any], documents: Sequence[Written] = ()) 
         raise ConfigError(f"The configuration is wrong:\n  {error}") from error
 
 
+def read_configs(files: Iterable[Path], arguments: Iterable[str] = ()) -> tuple[Config, list[Written]]:
+    """Return the configuration of files and ``key=value`` arguments, each over those before, and what it was read from.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or something in them is wrong.
+    """
+    documents = [*map(read, files), *map(read_argument, arguments)]
+    return check_config(merged(documents), documents), documents
+
+
 def read_config(files: Sequence[Path] = (), arguments: Sequence[str] = ()) -> tuple[Config, list[Written]]:
     """Return the configuration as Snakemake takes it from the working folder, and what it was merged from.
 
@@ -173,9 +185,7 @@ def read_config(files: Sequence[Path] = (), arguments: Sequence[str] = ()) -> tu
     """
     known = (folder / "config.yaml" for folder in (Path(), Path(__file__).parents[2]))
     own = next((file for file in known if file.is_file()), None)
-    documents = [read(file) for file in [*([] if own is None else [own]), *files]]
-    documents += map(read_argument, arguments)
-    return check_config(merged(documents), documents), documents
+    return read_configs([*([] if own is None else [own]), *files], arguments)
 
 
 def schema() -> dict[str, Any]:

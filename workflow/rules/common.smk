@@ -19,7 +19,7 @@ CONFIG_YAML = Path(workflow.basedir) / "config.yaml"
 sys.path.insert(0, str(SRC))
 
 from serflow.backbones.base import backbone_names
-from serflow.config import check_config
+from serflow.config import read_configs
 from serflow.corpora.base import files_read, load_corpus
 from serflow.errors import ConfigError, SerflowError
 from serflow.files import require_folder, require_writable, sha256_file, sweep
@@ -28,7 +28,6 @@ from serflow.noise.published import READS
 from serflow.protocols.splits import PROTOCOL_PATTERN
 from serflow.settings.base import CLEAN, SYNTHETIC, path_below
 from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, gpus_here
-from serflow.settings.written import merged, read, read_argument
 from serflow.state import ABSENT, EVERYTHING, look
 from serflow.targets import as_in_rules, nearest
 
@@ -48,11 +47,10 @@ envvars:
 
 try:
     # in the order they are merged: the command line overrides its files, and they config.yaml
-    WRITTEN = [
-        *map(read, [CONFIG_YAML, *map(Path, workflow.overwrite_configfiles)]),
-        *map(read_argument, workflow.config_settings.config_args or []),
-    ]
-    CONFIG = check_config(merged(WRITTEN), WRITTEN)
+    CONFIG, WRITTEN = read_configs(
+        [CONFIG_YAML, *map(Path, workflow.overwrite_configfiles)],
+        workflow.config_settings.config_args or [],
+    )
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 

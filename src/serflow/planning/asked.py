@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from serflow.config import check_config
+from serflow.config import read_configs
 from serflow.errors import ConfigError
 from serflow.planning.costs import Cost, Key, known_costs
 from serflow.planning.dry_run import Plan, dry_run
 from serflow.planning.work import Works
-from serflow.settings.written import merged, read, read_argument
 
 
 class Asked(NamedTuple):
@@ -41,7 +40,6 @@ class Asked(NamedTuple):
     def works_and_costs(self) -> tuple[Works, Mapping[Key, Cost]]:
         """Return what tells how much jobs do, and what that costs."""
         files = [self.snakefile.with_name("config.yaml"), *self.configfiles]
-        written = [*map(read, files), *map(read_argument, self.settings)]
-        config = check_config(merged(written), written)
+        config, _ = read_configs(files, self.settings)
         costs, hours = known_costs(self.directory, config)
         return Works(config, hours), costs
