@@ -209,7 +209,8 @@ class Plan:
 
     def options(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's fits are trained with: no option that its method does not read."""
-        return self._options(cell.corpus).as_json(self._read(cell))
+        options = self._options(cell.corpus)
+        return options.as_json(self._read(cell, options))
 
     def pilot_cell(self, corpus: str) -> Cell:
         """Return what the pilot of the optimiser trains."""
@@ -227,7 +228,7 @@ class Plan:
         """Return what the pilot of the optimiser trains Single with: twenty epochs, and no early stopping."""
         options = self._options(corpus)
         training = options.training.model_copy(update={"optimizer": optimizer, **PILOT})
-        return options.model_copy(update={"training": training}).as_json(self._read(self.pilot_cell(corpus)))
+        return options.model_copy(update={"training": training}).as_json(self._read(self.pilot_cell(corpus), options))
 
     def _options(self, corpus: str) -> Options:
         """Return all options of a corpus, with a stand-in's own where it is one."""
@@ -242,14 +243,14 @@ class Plan:
         }
         return options.model_copy(update={**own.of(options), **groups})
 
-    def _read(self, cell: Cell) -> list[str]:
-        """Return the names of the options that a cell's method reads on its corpus."""
+    def _read(self, cell: Cell, options: Options) -> list[str]:
+        """Return the names of the options that a cell's method reads on its corpus, which has these."""
         named = method_info(cell.method).options
         names = Options.model_fields if named is None else named
         unread = set()
         if self.data.layout(cell.corpus) != "iemocap":
             unread.add("iemocap_labels")
-        if self._options(cell.corpus).hffn != "staged":
+        if options.hffn != "staged":
             unread.add("staged")
         return [name for name in names if name not in unread]
 
@@ -269,12 +270,13 @@ class Plan:
     def _departures(self, corpus: str, cells: Sequence[Cell]) -> list[str]:
         profiles = dict.fromkeys(cell.profile for cell in cells)
         cells = [cell for cell in cells if cell.corpus == corpus]
-        names = dict.fromkeys(name for cell in cells for name in self._read(cell))
+        options = self._options(corpus)
+        names = dict.fromkeys(name for cell in cells for name in self._read(cell, options))
         noise = self.data.noise
         levels = {PRINTED[name]: noise.profiles[name].snrs() for name in profiles if name in PRINTED}
         text = self._text_settings() if any(map(self.text_feature, cells)) else {}
         here = {
-            **self._options(corpus).as_json(list(names)),
+            **options.as_json(list(names)),
             **self.settings.as_json(["split"]),
             "noise": {**noise.as_json(), "mixing": self._mixing(profiles), "profiles": levels},
             "stores": self.data.stores.as_json(),
