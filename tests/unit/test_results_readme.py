@@ -8,6 +8,7 @@ import pytest
 
 from results_page import ANY, Page, column_type
 from serflow.audio.prepared import AUDIO_SCHEMA
+from serflow.claims import card as claims_card
 from serflow.corpora._duplicates import Duplicate
 from serflow.corpora._tables import LISTING_SCHEMA, REJECTED_COLUMNS, UTTERANCES_SCHEMA
 from serflow.files import write_csv, write_sealed_json
@@ -59,6 +60,7 @@ HEADINGS = {
     "transcripts/{recogniser}/wer.csv": tabulate_wer.COLUMNS,
     "{study}/{table}_vs_paper.csv": comparison.COLUMNS,
     "{study}/{table}_intervals.csv": intervals.COLUMNS,
+    "{study}/claims.csv": claims_card.COLUMNS,
     "dlc/figure4.csv": figure4.COLUMNS,
     "dlc/pilot/{corpus}.csv": pilot.COLUMNS,
     "temporal/receptive_fields.csv": receptive_fields.COLUMNS,

@@ -19,6 +19,7 @@ CONFIG_YAML = Path(workflow.basedir) / "config.yaml"
 sys.path.insert(0, str(SRC))
 
 from serflow.backbones.base import backbone_names
+from serflow.claims.ledger import claims_path, read_claims
 from serflow.config import read_configs
 from serflow.corpora.base import files_read, load_corpus
 from serflow.errors import ConfigError, SerflowError
@@ -800,6 +801,26 @@ def published(study):
     """Digests of a paper's own numbers, which lie in the package."""
     folder = SRC / "serflow" / "studies" / study.name / "published"
     return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
+
+
+# Claims
+
+
+def with_claims():
+    """The studies whose papers' claims are written down."""
+    return [study for study in STUDIES.values() if claims_path(study.name).is_file()]
+
+
+def tables_of_claims(study):
+    """The tables that a paper's claims are about and that the configuration has."""
+    claimed = read_claims(claims_path(study.name)).tables()
+    return [name for tables in study.tables for name in tables if name in claimed]
+
+
+def cells_of_claims(study, name):
+    """One file of every run that these tables are made of, each once."""
+    cells = [cell for table in tables_of_claims(study) for cell in study.cells(table)]
+    return files_of_cells(study, name, list(dict.fromkeys(cells)))
 
 
 # Pages of results

@@ -72,9 +72,15 @@ class TableIntervals:
     """The samples of a table's cells."""
 
     def __init__(
-        self, layout: Layout, cells: Sequence[CellFits], clusters: Mapping[str, Clusters], replicates: int = REPLICATES
+        self,
+        layout: Layout,
+        cells: Sequence[CellFits],
+        clusters: Mapping[str, Clusters],
+        replicates: int = REPLICATES,
+        role: str = TEST,
     ) -> None:
         self.layout = layout
+        self.role = role
         self.clusters = clusters
         self.n_replicates = replicates
         self.entries = {
@@ -94,15 +100,17 @@ class TableIntervals:
             fits = {key: counted_fits(cell, of_corpus, key[1]) for key, cell in wanted.items()}
             if fits:
                 self._check_paired(fits)
-                self._scores.update(score_runs(fits, corpus, layout.over_folds, replicates))
+                # other roles are of other clusters, and drawn apart from those of the test
+                drawn_as = corpus if role == TEST else f"{corpus} {role}"
+                self._scores.update(score_runs(fits, drawn_as, layout.over_folds, replicates))
 
     def _entry(self, cells: Sequence[CellFits], row: Heading, column: Heading) -> _Entry | None:
-        """Return a cell of the table; None where there is none, nothing was predicted, or it is no test."""
+        """Return a cell of the table; None where there is none, nothing was predicted, or it is of another role."""
         where = merged(self.layout.where, row.where, column.where)
         measure = measure_of(where)
         what, kind = parse_measure(measure)
-        tested = where.get("role", (TEST,)) == (TEST,)
-        if why_absent(row, column) or what not in (*PREDICTION_OF, "words") or not tested:
+        of_role = where.get("role", (TEST,)) == (self.role,)
+        if why_absent(row, column) or what not in (*PREDICTION_OF, "words") or not of_role:
             return None
         taken = take(cells, where)
         return _Entry(taken, what, kind, measure) if all(cell.fits for cell in taken) else None

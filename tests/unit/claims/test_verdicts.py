@@ -1,0 +1,71 @@
+"""Verdicts follow from where an interval lies."""
+
+import math
+
+import numpy as np
+import pytest
+
+from serflow.claims.ledger import Assertion
+from serflow.claims.numbers import BOTH, RUNS_ALONE, Estimate, student
+from serflow.claims.verdicts import Verdict, judge, of_claim, why_not
+from serflow.settings.base import checked
+
+HOLDS, NOISE, NOT, CANNOT = (Verdict(said) for said in ("holds", "within noise", "does not hold", "cannot tell"))
+
+
+def assertion(relation: str, margin: float = 0.0, value: float | None = None) -> Assertion:
+    said = {"table": "t", "rows": ["A", "B"], "columns": ["c"], "is": relation, "margin": margin}
+    return checked(Assertion, said if value is None else {**said, "value": value}, "a")
+
+
+@pytest.mark.parametrize(
+    ("relation", "margin", "value", "verdicts"),
+    [
+        # intervals: 1..3, -1..1, -3..-1, 0..2
+        ("above", 0, None, (HOLDS, NOISE, NOT, NOISE)),
+        ("above", 2, None, (NOISE, NOT, NOT, NOT)),
+        ("below", 0, None, (NOT, NOISE, HOLDS, NOT)),
+        ("below", 2, None, (NOT, NOT, NOISE, NOT)),
+        ("not above", 0, None, (NOT, NOISE, HOLDS, NOISE)),
+        ("not below", 0, None, (HOLDS, NOISE, NOT, HOLDS)),
+        ("not above", 3, None, (HOLDS, HOLDS, HOLDS, HOLDS)),
+        ("alike", 1, None, (NOISE, HOLDS, NOISE, NOISE)),
+        ("alike", 0.5, None, (NOT, NOISE, NOT, NOISE)),
+        ("about", 1, 2, (HOLDS, NOISE, NOT, NOISE)),
+    ],
+)
+def test_a_verdict_is_that_of_the_whole_interval(relation, margin, value, verdicts):
+    intervals = ((1.0, 3.0), (-1.0, 1.0), (-3.0, -1.0), (0.0, 2.0))
+    assert tuple(judge(assertion(relation, margin, value), *found) for found in intervals) == verdicts
+
+
+def test_nothing_is_told_by_no_interval():
+    assert judge(assertion("above"), math.nan, math.nan) is CANNOT
+
+
+def test_a_claim_is_as_good_as_its_worst_part():
+    assert of_claim([HOLDS, HOLDS]) is HOLDS
+    assert of_claim([HOLDS, NOISE]) is NOISE
+    assert of_claim([HOLDS, NOISE, CANNOT]) is CANNOT
+    assert of_claim([CANNOT, HOLDS, NOT]) is NOT
+
+
+def test_one_run_or_one_cluster_bears_no_verdict():
+    assert why_not(assertion("above"), Estimate(1, 0.5, 2, 3, 9, BOTH), ["synthetic stand-in"]) is None
+    assert why_not(assertion("above"), Estimate(1, 0.5, 2, 3, None, RUNS_ALONE), []) is None
+    assert "two runs" in why_not(assertion("above"), Estimate(1, 0.5, 2, 1, 9, BOTH), [])
+    assert "two clusters" in why_not(assertion("above"), Estimate(1, math.nan, math.nan, 3, 1, BOTH), [])
+
+
+def test_what_a_paper_printed_is_held_against_its_own_data_alone():
+    found = Estimate(1, 0.5, 2, 3, 9, BOTH)
+    assert why_not(assertion("about", 1, 2), found, []) is None
+    said = why_not(assertion("about", 1, 2), found, ["partial corpus"])
+    assert said == "needs the paper's own data: partial corpus"
+
+
+def test_the_interval_over_runs_is_students():
+    """Of three runs t is 4.303; half the width is t s / sqrt(3)."""
+    low, high = student(np.array([1.0, 2.0, 3.0]))
+    assert [low, high] == pytest.approx([2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)], abs=1e-5)
+    assert all(math.isnan(end) for end in student(np.array([2.0])))
