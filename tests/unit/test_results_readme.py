@@ -14,6 +14,7 @@ from serflow.corpora._tables import LISTING_SCHEMA, REJECTED_COLUMNS, UTTERANCES
 from serflow.files import write_csv, write_sealed_json
 from serflow.noise.esc50 import RejectedClip
 from serflow.noise.mixing import PLAN_SCHEMA, PlanRow
+from serflow.qc import checks as quality
 from serflow.report import comparison, intervals
 from serflow.runs.artefacts import EMBEDDINGS_SCHEMA, HISTORY_SCHEMA, PREDICTIONS_SCHEMA
 from serflow.stages import prepare_audio, tabulate_levels, tabulate_wer
@@ -61,6 +62,7 @@ HEADINGS = {
     "{study}/{table}_vs_paper.csv": comparison.COLUMNS,
     "{study}/{table}_intervals.csv": intervals.COLUMNS,
     "{study}/claims.csv": claims_card.COLUMNS,
+    "qc/{study}.csv": quality.COLUMNS,
     "dlc/figure4.csv": figure4.COLUMNS,
     "dlc/pilot/{corpus}.csv": pilot.COLUMNS,
     "temporal/receptive_fields.csv": receptive_fields.COLUMNS,

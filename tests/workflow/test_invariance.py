@@ -24,7 +24,8 @@ invariance:
 @pytest.fixture(scope="module")
 def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     workflow = Workflow(repository, tmp_path_factory.mktemp("invariance"), CONFIG)
-    workflow.run("--cores", "2", "invariance", "results/invariance/search.csv")
+    trust = ("results/invariance/claims.csv", "results/qc/invariance.csv")
+    workflow.run("--cores", "2", "invariance", "results/invariance/search.csv", *trust)
     return workflow
 
 
@@ -78,6 +79,31 @@ def test_probe_search_and_figures_are_there(finished: Workflow) -> None:
     card = (results / "protocol.md").read_text()
     assert "validates (F)" in card
     assert "best validation accuracy of 2 epochs" in card
+
+
+def test_claims_are_judged_and_say_what_they_need(finished: Workflow) -> None:
+    claims = pd.read_csv(finished.folder / "results/invariance/claims.csv", keep_default_na=False)
+    # one run; MTL and CGT are not asked for; the probe has scores alone
+    assert set(claims["verdict"]) == {"cannot tell"}
+    by_number = claims.set_index("number")
+    dat = by_number.loc["SER_SR_DAT - SER_only, IEMOCAP Test"]
+    assert (dat["drawn"], dat["marks"], dat["n_clusters"]) == ("clusters and runs", "synthetic", "5")
+    assert dat["note"].startswith("needs two runs or more")
+    assert by_number.loc["SER_SR_CGT - SER_only, * Test", "note"].iloc[0] == "needs row SER_SR_CGT in table2"
+    assert by_number.loc["SER_SR_DAT, IEMOCAP Val - IEMOCAP Test", "drawn"] == "clusters and runs"
+    assert by_number.loc["SER_SR_DAT - SER_only, IEMOCAP embeddings", "drawn"] == "runs alone"
+    page = (finished.folder / "results/invariance/claims.md").read_text()
+    assert "**cannot tell** (synthetic): needs two runs or more" in page
+
+
+def test_tables_are_checked(finished: Workflow) -> None:
+    checks = pd.read_csv(finished.folder / "results/qc/invariance.csv")
+    assert set(checks["check"]) == {"missing cells", "failed fits", "left chance", "controls", "size"}
+    # 64 speakers are more than the stand-in has
+    speakers = checks[(checks["check"] == "missing cells") & (checks["table"] == "speakers")].iloc[0]
+    assert (speakers["value"], speakers["severity"]) == (50.0, 3)
+    assert "64 speakers of training were asked for" in speakers["says"]
+    assert (finished.folder / "results/qc/invariance.md").read_text().startswith("# Checks of Speaker invariance (syn")
 
 
 def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:

@@ -49,6 +49,7 @@ TARGETS = (
         "results/statistics/byol/iemocap/clean.json",
         "results/report/index.html",
         "claims",
+        "qc",
     ),
     *("resources/synthetic/esc50.json", "resources/deepspeech/libdeepspeech.so"),
     *(f"results/transcripts/{recogniser}/wer.csv" for recogniser in ("deepspeech", "wav2vec2")),
