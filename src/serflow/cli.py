@@ -1,4 +1,4 @@
-"""The command ``serflow``: look before a run; look at what was made, listen, check; fetch free corpora; cite."""
+"""The command ``serflow``: look before a run and at what was made, check it, compare and share it; fetch; cite."""
 
 import contextlib
 import json
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify); say what is "
     "wrong before a run (doctor), what it costs (forecast), and why it has something to do (why); fetch free corpora "
-    "(fetch); say what to cite (cite).",
+    "(fetch); say what to cite (cite); say where two results diverge (compare), join those of several labs (merge), "
+    "and pack what may be shared (export).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -324,6 +325,72 @@ def cite(
         typer.echo("\n\n".join(found.entries.values()))
         for remark in found.remarks:
             _console(stderr=True).print(remark, markup=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    one: Annotated[Path, typer.Argument(help="Folder of results, or what was exported.")],
+    other: Annotated[Path, typer.Argument(help="Another.")],
+) -> None:
+    """Say where two results first diverge: corpora, rejected files, noise, features, splits, options, code, scores.
+
+    serflow compare results ../other/results
+    """
+    with _explained():
+        from serflow.exchange.compare import compare as compare_trees
+
+        for sentence in compare_trees(one, other):
+            typer.echo(sentence)
+
+
+@app.command()
+def merge(
+    trees: Annotated[list[Path], typer.Argument(help="Folders of results, or what was exported; the first counts.")],
+    into: Annotated[Path, typer.Option(help="Folder that gets the tables and a list of cells.")] = Path("merged"),
+    configfile: _Configfile = None,
+    setting: _Setting = None,
+) -> None:
+    """Make the tables of several labs' runs, with the origin of each cell.
+
+    serflow merge ours/results theirs --into merged
+    """
+    with _explained():
+        from serflow.config import read_config
+        from serflow.exchange.merge import merge as merge_trees
+
+        plans = read_config(configfile or (), setting or ())[0].plans()
+        layouts = {
+            name: {table: plan.layout(table) for tables in plan.tables for table in tables}
+            for name, plan in plans.items()
+        }
+        for path in merge_trees(trees, layouts, into):
+            typer.echo(path)
+
+
+@app.command()
+def export(
+    into: Annotated[Path, typer.Argument(help="Folder to be made.")],
+    study: Annotated[list[str] | None, typer.Option(help="Which study; may be repeated (default: all).")] = None,
+    results: Annotated[Path, typer.Option(help="Folder that the workflow wrote.")] = Path("results"),
+    snakefile: _Snakefile = Path("Snakefile"),
+) -> None:
+    """Pack what licences allow as a Workflow Run RO-Crate: fold lists, predictions, scores, tables; no audio, no words.
+
+    serflow export shared --study dlc
+    """
+    with _explained():
+        from serflow.config import check_config
+        from serflow.exchange.export import METADATA
+        from serflow.exchange.export import export as export_crate
+        from serflow.settings.base import unknown
+
+        known = list(check_config({}).plans())
+        for name in study or ():
+            if name not in known:
+                raise SerflowError(unknown(f"--study: {name!r} is no study", name, known))
+        there = [name for name in known if (results / "runs" / name).is_dir()]
+        files = export_crate(results, into, snakefile, study or there or known)
+        typer.echo(f"{into / METADATA}: {len(files)} files; no audio, no words")
 
 
 def main() -> None:

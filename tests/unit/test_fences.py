@@ -108,7 +108,7 @@ def test_a_training_imports_no_method_by_name(study):
     [
         (("runs",), ("report", "studies", "stages", "settings", "config", "inspection")),
         (("report",), ("studies", "stages", "settings", "config", "inspection")),
-        (("claims", "qc"), ("studies", "stages", "config", "inspection", "doctor", "training", "nn")),
+        (("claims", "qc", "exchange"), ("studies", "stages", "config", "inspection", "doctor", "training", "nn")),
         (("protocols",), ("runs", "report", "studies", "stages", "training", "settings", "config")),
         (("training", "nn"), ("runs", "report", "studies", "stages", "protocols", "settings", "config")),
         (("features", "backbones"), ("studies", "training", "runs", "report", "protocols", "stages", "config")),

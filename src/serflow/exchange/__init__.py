@@ -1,0 +1,1 @@
+"""Results of several labs: where two trees diverge, one table of them, and what may leave the house."""
