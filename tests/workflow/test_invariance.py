@@ -24,7 +24,7 @@ invariance:
 @pytest.fixture(scope="module")
 def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     workflow = Workflow(repository, tmp_path_factory.mktemp("invariance"), CONFIG)
-    trust = ("results/invariance/claims.csv", "results/qc/invariance.csv")
+    trust = ("results/invariance/claims.csv", "results/qc/invariance.csv", "results/invariance/table2.tex")
     workflow.run("--cores", "2", "invariance", "results/invariance/search.csv", *trust)
     return workflow
 
@@ -94,6 +94,15 @@ def test_claims_are_judged_and_say_what_they_need(finished: Workflow) -> None:
     assert by_number.loc["SER_SR_DAT - SER_only, IEMOCAP embeddings", "drawn"] == "runs alone"
     page = (finished.folder / "results/invariance/claims.md").read_text()
     assert "**cannot tell** (synthetic): needs two runs or more" in page
+
+
+def test_a_table_is_typeset_and_says_what_it_is_made_from(finished: Workflow) -> None:
+    text = (finished.folder / "results/invariance/table2.tex").read_text()
+    assert text.startswith("% invariance/table2.csv, SHA-256 ")
+    assert "% synthetic stand-in: not compared\n" in text
+    assert r"SER\_only & " in text
+    beside = (finished.folder / "results/invariance/table2.md").read_text()
+    assert "| System | IEMOCAP (synthetic) Val | " in beside
 
 
 def test_tables_are_checked(finished: Workflow) -> None:

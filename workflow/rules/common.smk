@@ -1,5 +1,6 @@
 # Helpers of all rules; no rule stands here.
 import functools
+import hashlib
 import json
 import os
 import shlex
@@ -801,6 +802,38 @@ def published(study):
     """Digests of a paper's own numbers, which lie in the package."""
     folder = SRC / "serflow" / "studies" / study.name / "published"
     return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
+
+
+# Tables for manuscripts
+
+
+def tables_to_typeset(study):
+    """Every CSV that is a table of a study, those beside the paper's and of intervals too."""
+    tables = [Path(path).stem for path in shown(study, ".csv")]
+    return list(dict.fromkeys([*tables, *(Path(path).stem for path in beside(study))]))
+
+
+def comparison_of(study, table):
+    """A table beside the paper's, whose notes say what the table is made of."""
+    path = f"results/{study.name}/{table}_vs_paper.csv"
+    return [path] if path in beside(study) else []
+
+
+@functools.cache
+def code_of_study(study):
+    """Fingerprint of what trains and tabulates a study, its methods included."""
+    methods = dict.fromkeys(
+        name for cell in study.cells() for name in study.modules(cell)
+    )
+    return code(
+        "stages.train", "stages.tabulate", f"studies.{study.name}.train", *methods
+    )
+
+
+def settings_of_study(study):
+    """Digest of what all cells of a study are trained with."""
+    options = {"/".join(cell): study.options(cell) for cell in study.cells()}
+    return hashlib.sha256(as_json(options).encode()).hexdigest()[:16]
 
 
 # Claims
