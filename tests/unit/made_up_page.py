@@ -164,6 +164,8 @@ def write_study(folder: Path) -> tuple[Study, Files]:
     write_csv(own / "protocol.csv", heading, [[corpus, 0, "none", 2, 1700, 100, N, 6] for corpus in TITLES])
     with digested_path(own / "protocol.md") as path:
         path.write_text(f"# Protocol\n\n| a | b |\n| --- | --- |\n| {HOSTILE} | 2 |\n", encoding="utf-8")
+    with digested_path(own / "claims.md") as path:
+        path.write_text(f"# Claims\n\n## one\n\n**holds** (synthetic): {HOSTILE}\n", encoding="utf-8")
     for name in ("figure4", "curves"):
         with digested_path(own / f"{name}.svg") as path:
             path.write_text(
@@ -192,6 +194,7 @@ def write_study(folder: Path) -> tuple[Study, Files]:
         audio=audio,
         plans=plans,
         clips=clips,
+        claims=own / "claims.md",
     )
     return study, files
 

@@ -850,6 +850,15 @@ def tables_of_claims(study):
     return [name for tables in study.tables for name in tables if name in claimed]
 
 
+def claims_on_page(study):
+    """The claims of a paper, where its page shows all tables that they are about."""
+    if study not in with_claims() or not set(tables_of_claims(study)) <= set(
+        scored(study)
+    ):
+        return []
+    return [f"results/{study.name}/claims.md"]
+
+
 def cells_of_claims(study, name):
     """One file of every run that these tables are made of, each once."""
     cells = [cell for table in tables_of_claims(study) for cell in study.cells(table)]

@@ -11,6 +11,7 @@ for study in STUDIES.values():
             beside=beside(study),
             figures=shown(study, ".svg"),
             card=f"results/{study.name}/protocol.md",
+            claims=claims_on_page(study),
             fits=f"results/{study.name}/protocol.csv",
             predictions=files_of_cells(
                 study, "predictions.parquet", pictured_cells(study)
@@ -60,6 +61,9 @@ for study in STUDIES.values():
                 *(heard(study, cell) for cell in pictured_cells(study)),
             ],
             recordings=recordings_options,
+            claims=lambda wildcards, input: (
+                f"--claims {input.claims}" if input.claims else ""
+            ),
             templates=templates(),
             code=code_of("stages.report_study"),
         message:
@@ -68,7 +72,7 @@ for study in STUDIES.values():
             "python -m serflow.stages.report_study --study {params.study} {params.title:q} {params.about:q}"
             " --layouts {params.layouts:q} --captions {params.captions:q} --titles {params.titles:q}"
             " {params.value} {params.quantity:q} --tables {input.tables} --beside {input.beside}"
-            " --figures {input.figures} --card {input.card} --fits {input.fits} --predictions {input.predictions}"
+            " --figures {input.figures} --card {input.card} {params.claims} --fits {input.fits} --predictions {input.predictions}"
             " {params.conditions} --utterances {input.utterances} {params.recordings} {params.limits} {params.heard}"
             " {params.transcripts} --code {params.code} --page {output.page} --tables-alone {output.alone} --overview {output.overview}"
             " --folder {output.recordings} --log {log}"

@@ -33,6 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
         audio=arguments.audio,
         plans=arguments.plans,
         clips=arguments.clips,
+        claims=arguments.claims,
     )
     limits = Limits(arguments.listed, arguments.heard, arguments.transcripts)
     with atomic_folder(arguments.folder) as folder:
@@ -62,6 +63,7 @@ if __name__ == "__main__":
     parser.add_argument("--beside", type=Path, nargs="*", default=[], help="comparisons with the paper, intervals")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="SVG")
     parser.add_argument("--card", type=Path, required=True, help="protocol.md")
+    parser.add_argument("--claims", type=Path, default=None, help="claims.md, of a paper that has any")
     parser.add_argument("--fits", type=Path, required=True, help="protocol.csv")
     parser.add_argument(
         "--predictions", type=Path, nargs="+", required=True, help="of each cell; its history.parquet lies beside it"

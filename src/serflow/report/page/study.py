@@ -76,7 +76,7 @@ class Files(NamedTuple):
     """What the page is made of.
 
     ``tables`` are shown in their order, ``beside`` are comparisons and intervals, ``conditions`` what the utterances of
-    each of ``predictions`` sound like: ``clean``, or a noise profile.
+    each of ``predictions`` sound like: ``clean``, or a noise profile; ``claims`` is None for a paper without any.
     """
 
     tables: Sequence[Path]
@@ -90,6 +90,7 @@ class Files(NamedTuple):
     audio: Sequence[Path] = ()
     plans: Sequence[Path] = ()
     clips: Path | None = None
+    claims: Path | None = None
 
 
 class Limits(NamedTuple):
@@ -129,14 +130,14 @@ def make_page(study: Study, files: Files, limits: Limits, folder: Path) -> Page:
         }
         for path in files.figures
     ]
-    check_digest(files.card)
     head = {"title": study.title, "about": study.about, "stamp": stamp, "n_runs": _runs(cells)}
     content = {
         **head,
         "study": study.name,
         "tables": shown,
         "figures": figures,
-        "card": files.card.read_text(encoding="utf-8"),
+        "card": _checked_text(files.card),
+        "claims": None if files.claims is None else _checked_text(files.claims),
         "corpora": _corpora(study, files.fits),
         "listing": _listing(study, files, limits, cells, folder),
         "limits": limits._asdict(),
@@ -155,6 +156,11 @@ def make_page(study: Study, files: Files, limits: Limits, folder: Path) -> Page:
             "counts": {"tables": len(shown), "figures": len(figures), "cells": len(cells)},
         },
     )
+
+
+def _checked_text(path: Path) -> str:
+    check_digest(path)
+    return path.read_text(encoding="utf-8")
 
 
 def _plain(table: Mapping[str, Any]) -> dict[str, Any]:

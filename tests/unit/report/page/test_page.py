@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from made_up_page import HOSTILE, LIMITS, PAGES, TITLES, Elements, build
+from made_up_page import HOSTILE, LIMITS, PAGES, TITLES, Elements, build, write_study
 from made_up_runs import fit, write_cell
 from serflow.inspection.damage import check_all, find
 from serflow.report.page.render import data, markdown
-from serflow.report.page.study import _curve, stamp_of
+from serflow.report.page.study import _curve, make_page, stamp_of
 from serflow.runs import artefacts
 from serflow.runs.provenance import Provenance
 from serflow.training.metrics import tally
@@ -181,6 +181,16 @@ def test_what_is_not_trained_by_periods_has_no_curve(tmp_path):
         )
         files = write_cell(tmp_path / str(place), {"corpus": "near"}, [result], classes=("x", "y"))
         assert _curve(files.history, "val_ua") == []
+
+
+def test_claims_are_on_the_page_of_a_paper_that_has_any(place, tmp_path):
+    page = (place / "made_up.html").read_text()
+    assert 'href="#claims"' in page
+    assert "<strong>holds</strong> (synthetic)" in page
+    study, files = write_study(tmp_path)
+    without = make_page(study, files._replace(claims=None), LIMITS, tmp_path / "audio").html
+    assert "#claims" not in without
+    assert 'id="protocol"' in without
 
 
 def test_audio_and_words_are_left_out_when_asked(tmp_path):
