@@ -29,7 +29,7 @@ _LEVELS: dict[str, tuple[str, ...]] = {
     "transcripts": ("recogniser", "corpus", "condition"),
     "runs": ("study",),
 }
-_OTHERS = ("packed", "report", "table1.csv")
+_OTHERS = ("packed", "qc", "report", "table1.csv")
 _ENTRY = re.compile(r"^@\w+\{([^,]+),.*?^\}", re.MULTILINE | re.DOTALL)
 
 

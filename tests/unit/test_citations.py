@@ -100,6 +100,7 @@ TOOLS = ["serflow", "molder2021snakemake", "paszke2019pytorch", "pedregosa2011sc
         ("invariance", ["tu2019towards", "busso2008iemocap", "speechocean_mandarin", "povey2011kaldi"]),
         ("results/invariance/table2.csv",
          ["tu2019towards", "busso2008iemocap", "speechocean_mandarin", "povey2011kaldi"]),
+        ("results/qc/speakernorm.csv", ["ha_speech", "busso2008iemocap", "baevski2020wav2vec"]),
         ("speakernorm", ["ha_speech", "busso2008iemocap", "baevski2020wav2vec"]),
         ("results/runs/dlc/exp1/single/mosei/h1/metrics.json",
          ["wilf2021towards", "zadeh2018mosei", "piczak2015esc", "hannun2014deep", "mozilla_deepspeech",

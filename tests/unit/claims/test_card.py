@@ -120,6 +120,27 @@ def test_a_gap_between_validation_and_test_has_its_sign(tmp_path: Path) -> None:
     assert judged.verdict.value == "holds"
 
 
+def test_validation_and_test_are_drawn_apart(tmp_path: Path) -> None:
+    """Their clusters are others: of the same predictions the difference is 0, and its interval is not."""
+    found = sources(tmp_path, {"alone": [0.5, 0.5]})
+    names = [f"s{speaker:02d}_{i}" for speaker in range(12) for i in range(N // 12)]
+    # every other speaker is understood
+    said = [(name, [1.0, 0.0, 0.0], int(name[1:3]) % 2) for name in names]
+    fits = []
+    for run in (0, 1):
+        both = [predicted(said, run, role=role).tested[0] for role in ("val", "test")]
+        fits.append(predicted(said, run)._replace(tested=both))
+    files = write_cell(tmp_path / "both", {"system": "alone", "corpus": "toy"}, fits, study="made_up")
+    asked = claims(rows=["Alone"], columns=[["Val", "Test"]])
+    one_row = LAYOUT._replace(rows=LAYOUT.rows[:1])
+    (judged,) = judge_all(asked, found._replace(layouts={"table1": one_row}, runs=read_runs([files.metrics])), 200)
+    estimate = judged.parts[0].found
+    assert estimate is not None
+    assert (estimate.value, estimate.drawn) == (pytest.approx(0.0), "clusters and runs")
+    assert estimate.low < -0.5
+    assert estimate.high > 0.5
+
+
 def test_stand_ins_are_stamped_and_not_held_against_printed_numbers(tmp_path: Path) -> None:
     found = sources(tmp_path, {"alone": [0.5, 0.5, 0.5], "adversary": [0.9, 0.9, 0.9]}, provenance=SYNTHETIC)
     (judged,) = judge_all(claims(), found, 50)
