@@ -2,13 +2,11 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 
 from serflow.nn.routing import route
 from serflow.nn.sequences import Context, find_turns, to_rows, to_sequences
-from serflow.studies.dlc import abs_scan
 from serflow.studies.dlc.abs_lstm import AbsLstm, _Scan, _Steps
 from serflow.studies.dlc.catalog import load_method
 from serflow.studies.dlc.data import Batch
@@ -128,15 +126,6 @@ def test_compiled_steps_are_those_of_any_device(units, width, scale):
     assert (found[0][0].abs().sum() > 0) == (scale > 0)
 
 
-def test_steps_are_compiled_where_no_folder_keeps_the_code(monkeypatch):
-    def nowhere(*arguments, **options):
-        raise RuntimeError("cannot cache function: no locator available")
-
-    monkeypatch.setattr("numba.core.dispatcher.FunctionCache", nowhere)
-    function = abs_scan._compiled(lambda values: values.sum())
-    assert function(np.ones(3)) == 3.0
-
-
 def test_the_attentive_lstm_stays_in_full_precision():
     layer, inputs = AbsLstm(9), torch.randn(3, 50, 9)
     with torch.autocast("cpu", torch.bfloat16):
@@ -176,7 +165,8 @@ def test_padded_turns_are_not_seen(kind):
     both = context(rows, find_turns(torch.tensor([0, 0, 0, 0, 1, 1])))
     assert both.shape == (6, 6)
     torch.testing.assert_close(both[4:], context(rows[4:], find_turns(torch.tensor([0, 0]))))
-    torch.testing.assert_close(both[4:], context.layer(rows[None, 4:])[0][0])
+    torch.testing.assert_close(both[4:, :3], context.forwards(rows[None, 4:])[0][0])
+    torch.testing.assert_close(both[4:, 3:], context.backwards(rows[None, 4:].flip(1))[0][0].flip(0))
 
 
 def test_text_of_one_utterance_does_not_depend_on_the_longest():

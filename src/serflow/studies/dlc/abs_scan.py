@@ -1,15 +1,15 @@
 """The steps of `serflow.studies.dlc.abs_lstm` on a CPU, compiled: all of them, or all backwards, are one call.
 
 A step is a few hundred multiplications, of which torch makes some thirty operations that take longer to start than to
-do. The compiled code lies beside this module, or where ``NUMBA_CACHE_DIR`` says.
+do.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from serflow.nn.compiled import compiled
 
 MEMORY = 3
 """States that a step looks back on."""
@@ -17,17 +17,7 @@ MEMORY = 3
 Floats = npt.NDArray[np.floating[Any]]
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile a function when it is first called, and keep the code for other processes where a folder takes it."""
-    try:
-        kept: Callable[..., None] = numba.njit(cache=True)(function)
-    except RuntimeError:
-        # neither the folder of the sources nor that of the user's caches can be written
-        kept = numba.njit(function)
-    return kept
-
-
-@_compiled
+@compiled
 def run(
     seen: Floats,
     on_states: Floats,
@@ -100,7 +90,7 @@ def run(
                 kept[row, step + MEMORY, 1, unit] = cell
 
 
-@_compiled
+@compiled
 def run_backwards(
     on_kept: Floats,
     on_states: Floats,
