@@ -121,7 +121,9 @@ class SmallGru(nn.GRU):
     def __init__(self, in_dim: int, units: int) -> None:
         super().__init__(in_dim, units, batch_first=True)
 
-    def forward(self, frames: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(  # type: ignore[override]
+        self, frames: Tensor, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return all states ``(batch, frames, units)`` and the last ``(1, batch, units)``, which begin with zero.
 
         Raises
