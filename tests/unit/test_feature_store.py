@@ -334,7 +334,7 @@ def test_packing_does_not_hold_the_store(large, tmp_path, monkeypatch):
 
 def test_reading_one_utterance_reads_one_row_group_and_no_footer_again(large, monkeypatch):
     store = FeatureStore.open(large)
-    store.read("u1000")
+    store.read("u10")
     groups = []
     read = pq.ParquetFile.read_row_group
     monkeypatch.setattr("serflow.stores.parquet.pq.read_metadata", None)
