@@ -128,6 +128,26 @@ def test_a_stage_that_fails_says_so_and_cleans_up_all_the_same(stage, tmp_path, 
     assert done.stdout.splitlines()[-1] == "cleaned up"
 
 
+def test_pyarrow_does_not_import_pandas_to_ask_what_an_array_is_but_where_a_data_frame_is_wanted():
+    script = (
+        "import sys, pyarrow\nfrom serflow import stage\nbefore = list(sys.meta_path)\nstage._hide_pandas()\n"
+        "assert sys.meta_path == before\ntable = pyarrow.table({'a': [1.0, None]})\nprint('pandas' in sys.modules)\n"
+        "print(table.to_pandas().a.isna().tolist(), 'pandas' in sys.modules)\n"
+        "import pandas\nprint(pyarrow.array(pandas.Series([1.0, float('nan')])).null_count)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "[False, True] True", "1"]
+
+
+def test_a_stage_that_has_pandas_keeps_it():
+    script = (
+        "import pandas, pyarrow\nfrom serflow import stage\nstage._hide_pandas()\n"
+        "print(pyarrow.array(pandas.Series([1.0, float('nan')])).null_count)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
 def test_who_imports_a_stage_keeps_a_garbage_collector():
     script = "import gc, serflow.stages.tabulate; print(gc.isenabled())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
