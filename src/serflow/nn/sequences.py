@@ -1,10 +1,12 @@
 """Utterances of dialogues as padded sequences and back, and recurrent layers over them that skip the padding."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from serflow.nn.gru import SmallGru
+from serflow.nn.recurrent import run_both_ways
 
 
 class Turns(NamedTuple):
@@ -54,15 +56,12 @@ class Context(nn.Module):
         Values of an utterance, and units a direction.
     """
 
-    def __init__(self, kind: str, in_dim: int, units: int) -> None:
+    def __init__(self, kind: Literal["gru", "lstm"], in_dim: int, units: int) -> None:
         super().__init__()
-        layer = {"gru": nn.GRU, "lstm": nn.LSTM}[kind]
-        self.layer = layer(in_dim, units, batch_first=True, bidirectional=True)
+        self.forwards, self.backwards = (
+            SmallGru(in_dim, units) if kind == "gru" else nn.LSTM(in_dim, units, batch_first=True) for _ in range(2)
+        )
 
     def forward(self, rows: Tensor, turns: Turns) -> Tensor:
         """Return ``(batch, 2 * units)`` of rows ``(batch, in_dim)``, in the order of the batch."""
-        packed = pack_padded_sequence(
-            to_sequences(rows, turns), turns.lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
-        states, _ = pad_packed_sequence(self.layer(packed)[0], batch_first=True)
-        return to_rows(states, turns)
+        return to_rows(run_both_ways(self.forwards, self.backwards, to_sequences(rows, turns), turns.lengths), turns)
