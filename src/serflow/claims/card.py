@@ -20,7 +20,7 @@ COLUMNS = (
     "n_clusters", "marks", "part", "verdict", "note",
 )  # fmt: skip
 FEW_CLUSTERS = 20
-_STAMP = "**Judged on data that are {marks}**: what follows says nothing of the paper."
+_STAMP = "**Judged on other data than the paper's**, or on other columns: {marks}. Each verdict says so."
 _HEADING = ("number", "asserted", "paper", "ours", "95 % interval", "runs", "verdict", "note")
 
 
@@ -100,12 +100,14 @@ def _part(assertion: Assertion, number: Number, table: TableNumbers | None, publ
     foreign = [said.removesuffix(": not compared") for said in data_reasons(cells)]
     reason = why_not(assertion, found, [*named, *foreign])
     verdict = Verdict.CANNOT_TELL if reason else judge(assertion, found.low, found.high)
+    # what is not the paper's stamps the verdict, as what is not real does
+    marked = (*marked, *named)
     notes = [reason] if reason else ["no interval"] if verdict is Verdict.CANNOT_TELL else []
     if not math.isnan(paper) and not _printed_so(assertion, paper):
         notes.append("the paper's own numbers do not say so")
     if found.n_clusters is not None and found.n_clusters < FEW_CLUSTERS:
         notes.append(f"few clusters: {found.n_clusters} in the smallest test set")
-    return Part(number.name, asserted, paper, found, marked, verdict, (*notes, *named))
+    return Part(number.name, asserted, paper, found, marked, verdict, tuple(notes))
 
 
 def printed(number: Number, published: Published) -> float:

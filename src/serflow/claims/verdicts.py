@@ -22,6 +22,8 @@ class Verdict(StrEnum):
     CANNOT_TELL = "cannot tell"
 
 
+LEAST_CLUSTERS = 5
+"""Of n clusters there are (2n - 1 over n) different draws: of four 35, too few for percentiles of 2.5."""
 _WORST_FIRST = (Verdict.DOES_NOT_HOLD, Verdict.CANNOT_TELL, Verdict.WITHIN_NOISE)
 
 
@@ -58,8 +60,8 @@ def why_not(assertion: Assertion, found: Estimate, foreign: Sequence[str]) -> st
         return "needs the paper's own data: " + "; ".join(foreign)
     if found.n_runs < 2:
         return "needs two runs or more: one does not tell how training varies"
-    if found.n_clusters is not None and found.n_clusters < 2:
-        return "needs two clusters or more in the test set"
+    if found.n_clusters is not None and found.n_clusters < LEAST_CLUSTERS:
+        return f"needs {LEAST_CLUSTERS} clusters or more in the test set, which has {found.n_clusters}"
     return None
 
 

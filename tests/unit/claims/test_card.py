@@ -1,6 +1,7 @@
 """Claims over made-up runs: the numbers, their intervals, and the page."""
 
 import csv
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -146,12 +147,22 @@ def test_stand_ins_are_stamped_and_not_held_against_printed_numbers(tmp_path: Pa
     (judged,) = judge_all(claims(), found, 50)
     assert (judged.verdict.value, judged.parts[0].marks) == ("holds", ("synthetic",))
     text = page("Made-up", [judged])
-    assert "**Judged on data that are synthetic**" in text
+    assert "**Judged on other data than the paper's**, or on other columns: synthetic." in text
     assert "**holds** (synthetic)" in text
     assert "holds: 1; within noise: 0; does not hold: 0; cannot tell: 0." in text
     (judged,) = judge_all(claims(**{"is": "about", "value": 40, "margin": 5}), found, 50)
     assert judged.verdict.value == "cannot tell"
     assert judged.why == ("needs the paper's own data: synthetic stand-in",)
+
+
+def test_another_corpus_than_the_papers_stamps_the_verdict(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5, 0.5], "adversary": [0.3, 0.3, 0.3]})
+    columns = [column._replace(reasons=("not the paper's corpus",)) for column in LAYOUT.columns]
+    (judged,) = judge_all(claims(), found._replace(layouts={"table1": LAYOUT._replace(columns=columns)}), 200)
+    assert judged.parts[0].marks == ("not the paper's corpus",)
+    assert "**does not hold** (not the paper's corpus)" in page("Made-up", [judged])
+    # what the paper prints under that name is of another corpus
+    assert math.isnan(judged.parts[0].paper)
 
 
 def test_a_line_a_number_and_one_for_what_no_table_tells(tmp_path: Path) -> None:

@@ -50,11 +50,15 @@ def test_a_claim_is_as_good_as_its_worst_part():
     assert of_claim([CANNOT, HOLDS, NOT]) is NOT
 
 
-def test_one_run_or_one_cluster_bears_no_verdict():
+def test_one_run_or_few_clusters_bear_no_verdict():
     assert why_not(assertion("above"), Estimate(1, 0.5, 2, 3, 9, BOTH), ["synthetic stand-in"]) is None
     assert why_not(assertion("above"), Estimate(1, 0.5, 2, 3, None, RUNS_ALONE), []) is None
     assert "two runs" in why_not(assertion("above"), Estimate(1, 0.5, 2, 1, 9, BOTH), [])
-    assert "two clusters" in why_not(assertion("above"), Estimate(1, math.nan, math.nan, 3, 1, BOTH), [])
+    assert "5 clusters or more in the test set, which has 1" in why_not(
+        assertion("above"), Estimate(1, math.nan, math.nan, 3, 1, BOTH), []
+    )
+    assert why_not(assertion("above"), Estimate(1, 0.5, 2, 3, 4, BOTH), []) is not None
+    assert why_not(assertion("above"), Estimate(1, 0.5, 2, 3, 5, BOTH), []) is None
 
 
 def test_what_a_paper_printed_is_held_against_its_own_data_alone():
