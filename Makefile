@@ -10,9 +10,10 @@ TORCH := torch==2.13.0
 COMPILE := .lockenv/bin/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock'
 # ATen, oneDNN, OpenBLAS, MKL, NumPy and glibc held to older instructions: as they compute without AVX, and without AVX-512
 WITHOUT_AVX := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Prescott MKL_CBWR=COMPATIBLE \
-	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
+	NUMBA_CPU_NAME=generic NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" \
+	GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
 WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell MKL_CBWR=AVX2 \
-	NPY_DISABLE_CPU_FEATURES=X86_V4
+	NUMBA_CPU_NAME=haswell NPY_DISABLE_CPU_FEATURES=X86_V4
 # mutmut in an environment of its own, which sees the packages of the other
 MUTENV := .mutenv
 MUTANTS ?= *
@@ -22,8 +23,9 @@ SLURMENV := .slurmenv
 AUDITENV := .auditenv
 # benchmarks that read EmoDB and other free corpora
 ON_REAL_DATA := benchmarks/emodb.py benchmarks/truth.py
-# and one of an hour
+# what takes an hour, and what asks whether methods work
 KILLS := benchmarks/kills.py
+SPEEDS = $(filter-out $(ON_REAL_DATA) $(KILLS) $(wildcard benchmarks/planted*.py),$(wildcard benchmarks/[a-z]*.py))
 SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # a pipe fails where any part of it does, and what a failed command had begun to write goes
@@ -143,8 +145,8 @@ rulegraph: env  ## rulegraph.svg: the stages of Table I (without graphviz: ruleg
 	  && echo "rulegraph.md is there; for a picture install graphviz (apt-get install graphviz, brew install graphviz)"; \
 	fi
 
-benchmarks: env  ## speed beside named peers, one JSON line a comparison; on real corpora too: make benchmarks DATA=/folder
-	for benchmark in $(filter-out $(ON_REAL_DATA) $(KILLS),$(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python $$benchmark || exit 1; done
+benchmarks: env  ## speed beside named peers, and beside what was recorded last: make benchmarks ONLY="kernels log_mel" DATA=/folder RECORD=yes
+	$(BIN)/python benchmarks/_record.py $(if $(RECORD),--record) $(if $(ONLY),$(ONLY:%=benchmarks/%.py),$(SPEEDS))
 	$(if $(DATA),for benchmark in $(ON_REAL_DATA); do $(BIN)/python $$benchmark --data $(call quoted,$(DATA)) || exit 1; done)
 
 kills: env  ## runs killed at 40 random moments, and whether they end with the bytes of an undisturbed one: an hour

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from serflow.backbones.base import backbone_names
 from serflow.fingerprint import _imported_names, imported_modules
 from serflow.plugins import plugin_names
 
@@ -147,6 +148,51 @@ def test_what_the_rules_ask_loads_neither_torch_nor_what_reads_data():
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert {"torch", "pandas", "pyarrow", "scipy", "matplotlib"} & set(done.stdout.split()) == set()
     assert "serflow" in done.stdout.split()
+
+
+HEAVY = ("torch", "transformers", "pandas", "scipy", "sklearn", "matplotlib", "librosa", "numba", "h5py", "snakemake")
+"""What costs from a third of a second to six seconds of each job's processor time to import (docs/performance.md)."""
+
+LOADED = {
+    "train": {"torch"},
+    "train_batch": {"torch"},
+    "train_joint": {"torch"},
+    "plot_curves": {"pandas", "matplotlib"},
+    "plot_figure": {"matplotlib"},
+    "report_study": {"pandas", "scipy", "matplotlib"},
+    # filters, and Praat's neighbours
+    "make_synthetic_esc50": {"scipy"},
+    "find_pulses": {"scipy"},
+}
+"""Of these, what each stage imports before it begins; the others none. A network is imported where one is named."""
+
+
+def test_a_job_loads_at_its_start_no_more_than_it_needs():
+    stages = plugin_names("serflow.stages")
+    # each in a child of one process, which costs no start of its own
+    script = (
+        "import importlib, os, sys\n"
+        "for stage in sys.argv[1:]:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        importlib.import_module(f'serflow.stages.{stage}')\n"
+        "        print(stage, *{name.partition('.')[0] for name in sys.modules}, flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *stages], check=True, capture_output=True, text=True)
+    found = {line.split()[0]: set(line.split()[1:]) & set(HEAVY) for line in done.stdout.splitlines()}
+    assert found == {stage: LOADED.get(stage, set()) for stage in stages}
+
+
+NETWORKS = {"wav2vec2", "wav2vec2_ctc"}
+"""Those that transformers computes."""
+
+
+@pytest.mark.parametrize("name", backbone_names())
+def test_a_network_loads_transformers_only_where_that_computes_it(name):
+    found = {imported.partition(".")[0] for module in closure(f"backbones.{name}") for imported in imports_of(module)}
+    assert ("transformers" in found) == (name in NETWORKS)
 
 
 def test_every_csv_is_written_in_one_way():
