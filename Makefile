@@ -95,7 +95,8 @@ test-portable: env  ## the unit tests as on CPUs without AVX, and without AVX-51
 
 test-slurm: env $(SLURMENV)/.installed  ## a table on a Slurm of two nodes on this machine (Debian, as root): jobs, nodes and controller fail
 	tests/slurm/packages
-	PYTHONPATH=$(call quoted,$(CURDIR)/$(SLURMENV)) $(BIN)/python -m pytest -q tests/slurm
+	# told to end, it takes Slurm away first
+	PYTHONPATH=$(call quoted,$(CURDIR)/$(SLURMENV)) timeout --kill-after=180 1500 $(BIN)/python -m pytest -v --durations=0 tests/slurm
 
 $(SLURMENV)/.installed: envs/slurm.lock
 	rm -rf $(SLURMENV)

@@ -10,11 +10,12 @@ from serflow.nn.recurrent import run_both_ways
 
 
 class Turns(NamedTuple):
-    """Where rows stand, ``dialogue`` and ``turn`` ``(batch,)``, and the turns of each dialogue, ``lengths``."""
+    """Where rows stand, ``dialogue`` and ``turn`` ``(batch,)``; turns of each dialogue, and of the ``longest``."""
 
     dialogue: Tensor
     turn: Tensor
     lengths: Tensor
+    longest: int
 
 
 def find_turns(dialogues: Tensor) -> Turns:
@@ -31,12 +32,12 @@ def find_turns(dialogues: Tensor) -> Turns:
     starts = lengths.cumsum(0) - lengths
     turn = torch.empty_like(dialogues)
     turn[order] = torch.arange(len(dialogues), device=dialogues.device) - starts[dialogues[order]]
-    return Turns(dialogues, turn, lengths)
+    return Turns(dialogues, turn, lengths, int(lengths.max()))
 
 
 def to_sequences(rows: Tensor, turns: Turns) -> Tensor:
     """Lay rows ``(batch, dim)`` out as ``(dialogues, turns, dim)``, zero after the last turn of each."""
-    padded = rows.new_zeros(len(turns.lengths), int(turns.lengths.max()), rows.shape[1])
+    padded = rows.new_zeros(len(turns.lengths), turns.longest, rows.shape[1])
     return padded.index_put((turns.dialogue, turns.turn), rows)
 
 
