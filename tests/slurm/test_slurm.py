@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -126,20 +127,44 @@ class Submitted:
         return "\n".join([self.cluster.tell(), "Snakemake:", *last_lines(self.said, 40)])
 
 
-def test_a_cluster_goes_whatever_was_done_to_it(tmp_path: Path) -> None:
+def daemons(cluster: Cluster) -> dict[str, int]:
+    """Return the process ids of a cluster that runs."""
+    found = {name: cluster.process(name) for name in DAEMONS}
+    assert None not in found.values()
+    return {name: process for name, process in found.items() if process is not None}
+
+
+def left(started: dict[str, int]) -> list[str]:
+    """Return what has not gone of daemons that were started, and of their configuration."""
+    running = [name for name, process in started.items() if is_running(process, name.split("-")[0])]
+    return running + [path.name for path in CONF.iterdir() if path.is_symlink()]
+
+
+def test_a_cluster_goes_with_jobs_that_its_controller_has_forgotten(tmp_path: Path) -> None:
     pid = tmp_path / "job"
     with slurm(tmp_path) as cluster:
         run("sbatch", "--output", "/dev/null", "--wrap", f"echo $$ > {pid}; exec sleep 600")
-        daemons = {name: cluster.process(name) for name in DAEMONS}
-        assert None not in daemons.values()
+        started = daemons(cluster)
         wait_until(lambda: pid.exists() and is_running(int(pid.read_text() or 0), "sleep"), "a job", tell=cluster.tell)
         cluster.stop("slurmctld", signal.SIGKILL)
-    for name, process in daemons.items():
-        assert process is not None
-        assert not is_running(process, name.split("-")[0])
+    assert left(started) == []
     assert cluster.process("slurmctld") is None
     assert not is_running(int(pid.read_text()), "sleep")
-    assert not [path for path in CONF.iterdir() if path.is_symlink()]
+
+
+def test_a_cluster_goes_with_a_process_that_is_told_to_end(tmp_path: Path) -> None:
+    """As ``timeout`` tells it in the Makefile."""
+    stays = "with slurm(Path(sys.argv[1])):\n    print('up', flush=True)\n    time.sleep(600)\n"
+    script = f"import sys, time\nfrom pathlib import Path\nfrom cluster import slurm\n{stays}"
+    variables = {**environment(), "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=variables) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        started = daemons(Cluster(tmp_path))
+        process.terminate()
+        assert process.wait(timeout=180) != 0
+    assert left(started) == []
 
 
 def test_whatever_happens_to_jobs_nodes_and_controller_the_table_is_that_of_a_local_run(
@@ -160,7 +185,7 @@ def test_whatever_happens_to_jobs_nodes_and_controller_the_table_is_that_of_a_lo
         assert again.node != drained.node
         run("scontrol", "update", f"nodename={drained.node}", "state=resume")
 
-        (lost, *_) = first.running("a job of a later rule", lambda job: job.rule in ("pack_features", "train_dlc"))
+        (lost, *_) = first.running("a job of a later rule", lambda job: job.rule == "pack_features")
         run("scontrol", "update", f"nodename={lost.node}", "state=down", "reason=test")
         assert first.ended(lost) == "NODE_FAIL"
         run("scontrol", "update", f"nodename={lost.node}", "state=resume")

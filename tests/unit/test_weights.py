@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import tarfile
+import time
 from dataclasses import replace
 
 import huggingface_hub
@@ -40,7 +41,7 @@ from serflow.backbones.weights import (
 )
 from serflow.config import Config, check_config
 from serflow.errors import ConfigError, SerflowError, WeightsError
-from serflow.files import write_sealed_json
+from serflow.files import sweep, write_sealed_json
 from serflow.stages.list_weights import main as list_weights
 from serflow.stages.prepare_weights import main as prepare_weights
 
@@ -84,7 +85,8 @@ def test_a_download_that_broke_off_goes_on(publisher, release, tmp_path, monkeyp
     publisher.breaks_after = 5000
     with pytest.raises(WeightsError, match=r"5,000 bytes are kept, and the next attempt goes on from there\. "):
         fetch("byol", release, tmp_path / "kept")
-    assert [name for name in kept(tmp_path / "kept") if not name.startswith(".")] == ["files", "model.pt", "toy.part"]
+    assert (tmp_path / "kept/.toy.part/files/model.pt").read_bytes() == CONTENT[:5000]
+    assert sweep(tmp_path / "kept", before=time.time() + 60) == []
     publisher.breaks_after = None
     assert fetch("byol", release, tmp_path / "kept")[1].read_bytes() == CONTENT
     assert publisher.asked == [None, "bytes=5000-"]
@@ -92,7 +94,7 @@ def test_a_download_that_broke_off_goes_on(publisher, release, tmp_path, monkeyp
 
 
 def test_a_server_without_ranges_begins_anew(publisher, release, tmp_path, monkeypatch):
-    part = tmp_path / "kept/toy.part/files/model.pt"
+    part = tmp_path / "kept/.toy.part/files/model.pt"
     part.parent.mkdir(parents=True)
     part.write_bytes(CONTENT[:5000])
     publisher.knows_ranges = False
@@ -100,7 +102,7 @@ def test_a_server_without_ranges_begins_anew(publisher, release, tmp_path, monke
 
 
 def test_what_broke_off_is_not_patched_with_another_file(publisher, release, tmp_path):
-    part = tmp_path / "kept/toy.part/files/model.pt"
+    part = tmp_path / "kept/.toy.part/files/model.pt"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"something else")
     with pytest.raises(WeightsError, match="it was not kept"):

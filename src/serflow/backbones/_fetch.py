@@ -142,7 +142,7 @@ def _download(backbone: str, release: Release, file: Path) -> None:
 @contextmanager
 def _parts(folder: Path) -> Iterator[Path]:
     """Yield a folder, for one process at a time, of what is to come to another; it stays while something lies in it."""
-    parts = folder.with_name(f"{folder.name}.part")
+    parts = folder.with_name(f".{folder.name}.part")
     with exclusive(parts):
         files = parts / "files"
         files.mkdir(parents=True, exist_ok=True)
