@@ -48,6 +48,7 @@ TARGETS = (
         "results/noise/iemocap/levels.csv",
         "results/statistics/byol/iemocap/clean.json",
         "results/report/index.html",
+        "audit",
     ),
     *("resources/synthetic/esc50.json", "resources/deepspeech/libdeepspeech.so"),
     *(f"results/transcripts/{recogniser}/wer.csv" for recogniser in ("deepspeech", "wav2vec2")),

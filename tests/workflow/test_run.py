@@ -178,6 +178,7 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
                     "packed/audio/",
                     "pulses/",
                     "report/",
+                    "audit/",
                     "invariance/",
                     "temporal/",
                     "multigating/",

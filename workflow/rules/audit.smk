@@ -47,3 +47,44 @@ rule find_near_duplicates:
     shell:
         "python -m serflow.stages.find_near_duplicates --fingerprints {input.fingerprints} --code {params.code}"
         " --pairs {output.pairs} --log {log}"
+
+
+for study in STUDIES.values():
+
+    rule:
+        name:
+            f"audit_{study.name}"
+        input:
+            **audited(study),
+        output:
+            audit=report(
+                f"results/audit/{study.name}.csv",
+                caption="../report/audit.rst",
+                category=study.title,
+                labels={"what": "Audit", "beside the paper": "no"},
+            ),
+        log:
+            f"results/logs/audit_{study.name}.log",
+        localrule: True
+        conda:
+            "../../envs/serflow.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(1500),
+            runtime=minutes(30),
+        params:
+            study=study.name,
+            exposures=exposures_options(study),
+            given=lambda wildcards, input: several_options(input),
+            code=code_of("stages.audit_study", f"studies.{study.name}.members"),
+        message:
+            f"Audit the fits of the {study.title} paper"
+        shell:
+            "python -m serflow.stages.audit_study --study {params.study} {params.exposures} {params.given}"
+            " --code {params.code} --audit {output.audit} --log {log}"
+
+
+rule audit:
+    """What training, validation and test share in every fit of the studies that are asked for."""
+    input:
+        expand("results/audit/{study}.csv", study=CONFIG.reported()),
