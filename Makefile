@@ -10,9 +10,10 @@ TORCH := torch==2.13.0
 COMPILE := .lockenv/bin/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock'
 # ATen, oneDNN, OpenBLAS, MKL, NumPy and glibc held to older instructions: as they compute without AVX, and without AVX-512
 WITHOUT_AVX := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Prescott MKL_CBWR=COMPATIBLE \
-	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
+	NUMBA_CPU_NAME=generic NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4" \
+	GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
 WITHOUT_AVX512 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell MKL_CBWR=AVX2 \
-	NPY_DISABLE_CPU_FEATURES=X86_V4
+	NUMBA_CPU_NAME=haswell NPY_DISABLE_CPU_FEATURES=X86_V4
 # mutmut in an environment of its own, which sees the packages of the other
 MUTENV := .mutenv
 MUTANTS ?= *

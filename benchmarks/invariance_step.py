@@ -28,6 +28,7 @@ from serflow.studies.invariance.catalog import load_system, system_info, system_
 from serflow.studies.invariance.losses import Batch
 from serflow.studies.invariance.network import POOL_EPS, Classifier, SpeakerNetwork
 from serflow.studies.invariance.options import Options
+from serflow.training.optimizers import NesterovSgd
 
 BATCH, FRAMES, DIM, N_CLASSES, N_SPEAKERS = 32, 230, 39, 4, 8
 EPOCH_STEPS, VALIDATION_BATCHES = 72, 10
@@ -131,13 +132,15 @@ def make_batch() -> Batch:
 
 
 class Training:
-    """A network with what takes its steps."""
+    """A network with what takes its steps, which for the peer is torch's own."""
 
     def __init__(self, system: str, network: nn.Module) -> None:
         self.system, self.network, self.batch = load_system(system), network, make_batch()
-        training = OPTIONS.training
-        self.optimizer = torch.optim.SGD(
-            network.parameters(), training.learning_rate, momentum=training.momentum, nesterov=True
+        rate, momentum = OPTIONS.training.learning_rate, OPTIONS.training.momentum
+        self.optimizer = (
+            NesterovSgd(network.parameters(), rate, momentum)
+            if isinstance(network, SpeakerNetwork)
+            else torch.optim.SGD(network.parameters(), rate, momentum=momentum, nesterov=True)
         )
 
     def loss(self) -> Tensor:

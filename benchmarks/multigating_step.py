@@ -39,6 +39,7 @@ from serflow.studies.multigating.encoders import SequenceEncoder
 from serflow.studies.multigating.network import Network, losses, parameter_groups
 from serflow.studies.multigating.options import Options
 from serflow.studies.multigating.sharing import Gated
+from serflow.training.optimizers import BETAS, Adam
 
 DIMS = {"allosaurus": 640, "wav2vec": 512, "mfcc": 40, "byol": 2048}
 RATES = {"allosaurus": 33, "wav2vec": 100, "mfcc": 100}
@@ -176,9 +177,12 @@ def plain(system: str, device: torch.device) -> tuple[Network, Options]:
     return network.to(device), options
 
 
-def training_step(network: Network, options: Options, batch: Batch, device: torch.device) -> Step:
-    """Return a step of AdamW."""
-    optimizer = torch.optim.AdamW(parameter_groups(network, options), weight_decay=options.training.weight_decay)
+def training_step(network: Network, options: Options, batch: Batch, device: torch.device, theirs: bool = False) -> Step:
+    """Return a step of AdamW, ours or torch's."""
+    groups, decay = parameter_groups(network, options), options.training.weight_decay
+    optimizer = (
+        torch.optim.AdamW(groups, weight_decay=decay) if theirs else Adam(groups, betas=BETAS, weight_decay=decay)
+    )
 
     def step() -> None:
         network.train()
@@ -215,7 +219,7 @@ def compare_steps(systems: list[str], device: torch.device, n: int) -> None:
         with torch.no_grad():
             found, expected = (losses(network.eval(), batch, options).total for network, options in (ours, peer))
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
-        both = (training_step(*ours, batch, device), training_step(*peer, batch, device))
+        both = (training_step(*ours, batch, device), training_step(*peer, batch, device, theirs=True))
         print_times(f"step_{system}_beside_plain", *both, n)
 
 

@@ -35,6 +35,7 @@ from serflow.studies.speakernorm.network import SpeakerNormNetwork
 from serflow.studies.speakernorm.options import Options
 from serflow.studies.speakernorm.train import warm_up_and_decay
 from serflow.training.batching import bucketed_batches, shuffled_batches
+from serflow.training.optimizers import BETAS, Adam
 
 N_CLASSES, N_SYMBOLS, N_SPEAKERS, RATE = 4, 32, 10, 16_000
 # hidden sizes of facebook/wav2vec2-base are the defaults of the class
@@ -91,7 +92,7 @@ def our_update(options: Options, config: Wav2Vec2Config, device: torch.device) -
     torch.manual_seed(0)
     backbone = Wav2Vec2(Wav2Vec2Model(config), PREPROCESSOR).checkpoint_gradients(options.training.checkpointing)
     network = SpeakerNormNetwork(backbone, options, N_CLASSES, N_SYMBOLS, N_SPEAKERS).to(device).train()
-    optimizer = torch.optim.AdamW(network.parameters(), options.training.learning_rate, weight_decay=0.0)
+    optimizer = Adam(network.parameters(), options.training.learning_rate, BETAS)
     rate = warm_up_and_decay(1_000, options.training)
 
     def update(batches: Sequence[list[int]]) -> None:

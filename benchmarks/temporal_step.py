@@ -33,6 +33,7 @@ from serflow.studies.temporal.network import Network, Wav2VecFrontEnd
 from serflow.studies.temporal.options import Options
 from serflow.studies.temporal.segment_net import SegmentNet
 from serflow.studies.temporal.strf import GaborStrf
+from serflow.training.optimizers import BETAS, Adam
 
 CROP, N_CLASSES = 48_000, 4
 LARGE = Geometry(
@@ -58,7 +59,7 @@ def make_batch(n_crops: int, device: torch.device) -> Batch:
 
 def training_step(network: nn.Module, loss: Callable[[], Tensor], device: torch.device) -> Step:
     """Return a step of Adam on what is trained of a network."""
-    optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), 1e-4)
+    optimizer = Adam((p for p in network.parameters() if p.requires_grad), 1e-4, BETAS)
 
     def step() -> None:
         network.train()

@@ -50,8 +50,8 @@ def test_difference_is_zero_for_orthogonal_codes_and_not_for_equal_ones():
         private[rows[4:], 0] = torch.tensor([1.0, -1.0, 1.0, -1.0])
         shared[rows[:4], 1] = torch.tensor([1.0, 1.0, -1.0, -1.0])
         shared[rows[4:], 1] = torch.tensor([1.0, 1.0, -1.0, -1.0])
-    assert difference(private, shared, conditions).item() == 0.0
-    assert difference(private, private, conditions).item() > 1.0
+    assert difference(private, shared, conditions, 3).item() == 0.0
+    assert difference(private, private, conditions, 3).item() > 1.0
 
 
 def test_difference_equals_the_formula_by_condition():
@@ -62,7 +62,7 @@ def test_difference_equals_the_formula_by_condition():
         p, s = private[rows] - private[rows].mean(0), shared[rows] - shared[rows].mean(0)
         p, s = p / p.norm(dim=1, keepdim=True), s / s.norm(dim=1, keepdim=True)
         expected.append(((p.T @ s) ** 2).sum() / 16)
-    torch.testing.assert_close(difference(private, shared, conditions), sum(expected) / 2)
+    torch.testing.assert_close(difference(private, shared, conditions, 3), sum(expected) / 2)
 
 
 def test_difference_does_not_depend_on_what_all_utterances_of_a_condition_share():
@@ -70,7 +70,7 @@ def test_difference_does_not_depend_on_what_all_utterances_of_a_condition_share(
     private, shared, conditions = torch.randn(6, 4), torch.randn(6, 4), torch.tensor([0, 0, 0, 1, 1, 1])
     offset = torch.randn(2, 4)[conditions]
     torch.testing.assert_close(
-        difference(private + offset, shared, conditions), difference(private, shared, conditions)
+        difference(private + offset, shared, conditions, 3), difference(private, shared, conditions, 3)
     )
 
 
@@ -80,7 +80,7 @@ def test_difference_takes_a_code_as_constant_within_the_rounding_of_its_mean(n_u
     torch.manual_seed(0)
     private, conditions = torch.ones(8, 2), torch.zeros(8, dtype=torch.int64)
     private[3, 0] += n_ulps * torch.finfo(torch.float32).eps
-    assert (difference(private, torch.randn(8, 2), conditions).item() > 0.0) == varies
+    assert (difference(private, torch.randn(8, 2), conditions, 3).item() > 0.0) == varies
 
 
 def test_difference_knows_the_precision_of_the_codes():
@@ -88,13 +88,13 @@ def test_difference_knows_the_precision_of_the_codes():
     private, conditions = torch.ones(4, 2, dtype=torch.bfloat16), torch.zeros(4, dtype=torch.int64)
     private[3, 0] += torch.finfo(torch.bfloat16).eps
     shared = torch.randn(4, 2, dtype=torch.bfloat16)
-    assert difference(private, shared, conditions).item() == 0.0
-    assert difference(private.float(), shared.float(), conditions).item() > 0.0
+    assert difference(private, shared, conditions, 3).item() == 0.0
+    assert difference(private.float(), shared.float(), conditions, 3).item() > 0.0
 
 
 def test_a_condition_with_one_utterance_gives_a_finite_gradient():
     private = torch.randn(3, 4, requires_grad=True)
-    difference(private, torch.randn(3, 4), torch.tensor([0, 1, 1])).backward()
+    difference(private, torch.randn(3, 4), torch.tensor([0, 1, 1]), 3).backward()
     assert torch.isfinite(private.grad).all()
 
 

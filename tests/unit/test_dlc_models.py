@@ -193,8 +193,8 @@ def test_weights_of_all_gates_start_as_one_matrix(kind, n_gates):
     context = Context(kind, 60, 20)
     initialise(context)
     bound = (6 / (60 + n_gates * 20)) ** 0.5
-    for direction in ("", "_reverse"):
-        inputs, states = (getattr(context.layer, f"weight_{part}_l0{direction}").detach() for part in ("ih", "hh"))
+    for layer in (context.forwards, context.backwards):
+        inputs, states = layer.weight_ih_l0.detach(), layer.weight_hh_l0.detach()
         assert inputs.shape == (n_gates * 20, 60)
         for gate in inputs.split(20):
             assert 0.95 * bound < gate.abs().max() <= bound
@@ -207,8 +207,8 @@ def test_weights_of_all_gates_start_as_one_matrix(kind, n_gates):
 def test_an_lstms_forget_bias_starts_at_one_and_other_biases_at_zero(kind, start):
     context = Context(kind, 5, 2)
     initialise(context)
-    for direction in ("", "_reverse"):
-        both = getattr(context.layer, f"bias_ih_l0{direction}") + getattr(context.layer, f"bias_hh_l0{direction}")
+    for layer in (context.forwards, context.backwards):
+        both = layer.bias_ih_l0 + layer.bias_hh_l0
         assert both.tolist() == [value for value in start for _ in range(2)]
 
 

@@ -145,6 +145,27 @@ def test_a_killed_fit_goes_on_to_the_same_result(tmp_path, killed_in, optimizer)
     assert_same_fit(again.fit(), whole)
 
 
+def test_short_periods_do_not_write_their_state_each(tmp_path, monkeypatch):
+    """The first of six is written and then every other; a kill costs the last, and changes nothing."""
+    seconds = itertools.count()
+    monkeypatch.setattr("serflow.training.fit.time.monotonic", lambda: float(next(seconds)))
+    whole = Toy(tmp_path / "whole").fit()
+    written = []
+
+    class Seen(Checkpoint):
+        def save(self, state):
+            written.append(len(state["history"]))
+            super().save(state)
+
+    rare = Toy(tmp_path)
+    rare.checkpoint = Seen(rare.checkpoint.path, rare.checkpoint.key, every_s=2.0)
+    assert_same_fit(rare.fit(), whole)
+    assert written == [1, 3, 5]
+    again = Toy(tmp_path)
+    assert len(again.checkpoint.load()["history"]) == 5
+    assert_same_fit(again.fit(), whole)
+
+
 def test_a_finished_fit_is_not_trained_again(tmp_path):
     whole = Toy(tmp_path).fit()
     again = Toy(tmp_path)

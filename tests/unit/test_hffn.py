@@ -7,7 +7,7 @@ import torch
 
 from serflow.nn.routing import route
 from serflow.nn.sequences import Context, find_turns, to_rows, to_sequences
-from serflow.studies.dlc.abs_lstm import AbsLstm
+from serflow.studies.dlc.abs_lstm import AbsLstm, _Scan, _Steps
 from serflow.studies.dlc.catalog import load_method
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.hffn import ACTIVATIONS, Fusion, LexicalBranch, outer_product_blocks
@@ -108,6 +108,24 @@ def test_the_gradients_of_the_attentive_lstm_are_the_numerical_ones():
     assert torch.autograd.gradcheck(run, (inputs, *(getattr(layer, name) for name in names)))
 
 
+@pytest.mark.parametrize(("units", "width", "scale"), [(3, 5, 1.0), (4, 4, 3.0), (2, 5, 0.0)])
+def test_compiled_steps_are_those_of_any_device(units, width, scale):
+    """With a scale of 3 many gates are shut or open; with 0 attentions see nothing but zeros."""
+    torch.manual_seed(6)
+    given = [scale * torch.randn(3, 7, 2 * width + 4 * units, dtype=torch.float64)]
+    given += [torch.randn(units, size, dtype=torch.float64) for size in (width, width, 4 * units)]
+    weights = torch.randn(3, 7, units, dtype=torch.float64)
+    found = []
+    for steps in (_Scan, _Steps):
+        inputs = [values.clone().requires_grad_() for values in given]
+        states = steps.apply(*inputs)
+        (states * weights).sum().backward()
+        found.append([states, *(values.grad for values in inputs)])
+    for compiled, stepwise in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, stepwise)
+    assert (found[0][0].abs().sum() > 0) == (scale > 0)
+
+
 def test_the_attentive_lstm_stays_in_full_precision():
     layer, inputs = AbsLstm(9), torch.randn(3, 50, 9)
     with torch.autocast("cpu", torch.bfloat16):
@@ -147,7 +165,8 @@ def test_padded_turns_are_not_seen(kind):
     both = context(rows, find_turns(torch.tensor([0, 0, 0, 0, 1, 1])))
     assert both.shape == (6, 6)
     torch.testing.assert_close(both[4:], context(rows[4:], find_turns(torch.tensor([0, 0]))))
-    torch.testing.assert_close(both[4:], context.layer(rows[None, 4:])[0][0])
+    torch.testing.assert_close(both[4:, :3], context.forwards(rows[None, 4:])[0][0])
+    torch.testing.assert_close(both[4:, 3:], context.backwards(rows[None, 4:].flip(1))[0][0].flip(0))
 
 
 def test_text_of_one_utterance_does_not_depend_on_the_longest():

@@ -4,25 +4,45 @@ import sys
 import pytest
 import torch
 
-from serflow.training.optimizers import Adadelta, Adam, RMSprop
+from serflow.training.optimizers import BETAS, Adadelta, Adam, NesterovSgd, RMSprop
 
-PEERS = {
-    Adam: lambda parameters: torch.optim.Adam(parameters, 1e-3, betas=(0.5, 0.999)),
-    Adadelta: lambda parameters: torch.optim.Adadelta(parameters, 1e-3, rho=0.95, eps=1e-7),
-    RMSprop: lambda parameters: torch.optim.RMSprop(parameters, 1e-3, alpha=0.9, eps=1e-7),
+PAIRS = {
+    "adam": (lambda groups: Adam(groups, 1e-3), lambda groups: torch.optim.Adam(groups, 1e-3, betas=(0.5, 0.999))),
+    "adamw": (
+        lambda groups: Adam(groups, 1e-3, BETAS, eps=1e-6, weight_decay=0.1),
+        lambda groups: torch.optim.AdamW(groups, 1e-3, eps=1e-6, weight_decay=0.1),
+    ),
+    "adadelta": (
+        lambda groups: Adadelta(groups, 1e-3),
+        lambda groups: torch.optim.Adadelta(groups, 1e-3, rho=0.95, eps=1e-7),
+    ),
+    "rmsprop": (
+        lambda groups: RMSprop(groups, 1e-3),
+        lambda groups: torch.optim.RMSprop(groups, 1e-3, alpha=0.9, eps=1e-7),
+    ),
+    "sgd": (
+        lambda groups: NesterovSgd(groups, 1e-3, 0.9),
+        lambda groups: torch.optim.SGD(groups, 1e-3, momentum=0.9, nesterov=True),
+    ),
+    "plain sgd": (lambda groups: NesterovSgd(groups, 1e-3, 0.0), lambda groups: torch.optim.SGD(groups, 1e-3)),
 }
 
 
-@pytest.mark.parametrize("ours", PEERS)
-def test_optimizers_equal_those_of_torch(ours):
+@pytest.mark.parametrize("name", PAIRS)
+def test_optimizers_equal_those_of_torch(name):
     torch.manual_seed(0)
-    mine = [torch.randn(3, 4, requires_grad=True), torch.randn(5, requires_grad=True)]
+    mine = [torch.randn(3, 4, requires_grad=True), torch.randn(5, requires_grad=True), torch.randn(2).requires_grad_()]
     theirs = [parameter.detach().clone().requires_grad_() for parameter in mine]
-    one, two = ours(mine), PEERS[ours](theirs)
+    # the third has a rate, and a decay where there is one, of its own
+    own = {"lr": 5e-4, **({"weight_decay": 0.0} if name == "adamw" else {})}
+    one, two = (
+        make([{"params": values[:2]}, {"params": values[2:], **own}])
+        for make, values in zip(PAIRS[name], (mine, theirs), strict=True)
+    )
     for step in range(20):
         for index, (a, b) in enumerate(zip(mine, theirs, strict=True)):
             # the second parameter is absent from every third batch
-            a.grad = None if index and step % 3 == 0 else torch.randn_like(a)
+            a.grad = None if index == 1 and step % 3 == 0 else torch.randn_like(a)
             b.grad = None if a.grad is None else a.grad.clone()
         # a schedule sets the rate
         one.param_groups[0]["lr"] = two.param_groups[0]["lr"] = 1e-3 * (1 + step % 4)
@@ -32,16 +52,17 @@ def test_optimizers_equal_those_of_torch(ours):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("ours", PEERS)
-def test_an_optimizer_goes_on_from_its_state(ours):
+@pytest.mark.parametrize("name", PAIRS)
+def test_an_optimizer_goes_on_from_its_state(name):
+    make, _ = PAIRS[name]
     parameter = torch.ones(3, requires_grad=True)
-    one = ours([parameter], 0.1)
+    one = make([parameter])
     one.param_groups[0]["lr"] = 0.05
     for _ in range(3):
         parameter.grad = parameter.detach() + 1
         one.step()
     copied = parameter.detach().clone().requires_grad_()
-    two = ours([copied], 0.1)
+    two = make([copied])
     two.load_state_dict(one.state_dict())
     assert two.param_groups[0]["lr"] == 0.05
     for moved, optimizer in ((parameter, one), (copied, two)):
@@ -54,9 +75,9 @@ def test_an_optimizer_goes_on_from_its_state(ours):
 
 def test_a_step_does_not_import_torchs_compiler():
     program = (
-        "import sys, torch; from serflow.training.optimizers import OPTIMIZERS;"
+        "import sys, torch; from serflow.training.optimizers import OPTIMIZERS, NesterovSgd;"
         "p = torch.ones(2, requires_grad=True); p.sum().backward();"
-        "[kind([p], 1e-3).step() for kind in OPTIMIZERS.values()];"
+        "[kind([p], 1e-3).step() for kind in OPTIMIZERS.values()]; NesterovSgd([p], 1e-3, 0.9).step();"
         "print('torch._dynamo' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

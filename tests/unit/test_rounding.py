@@ -198,7 +198,7 @@ def test_codes_that_are_the_same_for_all_have_nothing_in_common(n_rows):
     private, shared = (torch.rand(1, 5, generator=generator).repeat(n_rows, 1) for _ in range(2))
     for seed in range(3):
         codes = [torch.from_numpy(rounded(code.numpy(), seed)).requires_grad_() for code in (private, shared)]
-        loss = difference(*codes, torch.zeros(n_rows, dtype=torch.long))
+        loss = difference(*codes, torch.zeros(n_rows, dtype=torch.long), 2)
         loss.backward()
         assert loss.item() == 0.0
         assert not any(code.grad.any() for code in codes)

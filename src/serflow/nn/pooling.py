@@ -15,7 +15,7 @@ def frame_mask(lengths: Tensor, n_frames: int) -> Tensor:
 
 def pooled_lengths(lengths: Tensor, size: int) -> Tensor:
     """Return the number of frames that `max_pool` leaves: ``ceil(lengths / size)``."""
-    return (lengths + size - 1) // size
+    return (lengths + (size - 1)) // size
 
 
 def max_pool(frames: Tensor, size: int) -> Tensor:

@@ -4,6 +4,7 @@ Wilf and Mower Provost, section IV-B: instances are separated by noise condition
 encoder, and the results are put back in their original order.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -35,16 +36,14 @@ def route(experts: Sequence[nn.Module] | nn.ModuleList, conditions: Tensor, *inp
     ValueError
         If a condition has no expert.
     """
-    if not bool(((conditions >= 0) & (conditions < len(experts))).all()):
-        raise ValueError(f"conditions must be 0 to {len(experts) - 1}: got {sorted(set(conditions.tolist()))}")
-    rows = [torch.nonzero(conditions == index).squeeze(1) for index in range(len(experts))]
-    outputs = [
-        expert(*(values.index_select(0, group) for values in inputs))
-        for expert, group in zip(experts, rows, strict=True)
-        if len(group)
-    ]
-    order = torch.argsort(torch.cat(rows))
-    return torch.cat(outputs).index_select(0, order)
+    counts = Counter(conditions.tolist())
+    if not counts.keys() <= set(range(len(experts))):
+        raise ValueError(f"conditions must be 0 to {len(experts) - 1}: got {sorted(counts)}")
+    order = torch.argsort(conditions, stable=True)
+    sizes = [counts[index] for index in range(len(experts))]
+    groups = zip(*(torch.split(values.index_select(0, order), sizes) for values in inputs), strict=True)
+    outputs = [expert(*group) for expert, group, size in zip(experts, groups, sizes, strict=True) if size]
+    return torch.cat(outputs).index_select(0, torch.argsort(order))
 
 
 class RoutedExperts(nn.Module):

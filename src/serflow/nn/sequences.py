@@ -1,18 +1,21 @@
 """Utterances of dialogues as padded sequences and back, and recurrent layers over them that skip the padding."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from serflow.nn.gru import SmallGru
+from serflow.nn.recurrent import run_both_ways
 
 
 class Turns(NamedTuple):
-    """Where rows stand, ``dialogue`` and ``turn`` ``(batch,)``, and the turns of each dialogue, ``lengths``."""
+    """Where rows stand, ``dialogue`` and ``turn`` ``(batch,)``; turns of each dialogue, and of the ``longest``."""
 
     dialogue: Tensor
     turn: Tensor
     lengths: Tensor
+    longest: int
 
 
 def find_turns(dialogues: Tensor) -> Turns:
@@ -29,12 +32,12 @@ def find_turns(dialogues: Tensor) -> Turns:
     starts = lengths.cumsum(0) - lengths
     turn = torch.empty_like(dialogues)
     turn[order] = torch.arange(len(dialogues), device=dialogues.device) - starts[dialogues[order]]
-    return Turns(dialogues, turn, lengths)
+    return Turns(dialogues, turn, lengths, int(lengths.max()))
 
 
 def to_sequences(rows: Tensor, turns: Turns) -> Tensor:
     """Lay rows ``(batch, dim)`` out as ``(dialogues, turns, dim)``, zero after the last turn of each."""
-    padded = rows.new_zeros(len(turns.lengths), int(turns.lengths.max()), rows.shape[1])
+    padded = rows.new_zeros(len(turns.lengths), turns.longest, rows.shape[1])
     return padded.index_put((turns.dialogue, turns.turn), rows)
 
 
@@ -54,15 +57,12 @@ class Context(nn.Module):
         Values of an utterance, and units a direction.
     """
 
-    def __init__(self, kind: str, in_dim: int, units: int) -> None:
+    def __init__(self, kind: Literal["gru", "lstm"], in_dim: int, units: int) -> None:
         super().__init__()
-        layer = {"gru": nn.GRU, "lstm": nn.LSTM}[kind]
-        self.layer = layer(in_dim, units, batch_first=True, bidirectional=True)
+        self.forwards, self.backwards = (
+            SmallGru(in_dim, units) if kind == "gru" else nn.LSTM(in_dim, units, batch_first=True) for _ in range(2)
+        )
 
     def forward(self, rows: Tensor, turns: Turns) -> Tensor:
         """Return ``(batch, 2 * units)`` of rows ``(batch, in_dim)``, in the order of the batch."""
-        packed = pack_padded_sequence(
-            to_sequences(rows, turns), turns.lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
-        states, _ = pad_packed_sequence(self.layer(packed)[0], batch_first=True)
-        return to_rows(states, turns)
+        return to_rows(run_both_ways(self.forwards, self.backwards, to_sequences(rows, turns), turns.lengths), turns)

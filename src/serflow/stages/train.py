@@ -25,6 +25,8 @@ from serflow.training.checkpoints import Checkpoint, key_of
 from serflow.training.seeds import reproducible
 
 OUTPUTS = RunFiles._fields
+STATE_EVERY_S = 2.0
+"""Seconds (s) of training that a kill may cost, besides those of a period."""
 
 
 def require_all_tested(utterances: Sequence[str], rows: FoldRows, result: FitResult) -> None:
@@ -85,7 +87,7 @@ def train_fits(job: Job, arguments: argparse.Namespace, states: Path) -> Iterato
         fits = list(job.study.folds(job.cell, job.data))
         for rows in progress(fits, len(fits), " ".join(job.cell), unit="fit"):
             key = key_of(arguments.study, *job.cell, *rows.fit, *depends_on)
-            checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key)
+            checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key, STATE_EVERY_S)
             yield rows, job.study.train_fit(job.cell, job.data, job.options, rows, checkpoint)
 
 

@@ -60,13 +60,15 @@ class _HashedFile(io.BufferedWriter):
 class Checkpoint:
     """One file with the state of one fit: a line with its SHA-256, then what ``torch.save`` writes.
 
-    ``key`` says what the fit depends on; a state with another key is not used. A state may be larger than the network
-    several times over, so it is never a second time in memory: tensors go straight to the file and come straight from
-    it.
+    ``key`` says what the fit depends on; a state with another key is not used. ``every_s`` is how many seconds (s) lie
+    between two writings at least: what a kill may cost, for short periods to be longer than the writing of their state.
+    A state may be larger than the network several times over, so it is never a second time in memory: tensors go
+    straight to the file and come straight from it.
     """
 
     path: Path
     key: str
+    every_s: float = 0.0
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write tensors and plain values, whole or not at all.

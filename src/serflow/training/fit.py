@@ -1,7 +1,7 @@
 """The training loop: periods of updates, each followed by validation; best and last weights; resumable.
 
 A study writes a `Learner`: its network with its data and its losses. The loop moves the weights, keeps the history and
-the best weights, and writes the state of a fit after each period. A period is an epoch or any number of updates: as
+the best weights, and writes the state of a fit between periods. A period is an epoch or any number of updates: as
 many batches as the learner gives.
 """
 
@@ -9,6 +9,7 @@ import itertools
 import logging
 import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -193,8 +194,9 @@ def fit(
 ) -> Fitted:
     """Train until the schedule ends it; the network is left with the best weights, in evaluation mode.
 
-    The state is written after each period, but for parameters that no optimiser holds. Random numbers depend on the
-    seed and the period alone, so a killed fit goes on after its last whole period to the same result, bit for bit.
+    The state is written after the first period and then after each that ends ``checkpoint.every_s`` later than the last
+    writing, but for parameters that no optimiser holds. Random numbers depend on the
+    seed and the period alone, so a killed fit goes on after the last period written to the same result, bit for bit.
 
     An update over several batches is that of one batch with the items of all, where losses are means over items:
     batches count by their `Losses.n`. A period's last update takes the batches that are left, which then are the mean
@@ -231,6 +233,7 @@ def fit(
         return {key: value for key, value in network.state_dict().items() if key not in standing}
 
     history, best, best_period = _resume(network, optimizers, checkpoint)
+    written = -math.inf
     if history:
         log.info("%s: goes on after period %d", name, len(history) - 1)
     with tqdm(
@@ -260,15 +263,17 @@ def fit(
             elif best_period < 0 or row[schedule.select] > history[best_period][schedule.select]:
                 best_period = period
                 best = {key: value.detach().clone() for key, value in weights().items()}
-            checkpoint.save(
-                {
-                    "network": weights(),
-                    "optimizers": {key: optimizer.state_dict() for key, optimizer in optimizers.items()},
-                    "history": history,
-                    "best": best,
-                    "best_period": best_period,
-                }
-            )
+            if time.monotonic() - written >= checkpoint.every_s:
+                checkpoint.save(
+                    {
+                        "network": weights(),
+                        "optimizers": {key: optimizer.state_dict() for key, optimizer in optimizers.items()},
+                        "history": history,
+                        "best": best,
+                        "best_period": best_period,
+                    }
+                )
+                written = time.monotonic()
             log.info(
                 "%s: %s%s", where,
                 ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "period"),

@@ -1,8 +1,9 @@
 """The attentive skip-connected LSTM of HFFN (Mai, Hu and Xing, ACL 2019, section 3.3), as their code has it.
 
-A step is a handful of operations on a few values, so that their number is what takes time: state and cell are kept side
-by side, both attentions are one matrix product, and gradients are computed by hand, step by step backwards, without
-recording each operation (`benchmarks/training_step.py`). A test compares them with numerical ones.
+A step is a handful of operations on a few values, so that their number is what takes time. On a CPU all steps are one
+compiled call (`serflow.studies.dlc.abs_scan`). Elsewhere state and cell are kept side by side, both attentions are one
+matrix product, and gradients are computed by hand, step by step backwards, without recording each operation. A test
+compares both, and their gradients with numerical ones (`benchmarks/training_step.py`).
 """
 
 from typing import Any
@@ -11,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from serflow.studies.dlc import abs_scan
+from serflow.studies.dlc.abs_scan import MEMORY
+
 UNITS = 3
 CELL_ATTENTION = 5
 OUTPUT_ATTENTION = 5
 """Width of the attention over outputs; neither the paper nor the description of the code gives it."""
-MEMORY = 3
-"""States that a step looks back on."""
 
 
 def hard_sigmoid(values: Tensor) -> Tensor:
@@ -24,16 +26,49 @@ def hard_sigmoid(values: Tensor) -> Tensor:
     return (0.2 * values + 0.5).clamp(0.0, 1.0)
 
 
-class _Recurrence(torch.autograd.Function):
-    """All steps of one direction.
+class _Scan(torch.autograd.Function):
+    """All steps of one direction on a CPU; arguments as in `_Steps`."""
 
-    ``seen`` ``(batch, steps, 2 * width + 4 * units)`` holds what the inputs add to the attentions and to the gates,
-    these as 0.2 of the sum plus 0.5; ``on_kept`` ``(2 * units, 2 * width)`` and ``on_state`` ``(units, 4 * units)`` are
-    what the kept states and cells, and the attended state, are multiplied by.
+    @staticmethod
+    def forward(ctx: Any, seen: Tensor, on_states: Tensor, on_cells: Tensor, on_gates: Tensor) -> Tensor:
+        batch, n_steps, _ = seen.shape
+        units, width = on_states.shape
+        kept = seen.new_zeros(batch, MEMORY + n_steps, 2, units)
+        saved = [
+            seen.new_empty(batch, n_steps, *shape)
+            for shape in ((2, MEMORY, width), (2, MEMORY), (2, units), (4 * units,))
+        ]
+        given = [values.contiguous() for values in (seen, on_states, on_cells, on_gates)]
+        abs_scan.run(*(values.detach().numpy() for values in (*given, kept, *saved)))
+        ctx.save_for_backward(*given[1:], kept, *saved)
+        return kept[:, MEMORY:, 0].contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        saved = ctx.saved_tensors
+        on_states, _, on_gates, kept, *_ = saved
+        units, width = on_states.shape
+        on_kept = torch.zeros_like(kept)
+        on_kept[:, MEMORY:, 0] = gradients[0]
+        for_seen = kept.new_empty(len(kept), kept.shape[1] - MEMORY, 2 * width + 4 * units)
+        for_attentions, for_gates = kept.new_zeros(2, units, width), torch.zeros_like(on_gates)
+        found = (for_seen, for_attentions, for_gates)
+        abs_scan.run_backwards(*(values.detach().numpy() for values in (on_kept, *saved, *found)))
+        return for_seen, *for_attentions.unbind(), for_gates
+
+
+class _Steps(torch.autograd.Function):
+    """All steps of one direction, one after the other.
+
+    ``seen`` ``(batch, steps, 2 * width + 4 * units)`` holds what the inputs add to the attentions over states and over
+    cells and to the gates, these as 0.2 of the sum plus 0.5; ``on_states`` and ``on_cells`` ``(units, width)`` and
+    ``on_gates`` ``(units, 4 * units)`` are what kept states, kept cells and the attended state are multiplied by. The
+    states are ``(batch, steps, units)``.
     """
 
     @staticmethod
-    def forward(ctx: Any, seen: Tensor, on_kept: Tensor, on_state: Tensor) -> Tensor:
+    def forward(ctx: Any, seen: Tensor, on_states: Tensor, on_cells: Tensor, on_gates: Tensor) -> Tensor:
+        on_kept, on_state = torch.block_diag(on_states, on_cells), on_gates  # type: ignore[no-untyped-call]
         batch, n_steps, _ = seen.shape
         units, width = on_state.shape[0], on_kept.shape[1] // 2
         kept = seen.new_zeros(batch, MEMORY + n_steps, 2 * units)
@@ -59,7 +94,7 @@ class _Recurrence(torch.autograd.Function):
         return kept[:, MEMORY:, :units].contiguous()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         kept, on_kept, on_state, hidden, attention, attended, gates = ctx.saved_tensors
         n_steps, batch, _, doubled = hidden.shape
         units, width = on_state.shape[0], doubled // 2
@@ -95,9 +130,11 @@ class _Recurrence(torch.autograd.Function):
             on_last = (attention[step] * spread).view(batch, MEMORY, 2 * units)
             on_all[:, step : step + MEMORY] += on_last + on_attention[step] @ on_kept.T
         on_seen = torch.cat([on_attention.sum(2), on_gates], dim=2).transpose(0, 1)
+        for_kept = last.reshape(-1, 2 * units).T @ on_attention.reshape(-1, doubled)
         return (
             on_seen,
-            last.reshape(-1, 2 * units).T @ on_attention.reshape(-1, doubled),
+            for_kept[:units, :width],
+            for_kept[units:, width:],
             before[:, :, 0].reshape(-1, units).T @ on_gates.reshape(-1, 4 * units),
         )
 
@@ -148,11 +185,11 @@ class AbsLstm(nn.Module):
         on_input = torch.cat([state_share, cell_share, 0.2 * self.input_weights], dim=1)
         offset = F.pad(torch.full((4 * self.units,), 0.5, device=inputs.device), (2 * width, 0))
         on_states, on_cells = self._attentions(slice(self.units))
-        on_kept = torch.cat([F.pad(on_states, (0, width)), F.pad(on_cells, (width, 0))])
+        steps = _Scan if inputs.device.type == "cpu" else _Steps
         # in full precision, whatever the caller computes in: the steps add up
         with torch.autocast(inputs.device.type, enabled=False):
             seen = inputs.to(on_input.dtype) @ on_input + offset.to(on_input.dtype)
-            states: Tensor = _Recurrence.apply(seen, on_kept, 0.2 * self.state_weights)  # type: ignore[no-untyped-call]
+            states: Tensor = steps.apply(seen, on_states, on_cells, 0.2 * self.state_weights)  # type: ignore[no-untyped-call]
         return states
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """DANN (section IV-A.3; Ganin and Lempitsky, 2015): an adversary behind a gradient reversal guesses the condition."""
 
-import torch
 from torch import Tensor, nn
 
 from serflow.nn.adversarial import GradientReversal, reversal_ramp
@@ -8,7 +7,6 @@ from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.models import AcousticModel, Classifier, Sizes, Term
 from serflow.studies.dlc.options import Options
 from serflow.studies.dlc.single import SingleEncoder
-from serflow.training.evaluation import cross_entropy
 
 
 class Adversary(nn.Module):
@@ -19,7 +17,6 @@ class Adversary(nn.Module):
 
     def __init__(self, n_conditions: int, options: Options) -> None:
         super().__init__()
-        self.n_conditions = n_conditions
         self.reversal = GradientReversal()
         self.ramp_epochs = options.adversary.ramp_epochs
         self.classifier = Classifier(n_conditions, options.model)
@@ -31,8 +28,7 @@ class Adversary(nn.Module):
     def forward(self, code: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of the noise conditions, given a code ``(batch, frames, maps)``."""
         logits = self.classifier(self.reversal(code), batch.lengths)
-        truth = nn.functional.one_hot(batch.conditions, self.n_conditions).to(logits.dtype)
-        return cross_entropy(logits, truth, torch.ones(self.n_conditions, device=logits.device))
+        return nn.functional.cross_entropy(logits, batch.conditions)
 
 
 class DomainAdversarial(AcousticModel):

@@ -25,6 +25,7 @@ from serflow.training.statistics import FrameStatistics
 CLAMP = 3.0
 # a multiple of every pooling; of few lengths, since a new one takes oneDNN a while to prepare for
 PAD_TO = 16
+PAD_TOKENS_TO = 8
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
@@ -232,7 +233,7 @@ def batch_maker(
     def lexical(rows: IntArray) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         if text is None:
             return None, None, None
-        tokens = torch.from_numpy(pad_frames(text.tokens, text.rows[rows], multiple=PAD_TO))
+        tokens = torch.from_numpy(pad_frames(text.tokens, text.rows[rows], multiple=PAD_TOKENS_TO))
         n_tokens = torch.from_numpy(text.tokens.lengths[text.rows[rows]].astype(np.int64))
         numbers: dict[str, int] = {}
         dialogues = [numbers.setdefault(text.dialogues[row], len(numbers)) for row in rows]

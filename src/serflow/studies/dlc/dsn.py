@@ -1,5 +1,6 @@
 """Domain Separation Network (section IV-A.5, figure 3; Bousmalis et al., 2016): a shared and private encoders."""
 
+import torch
 from torch import Tensor
 
 from serflow.nn.normalisation import MaskedBatchNorm
@@ -56,7 +57,8 @@ class DomainSeparation(AcousticModel):
         private = self._private(batch)
         combined = self._combined(shared, private, batch)
         lengths = pooled_lengths(batch.lengths, self.pool)
-        apart = difference(global_max(private, lengths), global_max(shared, lengths), batch.conditions)
+        of_private, of_shared = global_max(torch.cat([private, shared], dim=2), lengths).chunk(2, dim=1)
+        apart = difference(of_private, of_shared, batch.conditions, len(self.private.experts))
         terms = {
             **denoising(self.decoder, combined, batch, self.weights.reconstruction),
             "similarity_loss": Term(self.weights.similarity, self.adversary(shared, batch)),

@@ -246,4 +246,5 @@ def train_stages(
 
 
 def _checkpoint_of(checkpoint: Checkpoint, stage: str) -> Checkpoint:
-    return Checkpoint(checkpoint.path.with_suffix(f".{stage}.pt"), key_of(checkpoint.key, stage))
+    path, key = checkpoint.path.with_suffix(f".{stage}.pt"), key_of(checkpoint.key, stage)
+    return Checkpoint(path, key, checkpoint.every_s)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from serflow.nn.normalisation import unit_rows
-from serflow.rounding import EPS, rounding
+from serflow.rounding import EPS
 
 
 def negative_cosine(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def reconstruction(output: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     return squared.sum() / (mask.sum() * clean.shape[2])
 
 
-def difference(private: Tensor, shared: Tensor, conditions: Tensor) -> Tensor:
+def difference(private: Tensor, shared: Tensor, conditions: Tensor, n_conditions: int) -> Tensor:
     """Return how much private and shared codes have in common, 0 if orthogonal (Bousmalis et al., 2016, eq. 5).
 
     For each condition of the batch, both codes are centred over its utterances and scaled to unit norm; the loss is
@@ -39,22 +39,34 @@ def difference(private: Tensor, shared: Tensor, conditions: Tensor) -> Tensor:
     private, shared
         Codes pooled over frames, ``(batch, dim)``.
     conditions
-        Noise condition of each utterance, ``(batch,)``.
+        Noise condition of each utterance, ``(batch,)``, of 0 to ``n_conditions - 1``.
+    n_conditions
+        Conditions that there are.
     """
-    losses = []
-    for condition in torch.unique(conditions):
-        rows = conditions == condition
-        one, other = (_centred_to_unit_norm(code[rows]) for code in (private, shared))
-        losses.append((one.T @ other).square().mean())
-    return torch.stack(losses).mean()
+    numbers = torch.arange(n_conditions, device=conditions.device)
+    members = (conditions == numbers.unsqueeze(1)).to(torch.promote_types(private.dtype, torch.float32))
+    one, other = _centred_to_unit_norm(torch.stack([private, shared]), conditions, members)
+    products = (members.unsqueeze(2) * one).transpose(1, 2) @ other
+    present = members.amax(1)
+    loss: Tensor = (products.square().mean((1, 2)) * present).sum() / present.sum()
+    return loss
 
 
-def _centred_to_unit_norm(codes: Tensor) -> Tensor:
-    """Take the mean over the rows of ``codes`` ``(n, dim)`` away and scale each row to norm 1."""
-    scale = torch.linalg.vector_norm(codes.detach(), dim=1).max()
-    # sums are in single precision at least, codes and their mean in that of the computation
-    least = rounding(scale, len(codes), EPS) + rounding(scale, 1, torch.finfo(codes.dtype).eps)
-    return unit_rows(codes - codes.mean(0), least)
+def _centred_to_unit_norm(codes: Tensor, conditions: Tensor, members: Tensor) -> Tensor:
+    """Take the mean over the rows of a condition away from ``codes`` ``(codes, n, dim)`` and scale each row to norm 1.
+
+    ``members`` ``(conditions, n)`` is 1 where a row is of a condition, else 0.
+    """
+    counts = members.sum(1)
+    norms = torch.linalg.vector_norm(codes.detach(), dim=2)
+    largest = (members * norms.unsqueeze(1)).amax(2)
+    # sums are in single precision at least, codes in that of the computation
+    least = largest * (EPS * counts + torch.finfo(codes.dtype).eps)
+    whole = codes.to(members.dtype)
+    sums = whole.new_zeros(len(codes), len(members), codes.shape[2]).index_add(1, conditions, whole)
+    means = sums / counts.clamp(min=1.0).unsqueeze(1)
+    centred = whole - means[:, conditions]
+    return unit_rows(centred.flatten(0, 1), least[:, conditions].flatten()).view_as(centred)
 
 
 def critic_loss(outputs: Tensor, conditions: Tensor, counts: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import predict
 from serflow.training.fit import Losses, Schedule, fit
 from serflow.training.metrics import reference_classes, score, tally
+from serflow.training.optimizers import NesterovSgd
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
 from serflow.training.statistics import frame_statistics, utterance_statistics
 
@@ -155,9 +156,7 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
         batch_maker(frames, targets, numbers, device), names,
     )  # fmt: skip
     untrained = learner.embed(rows.train)
-    optimizer = torch.optim.SGD(
-        network.parameters(), options.training.learning_rate, momentum=options.training.momentum, nesterov=True
-    )
+    optimizer = NesterovSgd(network.parameters(), options.training.learning_rate, options.training.momentum)
     fitted = fit(
         learner,
         {"main": optimizer},

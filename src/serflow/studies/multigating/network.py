@@ -194,7 +194,7 @@ def losses(network: Network, batch: Batch, options: Options) -> Losses:
 
 
 def parameter_groups(network: Network, options: Options) -> list[dict[str, Any]]:
-    """Return the groups for :class:`torch.optim.AdamW`: what is trained, GE2E apart with its own learning rate."""
+    """Return the groups for the optimiser: what is trained, GE2E apart with its own learning rate."""
     speaker = [] if network.encoders.speaker is None else list(network.encoders.speaker.parameters())
     apart = {id(parameter) for parameter in speaker}
     groups = [

@@ -29,6 +29,7 @@ from serflow.training.batching import ordered_batches
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.fit import Losses, Schedule, fit
 from serflow.training.metrics import Measure, reference_classes, score, tally
+from serflow.training.optimizers import BETAS, Adam
 from serflow.training.seeds import seed_from, seed_torch
 
 __all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
@@ -158,8 +159,8 @@ def train_fit(
     training = options.training
     fitted = fit(
         learner,
-        {"main": torch.optim.AdamW(parameter_groups(network, options), training.learning_rate,
-                                   weight_decay=training.weight_decay)},
+        {"main": Adam(parameter_groups(network, options), training.learning_rate, BETAS,
+                      weight_decay=training.weight_decay)},
         Schedule(training.epochs, select=SELECT),
         name=where,
         seed=seed_from(*names),

@@ -30,6 +30,7 @@ from serflow.training.batching import bucketed_batches, ordered_batches, shuffle
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.fit import Losses, Schedule, fit
 from serflow.training.metrics import Tally, score, tally
+from serflow.training.optimizers import Adam
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
 from serflow.transcripts.scoring import count_errors
 
@@ -246,7 +247,7 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
     learner = CaseLearner(network, options, data, rows, numbers, device, names)
     untrained = learner.evaluate(rows.train).vectors if options.probe else None
     training = options.training
-    optimizer = torch.optim.AdamW(
+    optimizer = Adam(
         [parameter for parameter in network.parameters() if parameter.requires_grad],
         training.learning_rate,
         betas=training.betas,

@@ -172,7 +172,7 @@ def make_front_end(
 
 
 def parameter_groups(network: Network[Any], options: Options) -> list[dict[str, Any]]:
-    """Return the groups for :class:`torch.optim.Adam`: what is trained, rates and scales of receptive fields apart.
+    """Return the groups for the optimiser: what is trained, rates and scales of receptive fields apart.
 
     Those are never decayed towards 0, which is no modulation. What is frozen is left out.
     """

@@ -38,6 +38,7 @@ from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import predict
 from serflow.training.fit import Losses, Schedule, fit
 from serflow.training.metrics import reference_classes, score, tally
+from serflow.training.optimizers import BETAS, Adam
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
 
 __all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
@@ -180,7 +181,7 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
     training = options.training
     fitted = fit(
         learner,
-        {"main": torch.optim.Adam(parameter_groups(network, options), training.learning_rate)},
+        {"main": Adam(parameter_groups(network, options), training.learning_rate, BETAS)},
         Schedule(training.epochs, select=SELECT, patience=training.patience, rate=plateau(training)),
         name=where,
         seed=seed_from(*names),

@@ -1,0 +1,66 @@
+"""How many operations a step of the DLC paper's networks starts: their number bounds small fits, and all on a GPU."""
+
+import importlib.util
+import sys
+
+import pytest
+import torch
+
+from serflow.studies.dlc.catalog import load_method, method_info, method_names
+from serflow.studies.dlc.data import Batch
+from serflow.studies.dlc.models import Sizes, initialise
+from serflow.studies.dlc.options import ModelOptions, Options
+from serflow.training.optimizers import Adam
+
+METHODS = [name for name in method_names() if method_info(name).network]
+AT_MOST = {"single": 150, "moe_dlc": 210, "dann": 200, "maddog": 190, "dsn_dlc": 450, "hffn_single": 600}
+# the length of the longest dialogue, and how many there are; how many rows each expert gets comes as a list
+READS = {name: 2 if method_info(name).modality == "multi" else 0 for name in METHODS}
+
+
+@pytest.fixture(scope="module")
+def counted(repository):
+    spec = importlib.util.spec_from_file_location("_kernels", repository / "benchmarks" / "_kernels.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return {method: count(method, module.Kernels()) for method in METHODS}
+
+
+def count(method, kernels):
+    """Count a step; sizes do not matter."""
+    torch.manual_seed(0)
+    network = load_method(method).build(
+        Sizes(6, 4, (4, 4, 4), text_dim=5), Options(model=ModelOptions(maps=8, kernel=5, hidden=8))
+    )
+    initialise(network)
+    places = torch.arange(12)
+    batch = Batch(
+        *torch.randn(2, 12, 32, 6), torch.full((12,), 32), torch.eye(4)[places % 4], places % 3,
+        torch.randn(12, 8, 5), torch.full((12,), 8), places // 4,
+    )  # fmt: skip
+    optimizer = Adam(network.parameters_of("all"))
+    with kernels:
+        network.losses(batch, torch.ones(4)).total.backward()
+        optimizer.step()
+    return kernels
+
+
+@pytest.mark.parametrize("method", AT_MOST)
+def test_a_step_starts_few_operations(counted, method):
+    assert counted[method].n <= AT_MOST[method]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_asks_the_device_for_no_value_but_what_shapes_depend_on(counted, method):
+    assert counted[method].reads <= READS[method]
+
+
+def test_the_count_sees_operations_and_reads(counted):
+    kernels = type(counted["single"])()
+    values = torch.ones(3)
+    with kernels:
+        total = (values.view(3, 1).expand(3, 2) * 2).sum()
+        assert total.item() == 12
+    assert dict(kernels.started) == {"mul": 1, "sum": 1}
+    assert kernels.reads == 1
