@@ -57,8 +57,9 @@ for study in STUDIES.values():
         input:
             **audited(study),
         output:
-            audit=report(
-                f"results/audit/{study.name}.csv",
+            audit=f"results/audit/{study.name}.csv",
+            summary=report(
+                f"results/audit/{study.name}.md",
                 caption="../report/audit.rst",
                 category=study.title,
                 labels={"what": "Audit", "beside the paper": "no"},
@@ -74,14 +75,17 @@ for study in STUDIES.values():
             runtime=minutes(30),
         params:
             study=study.name,
+            title=option("title", study.title),
+            titles=as_is(json.dumps(titles(study))),
             exposures=exposures_options(study),
             given=lambda wildcards, input: several_options(input),
             code=code_of("stages.audit_study", f"studies.{study.name}.members"),
         message:
             f"Audit the fits of the {study.title} paper"
         shell:
-            "python -m serflow.stages.audit_study --study {params.study} {params.exposures} {params.given}"
-            " --code {params.code} --audit {output.audit} --log {log}"
+            "python -m serflow.stages.audit_study --study {params.study} {params.title:q} --titles {params.titles:q}"
+            " {params.exposures} {params.given} --code {params.code} --audit {output.audit} --summary {output.summary}"
+            " --log {log}"
 
 
 rule audit:

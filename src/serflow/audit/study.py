@@ -13,7 +13,7 @@ from serflow.audit.trained import Trained
 from serflow.backbones.weights import Weights
 from serflow.protocols.examples import Examples
 from serflow.protocols.folds import ROLES, FoldRows, IntArray
-from serflow.protocols.shared import recordings
+from serflow.protocols.shared import recordings, script
 from serflow.stores.parquet import read_metadata, read_table
 from serflow.transcripts.words import normalise
 
@@ -25,6 +25,7 @@ COLUMNS = (
     "statistics", "statistics_saw_test", "epoch_chosen_on", "networks_read_corpus", "networks", "note",
 )  # fmt: skip
 """After the fields of the cell."""
+PREDICTED = "predicted"
 
 
 def audit_cells(
@@ -79,7 +80,7 @@ def audit_cells(
                     *(len(sets[role]) for role in pair),
                     *(count for fact in COUNTED for count in _counts(shared[pair][fact])),
                     *exposed,
-                    _note(rows, sets),
+                    _note(rows, tested),
                 ]
 
 
@@ -93,7 +94,9 @@ def facts_of(cell: Trained, examples: Examples, near: Sequence[tuple[str, str]])
     pairs += [(row, same[recording]) for row, recording in enumerate(audio) if same[recording] != row]
     together = groups(len(names), [Near(one, other, 0, 1.0, 0.0) for one, other in pairs])
     found: dict[str, Sequence[Any]] = {
-        **{fact: facts[fact] for fact in ("speaker", "session", "dialogue", "sentence")},
+        **{fact: facts[fact] for fact in ("speaker", "session", "dialogue")},
+        # of what is improvised the code is that of a scene
+        "sentence": [script(None, *row) for row in zip(facts["style"], facts["sentence"], strict=True)],
         "transcript": [normalise(text) or None if text is not None else None for text in facts["text"]],
         "clip": cell.planned("clip", names) if cell.plan is not None else [None] * len(names),
         "recording": audio,
@@ -103,12 +106,13 @@ def facts_of(cell: Trained, examples: Examples, near: Sequence[tuple[str, str]])
 
 
 def _tested(cell: Trained, examples: Examples) -> dict[tuple[int, str, str], IntArray]:
-    """Return the rows of what was predicted, by run, fold and role."""
+    """Return the rows of what was predicted, by run, fold and role; those of any role as `PREDICTED`."""
     place = {name: row for row, name in enumerate(examples.utterances)}
     table = read_table(cell.predictions, columns=["run", "fold", "role", "utterance"])
     columns = [table.column(name).to_pylist() for name in ("run", "fold", "role", "utterance")]
     found: dict[tuple[int, str, str], list[int]] = {}
     for run, fold, role, utterance in zip(*columns, strict=True):
+        found.setdefault((run, fold, PREDICTED), []).append(place[utterance])
         if role in ROLES:
             found.setdefault((run, fold, role), []).append(place[utterance])
     return {key: np.array(rows, dtype=np.int64) for key, rows in found.items()}
@@ -123,10 +127,11 @@ def _counts(found: InCommon | None) -> tuple[int | None, int | None, int | None]
     return (None, None, None) if found is None else (found.values, found.both, found.utterances)
 
 
-def _note(rows: FoldRows, sets: Mapping[str, IntArray]) -> str:
-    """Say how many utterances of the split were left out of the test, and may be missing in training too."""
-    left_out = len(rows.test) - len(sets["test"])
-    return f"{left_out:,} test utterances of the split were left out for their audio" if left_out > 0 else ""
+def _note(rows: FoldRows, tested: Mapping[tuple[int, str, str], IntArray]) -> str:
+    """Say how many test utterances of the split were not predicted at all: training may lack some as well."""
+    predicted = tested.get((*rows.fit, PREDICTED), rows.test)
+    left_out = len(np.setdiff1d(rows.test, predicted))
+    return f"{left_out:,} test utterances of the split were left out for their audio" if left_out else ""
 
 
 def columns_of(cells: Sequence[Trained]) -> list[str]:

@@ -17,6 +17,7 @@ from made_up_runs import (
 )
 from serflow.audit import study as audit
 from serflow.audit.ledger import origins, read_before, told
+from serflow.audit.summary import summary
 from serflow.audit.trained import Tables, Trained
 from serflow.backbones.base import backbone_names
 from serflow.backbones.weights import Weights
@@ -163,10 +164,37 @@ def test_near_identical_utterances_are_counted_with_identical_ones(tmp_path, mon
 
 
 def test_what_was_predicted_counts_and_not_what_was_left_out_on_the_way(tmp_path, monkeypatch):
-    tested = {(0, "1", "test"): np.array([6, 7])}
+    tested = {(0, "1", "test"): np.array([6, 7]), (0, "1", audit.PREDICTED): np.array([6, 7])}
     row, *_ = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])], tested)
     assert (row["n_second"], row["second_speakers"]) == (2, 1)
     assert row["note"] == "1 test utterances of the split were left out for their audio"
+    # predicted in another role, to route by
+    tested[0, "1", audit.PREDICTED] = np.array([5, 6, 7])
+    row, *_ = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])], tested)
+    assert (row["n_second"], row["note"]) == (2, "")
+
+
+def test_codes_of_scenes_are_no_sentences(tmp_path, monkeypatch):
+    made = examples()
+    made.facts["style"] = ["read", "improvised"] * 4
+    monkeypatch.setitem(globals(), "examples", lambda: made)
+    row, *_ = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])])
+    assert (row["second_sentences"], row["utterances_of_shared_sentences"]) == (1, 1)
+
+
+def test_the_summary_says_the_most_that_is_shared_and_what_scores_owe(tmp_path, monkeypatch):
+    fits = [fit([0, 1, 2], [3], [5, 6, 7]), fit([0, 1, 2, 5], [3], [4, 6, 7])]
+    page = summary("Toy", {"toy": "Toy corpus", "other": "Other"}, rows_of(tmp_path, monkeypatch, fits))
+    assert page.startswith("# Audit of the Toy study\n")
+    assert "## Toy corpus" in page
+    assert "Other" not in page
+    heading, _, train_test, *_ = (line for line in page.splitlines() if line.startswith("|"))
+    cells = dict(zip(heading.split(" | "), train_test.split(" | "), strict=True))
+    assert cells["| sets"] == "| train, test"
+    assert (cells["speakers"], cells["dialogues"]) == ("1 of 2 (33 %)", "-")
+    assert (cells["clips"], cells["recordings"]) == ("1 of 2 (67 %)", "1 of 3 (33 %)")
+    for said in ("byol: corpus; mfcc: training.", "chosen on: val.", "read the corpus: possible (byol: trained on"):
+        assert said in page
 
 
 def test_an_empty_set_has_no_row(tmp_path, monkeypatch):

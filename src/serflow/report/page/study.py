@@ -76,7 +76,7 @@ class Files(NamedTuple):
     """What the page is made of.
 
     ``tables`` are shown in their order, ``beside`` are comparisons and intervals, ``conditions`` what the utterances of
-    each of ``predictions`` sound like: ``clean``, or a noise profile.
+    each of ``predictions`` sound like: ``clean``, or a noise profile; ``audit`` is Markdown, as the ``card`` is.
     """
 
     tables: Sequence[Path]
@@ -90,6 +90,7 @@ class Files(NamedTuple):
     audio: Sequence[Path] = ()
     plans: Sequence[Path] = ()
     clips: Path | None = None
+    audit: Path | None = None
 
 
 class Limits(NamedTuple):
@@ -129,7 +130,8 @@ def make_page(study: Study, files: Files, limits: Limits, folder: Path) -> Page:
         }
         for path in files.figures
     ]
-    check_digest(files.card)
+    for path in (files.card, *filter(None, [files.audit])):
+        check_digest(path)
     head = {"title": study.title, "about": study.about, "stamp": stamp, "n_runs": _runs(cells)}
     content = {
         **head,
@@ -137,6 +139,7 @@ def make_page(study: Study, files: Files, limits: Limits, folder: Path) -> Page:
         "tables": shown,
         "figures": figures,
         "card": files.card.read_text(encoding="utf-8"),
+        "audit": files.audit.read_text(encoding="utf-8") if files.audit else None,
         "corpora": _corpora(study, files.fits),
         "listing": _listing(study, files, limits, cells, folder),
         "limits": limits._asdict(),
