@@ -23,8 +23,9 @@ SLURMENV := .slurmenv
 AUDITENV := .auditenv
 # benchmarks that read EmoDB and other free corpora
 ON_REAL_DATA := benchmarks/emodb.py benchmarks/truth.py
-# and one of an hour
+# what takes an hour, and what asks whether methods work
 KILLS := benchmarks/kills.py
+SPEEDS = $(filter-out $(ON_REAL_DATA) $(KILLS) $(wildcard benchmarks/planted*.py),$(wildcard benchmarks/[a-z]*.py))
 SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # a pipe fails where any part of it does, and what a failed command had begun to write goes
@@ -95,7 +96,8 @@ test-portable: env  ## the unit tests as on CPUs without AVX, and without AVX-51
 
 test-slurm: env $(SLURMENV)/.installed  ## a table on a Slurm of two nodes on this machine (Debian, as root): jobs, nodes and controller fail
 	tests/slurm/packages
-	PYTHONPATH=$(call quoted,$(CURDIR)/$(SLURMENV)) $(BIN)/python -m pytest -q tests/slurm
+	# told to end, it takes Slurm away first
+	PYTHONPATH=$(call quoted,$(CURDIR)/$(SLURMENV)) timeout --kill-after=180 1500 $(BIN)/python -m pytest -v --durations=0 tests/slurm
 
 $(SLURMENV)/.installed: envs/slurm.lock
 	rm -rf $(SLURMENV)
@@ -143,8 +145,8 @@ rulegraph: env  ## rulegraph.svg: the stages of Table I (without graphviz: ruleg
 	  && echo "rulegraph.md is there; for a picture install graphviz (apt-get install graphviz, brew install graphviz)"; \
 	fi
 
-benchmarks: env  ## speed beside named peers, one JSON line a comparison; on real corpora too: make benchmarks DATA=/folder
-	for benchmark in $(filter-out $(ON_REAL_DATA) $(KILLS),$(wildcard benchmarks/[a-z]*.py)); do $(BIN)/python $$benchmark || exit 1; done
+benchmarks: env  ## speed beside named peers, and beside what was recorded last: make benchmarks ONLY="kernels log_mel" DATA=/folder RECORD=yes
+	$(BIN)/python benchmarks/_record.py $(if $(RECORD),--record) $(if $(ONLY),$(ONLY:%=benchmarks/%.py),$(SPEEDS))
 	$(if $(DATA),for benchmark in $(ON_REAL_DATA); do $(BIN)/python $$benchmark --data $(call quoted,$(DATA)) || exit 1; done)
 
 kills: env  ## runs killed at 40 random moments, and whether they end with the bytes of an undisturbed one: an hour

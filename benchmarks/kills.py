@@ -20,40 +20,16 @@ from pathlib import Path
 from serflow.config import read_configs
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-CONFIG = """
-synthetic: {utterances: 96}
-dlc:
-  corpora: [iemocap]
-  profiles: [h1]
-  methods: [single]
-  stand_in: {seeds: [0], maps: 8, max_epochs: 4}
-invariance:
-  systems: [dat]
-  many_speakers: {corpus: crema_d, model: {tdnn: [[8, 3, 1]], lstm: 4, fc: 8, head: 8}}
-  model: {tdnn: [[8, 5, 2], [8, 3, 4]], lstm: 4, fc: 8, head: 8}
-  stand_in: {epochs: 4}
-temporal:
-  features: [spectrogram]
-  segments: [0]
-  strfnet: {embedding: 8, attention: 4, hidden: 8}
-  stand_in: {epochs: 4, folds_used: 2, crop_s: 0.5, kernels: 2, channels: 4, maps: 8}
-multigating:
-  systems: [one_tower]
-  features: [mfcc, ge2e]
-  stand_in: {epochs: 2, units: 8, width: 8, maps: 4, lstm: 4}
-speakernorm:
-  betas: [1.0]
-  stand_in: {epochs: 1, batch_size: 8, accumulate: 2, eval_updates: 3}
-"""
+CONFIG = CHECKOUT / "workflow/presets/smallest.yaml"
 KINDS = ("snakemake", "job", "all")
 # what a trial makes; that before it is made once
 MADE = ("features", "packed", "runs", "noise", "splits")
 _TIMES = ("logs", "benchmarks")
 
 
-def targets(config: Path, studies: Sequence[str]) -> list[str]:
+def targets(studies: Sequence[str]) -> list[str]:
     """Return the metrics of one training of each study, or of those that are named."""
-    plans = read_configs([CHECKOUT / "config.yaml", config])[0].plans()
+    plans = read_configs([CHECKOUT / "config.yaml", CONFIG])[0].plans()
     cells = {name: next(iter(plans[name].cells())) for name in studies or plans}
     return [f"results/runs/{name}/{'/'.join(map(str, cell))}/metrics.json" for name, cell in cells.items()]
 
@@ -68,9 +44,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 class Run:
     """A Snakemake with its jobs, in a session of its own."""
 
-    def __init__(self, folder: Path, config: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(CHECKOUT / "Snakefile")]
-        command += ["--directory", str(folder), "--cores", "2", "--configfile", str(config), "--quiet"]
+        command += ["--directory", str(folder), "--cores", "2", "--configfile", str(CONFIG), "--quiet"]
         with open(folder.with_suffix(".log"), "a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
@@ -109,22 +85,26 @@ class Run:
         return kind
 
 
-def finish(
-    folder: Path, config: Path, wanted: list[str], chance: random.Random, longest: float
-) -> tuple[list[str], float]:
+def say(what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
+def finish(folder: Path, wanted: list[str], chance: random.Random, longest: float) -> tuple[list[str], float]:
     """Kill a run again and again until it ends before that; return what was killed, and the time it all took (s)."""
     killed: list[str] = []
     begin = time.monotonic()
     while True:
         locks = folder / ".snakemake/locks"
         if locks.is_dir() and any(locks.iterdir()):
-            Run(folder, config, "--unlock").process.wait()
-        run = Run(folder, config, *wanted)
-        if run.ends_within(chance.uniform(0, longest)):
+            Run(folder, "--unlock").process.wait()
+        run = Run(folder, *wanted)
+        seconds = chance.uniform(0, longest)
+        if run.ends_within(seconds):
             if run.process.returncode != 0:
                 raise SystemExit(f"the run did not go on: {folder.with_suffix('.log')}")
             return killed, time.monotonic() - begin
         killed.append(run.kill(chance.choice(KINDS), chance))
+        say(f"{folder.name}: killed after {seconds:.1f} s: {killed[-1]}")
 
 
 def main() -> None:
@@ -136,32 +116,33 @@ def main() -> None:
     arguments = parser.parse_args()
     work = arguments.keep or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
-    config = work / "kills.yaml"
-    config.write_text(CONFIG)
-    wanted, chance = targets(config, arguments.studies), random.Random(arguments.seed)
+    wanted, chance = targets(arguments.studies), random.Random(arguments.seed)
+    say(f"{len(wanted)} trainings, from stand-ins: {' '.join(wanted)}")
 
     whole = work / "whole"
     whole.mkdir()
-    if Run(whole, config, *wanted).process.wait() != 0:
+    if Run(whole, *wanted).process.wait() != 0:
         raise SystemExit(f"the undisturbed run failed: {whole.with_suffix('.log')}")
     expected = contents(whole)
     for name in MADE:
         shutil.rmtree(whole / "results" / name, ignore_errors=True)
     begin = time.monotonic()
     shutil.copytree(whole, work / "undisturbed")
-    Run(work / "undisturbed", config, *wanted).process.wait()
+    Run(work / "undisturbed", *wanted).process.wait()
     took = time.monotonic() - begin
+    say(f"from the audio on, undisturbed: {took:.0f} s")
 
     done: list[str] = []
     survived, spent, trials = 0, 0.0, 0
     while len(done) < arguments.kills:
         folder = work / f"trial{trials}"
         shutil.copytree(whole, folder)
-        killed, seconds = finish(folder, config, wanted, chance, took / 2)
+        killed, seconds = finish(folder, wanted, chance, took / 2)
         same = contents(folder) == expected
         survived += same * len(killed)
         done += killed
         spent, trials = spent + seconds - took, trials + 1
+        say(f"{folder.name}: {'the same bytes' if same else 'OTHER BYTES'}; {survived} of {len(done)} kills survived")
         print(
             json.dumps({"trial": trials, "killed": killed, "same_bytes": same, "seconds": round(seconds, 1)}),
             flush=True,

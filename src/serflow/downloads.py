@@ -16,9 +16,7 @@ from serflow.corpora.base import corpus_names, load_corpus, unknown_name
 from serflow.errors import SerflowError
 from serflow.files import atomic_folder, read_sealed_json, write_sealed_json
 from serflow.noise import published as esc50
-
-_BLOCK = 1 << 16
-_TIMEOUT_S = 60
+from serflow.transfer import came, download
 
 
 class Source(NamedTuple):
@@ -175,39 +173,24 @@ def fetch(name: str, into: Path) -> Fetched:
 def _download(name: str, source: Source, into: Path) -> Path:
     """Download into a file whose name says that it is not whole; where a digest tells, go on where one broke off."""
     import requests
-    from tqdm import tqdm
 
     part = into / f"{name}.zip.part"
     into.mkdir(parents=True, exist_ok=True)
     if source.digest is None:
         part.unlink(missing_ok=True)
-    there = part.stat().st_size if part.is_file() else 0
     whole = "" if source.size is None else f", {source.size:,} bytes"
     put = into / f"{name}.zip"
     by_hand = (
         f"Without a network: put the file ({source.checked_by()}{whole}) at {put} and give the same command again."
     )
-    headers = {"Range": f"bytes={there}-"} if there else {}
     try:
-        with requests.get(source.address, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
-            if there and answer.status_code == requests.codes.requested_range_not_satisfiable:
-                # nothing is left to come
-                return part
-            answer.raise_for_status()
-            goes_on = answer.status_code == requests.codes.partial_content
-            done = there if goes_on else 0
-            total = done + int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else source.size
-            bar = tqdm(desc=name, initial=done, total=total, unit="B", unit_scale=True, disable=None)
-            with bar, open(part, "ab" if goes_on else "wb") as handle:
-                for block in answer.iter_content(_BLOCK):
-                    handle.write(block)
-                    bar.update(len(block))
+        download(source.address, part, name, source.size)
     except requests.RequestException as error:
-        came = part.stat().st_size if part.is_file() else 0
-        lost = isinstance(error, requests.ConnectionError) and not came
+        kept = came(part)
+        lost = isinstance(error, requests.ConnectionError) and not kept
         said = "no connection" if lost else (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        kept = f" {came:,} bytes are kept, and the same command goes on from there." if source.digest and came else ""
-        raise SerflowError(f"{source.address}: cannot be downloaded ({said}).{kept} {by_hand}") from error
+        there = f" {kept:,} bytes are kept, and the same command goes on from there." if source.digest and kept else ""
+        raise SerflowError(f"{source.address}: cannot be downloaded ({said}).{there} {by_hand}") from error
     return part
 
 

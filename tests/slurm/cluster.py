@@ -9,11 +9,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 CONF = Path("/etc/slurm")
 NODES = ("n1", "n2")
+# in the order in which they end
+DAEMONS = ("slurmd-n1", "slurmd-n2", "slurmctld", "munged")
 # jobs end in `squeue` for so long that nobody misses it: there is no accounting
 SLURM_CONF = """\
 ClusterName=serflow
@@ -57,11 +60,12 @@ def run(*command: str | Path, ok: bool = True) -> str:
     return done.stdout
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120, tell: Callable[[], str] = str) -> None:
+    """Wait until a condition holds; where it does not in time, say what was waited for and what ``tell`` returns."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.1)
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}\n{tell()}"
+        time.sleep(0.2)
 
 
 def is_running(process: int, name: str) -> bool:
@@ -71,6 +75,14 @@ def is_running(process: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     return status.split("(")[1].split(")")[0] == name and status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def _is_gone(process: int, name: str) -> bool:
+    return not is_running(process, name)
+
+
+def last_lines(file: Path, count: int) -> list[str]:
+    return file.read_text(errors="replace").splitlines()[-count:]
 
 
 class Job:
@@ -120,19 +132,46 @@ class Cluster:
         for node in NODES:
             run("slurmd", "-N", node)
         wait_until(
-            lambda: run("sinfo", "-h", "-N", "-p", "cpu", "-o", "%T", ok=False).split() == ["idle"] * 2, "idle nodes"
+            lambda: run("sinfo", "-h", "-N", "-p", "cpu", "-o", "%T", ok=False).split() == ["idle"] * 2,
+            "idle nodes",
+            tell=self.tell,
         )
 
     def down(self) -> None:
-        # jobs before the daemons that would end them
-        for job in self.jobs("PENDING", "RUNNING", "SUSPENDED"):
-            run("scancel", job.id, ok=False)
-        wait_until(lambda: not self.jobs("PENDING", "RUNNING", "COMPLETING"), "end of all jobs")
-        for name in ("slurmd-n1", "slurmd-n2", "slurmctld", "munged"):
-            self.stop(name, signal.SIGTERM)
-        for name in ("slurm.conf", "gres.conf"):
-            if (CONF / name).is_symlink() and (CONF / name).readlink() == self.root / name:
-                (CONF / name).unlink()
+        """End all jobs, then the daemons; whatever does not end as it should, the rest goes all the same."""
+        with ExitStack() as steps:
+            # the last first: jobs before the daemons that would end them
+            for name in ("slurm.conf", "gres.conf"):
+                steps.callback(self._unlink, name)
+            for daemon in reversed(DAEMONS):
+                steps.callback(self.stop, daemon, signal.SIGTERM)
+            steps.callback(self._end_jobs)
+
+    def _end_jobs(self) -> None:
+        if not (self.root / "slurmctld.pid").exists():
+            return
+        if self.process("slurmctld") is None:
+            self.start_controller()
+        over = time.monotonic() + 60
+        while left := self.jobs("PENDING", "RUNNING", "SUSPENDED", "COMPLETING"):
+            assert time.monotonic() < over, f"jobs that do not end\n{self.tell()}"
+            for job in left:
+                run("scancel", job.id, ok=False)
+            time.sleep(0.5)
+        # and what runs without the controller's knowledge, as after it was killed
+        for node in NODES:
+            for line in run("scontrol", "listpids", "*", node, ok=False).splitlines()[1:]:
+                with suppress(ProcessLookupError):
+                    os.kill(int(line.split()[0]), signal.SIGKILL)
+        wait_until(lambda: not self._steps(), "the end of what runs on the nodes", 30, self.tell)
+
+    def _steps(self) -> list[Path]:
+        """Return the sockets of the steps of jobs that run on the nodes."""
+        return [path for node in NODES for path in (self.root / f"spool-{node}").glob(f"{node}_*.*")]
+
+    def _unlink(self, name: str) -> None:
+        if (CONF / name).is_symlink() and (CONF / name).readlink() == self.root / name:
+            (CONF / name).unlink()
 
     def process(self, name: str) -> int | None:
         """Return the id of a daemon, where it runs."""
@@ -144,11 +183,41 @@ class Cluster:
         process = self.process(name)
         if process is not None:
             os.kill(process, sent)
-            wait_until(lambda: not is_running(process, name.split("-")[0]), f"end of {name}")
+            ended = partial(_is_gone, process, name.split("-")[0])
+            try:
+                wait_until(ended, f"end of {name}", seconds=30)
+            except AssertionError:
+                os.kill(process, signal.SIGKILL)
+                wait_until(ended, f"end of {name}, killed", seconds=30)
 
     def start_controller(self) -> None:
         run("slurmctld")
-        wait_until(lambda: "UP" in run("scontrol", "ping", ok=False), "the controller")
+        wait_until(lambda: "UP" in run("scontrol", "ping", ok=False), "the controller", tell=self.tell)
+
+    def save(self, job: Job) -> None:
+        """Wait until the controller has written down what it knows of a job, which it does within seconds.
+
+        One that is killed before that has lost the job, or takes it for one that waits.
+        """
+        # what is written first may have been put together before
+        for _ in range(2):
+            before = self._saved()
+            run("scontrol", "update", f"jobid={job.id}", "timelimit=+1")
+            wait_until(partial(self._saved_since, before), "the controller's record of jobs", tell=self.tell)
+
+    def _saved_since(self, before: int) -> bool:
+        return self._saved() > before
+
+    def _saved(self) -> int:
+        file = self.root / "state/job_state"
+        return file.stat().st_mtime_ns if file.exists() else 0
+
+    def tell(self) -> str:
+        """Say what there is to know where something is waited for in vain."""
+        said = [run("squeue", "--states=all", ok=False), run("sinfo", "--Node", "--long", ok=False)]
+        logs = [self.root / f"{name}.log" for name in ("slurmctld", "slurmd-n1", "slurmd-n2")]
+        said += [f"{log.name}:\n" + "\n".join(last_lines(log, 15)) for log in logs if log.exists()]
+        return "\n".join(said)
 
     def jobs(self, *states: str) -> list[Job]:
         """Return the jobs that are known, or those in one of the states, the oldest first."""
@@ -177,9 +246,12 @@ class Cluster:
 
 @contextmanager
 def slurm(root: Path) -> Iterator[Cluster]:
+    """A Slurm that is gone afterwards, also where the process is told to end (SIGTERM)."""
     cluster = Cluster(root)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cluster.up()
         yield cluster
     finally:
         cluster.down()
+        signal.signal(signal.SIGTERM, before)

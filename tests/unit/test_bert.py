@@ -57,8 +57,8 @@ def test_rows_are_tokens_with_cls_and_sep_and_long_texts_are_cut(encoder):
     ]  # fmt: skip
     assert (encoder.dim, encoder.max_tokens) == (512, 128)
     assert encoder.encode([]) == []
-    tokens = encoder.tokenizer(["a " * 5000], truncation=True, max_length=128)["input_ids"][0]
-    assert encoder.tokenizer.convert_ids_to_tokens([tokens[0], tokens[-1]]) == ["[CLS]", "[SEP]"]
+    (tokens,) = encoder.tokenizer(["a " * 5000], 128)
+    assert [tokens[0], tokens[-1]] == [encoder.tokenizer.numbers[piece] for piece in ("[CLS]", "[SEP]")]
 
 
 def test_the_position_and_the_neighbours_of_a_word_matter(encoder):
@@ -76,8 +76,8 @@ def test_any_english_text_is_written_without_unknown_pieces(encoder):
         *CREMA_D.values(),
         "supercalifragilistic",
     ]
-    unknown = encoder.tokenizer.unk_token_id
-    for tokens in encoder.tokenizer(texts)["input_ids"]:
+    unknown = encoder.tokenizer.numbers["[UNK]"]
+    for tokens in encoder.tokenizer(texts):
         assert unknown not in tokens
     # words of the stand-in corpora are one piece each
     assert len(encoder.encode(["The bus stops over there"])[0]) == 7
@@ -178,10 +178,30 @@ def test_tensors_that_are_missing_or_not_finite_are_refused(copy):
     save_file({**state, name: state[name] * float("nan")}, copy / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(WeightsError, match=rf"{name} has values that are not finite"):
         load(copy, "cpu", "fp32")
+    save_file({**state, name: state[name][:8].clone()}, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(WeightsError, match=rf"{name} has the shape \(8, 512\) where \(512, 512\) is needed"):
+        load(copy, "cpu", "fp32")
     del state[name]
     save_file(state, copy / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(WeightsError, match=rf"lacks {name}"):
+    with pytest.raises(WeightsError, match=rf"lacks {name} and 0 more tensors"):
         load(copy, "cpu", "fp32")
+
+
+def test_files_that_hold_no_tensors_are_named(copy, tmp_path):
+    whole = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(whole[:-9])
+    with pytest.raises(WeightsError, match=r"model\.safetensors: cannot be read \(.*backbones\.bert\.weights"):
+        load(copy, "cpu", "fp32")
+    (copy / "model.safetensors").unlink()
+    torch.save([torch.zeros(2)], copy / "pytorch_model.bin")
+    with pytest.raises(WeightsError, match=r"pytorch_model\.bin: holds no tensors by name"):
+        load(copy, "cpu", "fp32")
+    # an index of files elsewhere
+    (tmp_path / "outside.safetensors").write_bytes(whole)
+    for places in ({"a": "../outside.safetensors"}, {"a": str(tmp_path / "outside.safetensors")}, {}, None):
+        (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+        with pytest.raises(WeightsError, match=r"index\.json: names no files of the folder"):
+            load(copy, "cpu", "fp32")
 
 
 def test_the_default_release_is_the_papers(folder):

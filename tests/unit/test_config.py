@@ -50,6 +50,14 @@ def test_presets_are_valid_overlays(repository: Path, name: str) -> None:
         assert named & set(config.plans()[study].corpora()), study
 
 
+def test_the_smallest_preset_is_of_stand_ins_alone(repository: Path) -> None:
+    preset = read(repository / "workflow/presets/smallest.yaml")
+    config = check_config(merged([read(repository / "config.yaml"), preset]))
+    plans = config.plans()
+    assert all(config.is_synthetic(corpus) for study in plans.values() for corpus in study.corpora())
+    assert plans.keys() == preset.content.keys() - {"synthetic"}
+
+
 def test_unknown_key_names_file_line_and_nearest_key(tmp_path: Path) -> None:
     config, files = overlay(tmp_path, "noise:\n  seed: 1\n  mixin: snr\n")
     with pytest.raises(ConfigError, match=r"mine\.yaml:3: unknown key noise\.mixin \(did you mean 'mixing'\?\)"):

@@ -1,18 +1,16 @@
 """Corpora that are fetched: what is checked, goes on, is refused; a web server of this machine plays the publisher."""
 
 import hashlib
-import http.server
 import io
 import json
-import threading
 import zipfile
-from typing import ClassVar
 
 import pytest
 import yaml
+from publisher import publish
 from typer.testing import CliRunner
 
-from serflow import downloads
+from serflow import downloads, transfer
 from serflow.cli import app
 from serflow.config import check_config
 from serflow.corpora.base import load_corpus
@@ -34,64 +32,27 @@ def zipped(members):
     return file.getvalue()
 
 
-class Publisher(http.server.BaseHTTPRequestHandler):
-    """Serves ``files``, parts of them too; with ``breaks_after`` it goes away after so many bytes."""
-
-    files: ClassVar[dict[str, bytes]]
-    asked: ClassVar[list[str | None]]
-    breaks_after: int | None = None
-    knows_ranges = True
-
-    def do_GET(self):
-        content = self.files.get(self.path)
-        asked = self.headers.get("Range")
-        self.asked.append(asked)
-        if content is None:
-            self.send_error(404)
-            return
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.knows_ranges else 0
-        if start >= len(content):
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        self.wfile.write(content[start:][: self.breaks_after])
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def publisher(monkeypatch):
     """A publisher of EmoDB, with its digest, and of ESC-50, whose table is known."""
-
-    class Fresh(Publisher):
-        files, asked = {"/emodb.zip": zipped(EMODB), "/esc50.zip": zipped(ESC50)}, []
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fresh)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    archive = Fresh.files["/emodb.zip"]
-    table = hashlib.sha256(ESC50["ESC-50-master/meta/esc50.csv"]).hexdigest()
-    monkeypatch.setitem(
-        downloads.SOURCES,
-        "emodb",
-        SOURCES["emodb"]._replace(
-            address=f"{address}/emodb.zip", digest=f"md5:{hashlib.md5(archive).hexdigest()}", size=len(archive)
-        ),
-    )
-    monkeypatch.setitem(
-        downloads.SOURCES,
-        "esc50",
-        SOURCES["esc50"]._replace(address=f"{address}/esc50.zip", holds=("meta/esc50.csv", table)),
-    )
-    Fresh.address = address
-    yield Fresh
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with publish({"/emodb.zip": zipped(EMODB), "/esc50.zip": zipped(ESC50)}) as publisher:
+        archive = publisher.files["/emodb.zip"]
+        table = hashlib.sha256(ESC50["ESC-50-master/meta/esc50.csv"]).hexdigest()
+        monkeypatch.setitem(
+            downloads.SOURCES,
+            "emodb",
+            SOURCES["emodb"]._replace(
+                address=f"{publisher.address}/emodb.zip",
+                digest=f"md5:{hashlib.md5(archive).hexdigest()}",
+                size=len(archive),
+            ),
+        )
+        monkeypatch.setitem(
+            downloads.SOURCES,
+            "esc50",
+            SOURCES["esc50"]._replace(address=f"{publisher.address}/esc50.zip", holds=("meta/esc50.csv", table)),
+        )
+        yield publisher
 
 
 def names_in(folder):
@@ -135,7 +96,7 @@ def test_another_archive_is_refused_and_not_kept(publisher, tmp_path):
 
 
 def test_a_download_that_broke_off_goes_on(publisher, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads, "_BLOCK", 50)
+    monkeypatch.setattr(transfer, "_BLOCK", 50)
     publisher.breaks_after = 200
     with pytest.raises(SerflowError, match=r"cannot be downloaded .* 200 bytes are kept, and the same command goes on"):
         fetch("emodb", tmp_path)

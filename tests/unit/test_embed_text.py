@@ -1,5 +1,7 @@
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,19 @@ def test_metadata_are_those_of_a_feature_with_the_recogniser(arguments):
     }
     assert {key: found[key] for key in expected} == expected
     assert found["backbone"]["name"] == "bert"
+
+
+def test_a_job_imports_neither_transformers_nor_pandas(arguments):
+    command = [sys.executable, "-X", "importtime", "-m", "serflow.stages.embed_text"]
+    for name, value in vars(arguments).items():
+        command += [f"--{name}", json.dumps(value) if name == "options" else str(value)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # a package that was looked for in vain has a line too, but none of its modules has
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    packages = {name.partition(".")[0] for name in imported if "." in name}
+    assert {"torch", "tokenizers", "pyarrow"} <= packages
+    assert packages & {"transformers", "pandas", "scipy", "sklearn"} == set()
+    assert read_metadata(arguments.frames)["extractor"] == "bert"
 
 
 def test_transcripts_made_with_a_stand_in_are_marked_once(arguments):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from serflow.backbones.base import backbone_names
 from serflow.fingerprint import _imported_names, imported_modules
 from serflow.plugins import plugin_names
 
@@ -147,6 +148,76 @@ def test_what_the_rules_ask_loads_neither_torch_nor_what_reads_data():
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert {"torch", "pandas", "pyarrow", "scipy", "matplotlib"} & set(done.stdout.split()) == set()
     assert "serflow" in done.stdout.split()
+
+
+HEAVY = ("torch", "transformers", "pandas", "scipy", "sklearn", "matplotlib", "librosa", "numba", "h5py", "snakemake")
+"""What costs from a third of a second to six seconds of each job's processor time to import (docs/performance.md)."""
+
+LOADED = {
+    "plot_curves": {"pandas", "matplotlib"},
+    "plot_figure": {"matplotlib"},
+    "report_study": {"pandas", "matplotlib"},
+    "make_synthetic_esc50": {"scipy"},
+    **{stage: {"torch"} for stage in ("train", "train_batch", "train_joint")},
+}
+"""Of these, what each stage imports before it begins; the others none. A network is imported where one is named."""
+
+LOADED_BY_STUDIES = {
+    # MFCC and voice activity as Kaldi has them
+    "invariance": {"torch", "scipy"},
+    # wav2vec 2.0, which transformers computes; scipy comes with that
+    "speakernorm": {"torch", "transformers", "scipy"},
+}
+"""What trainings import, those of other studies torch alone."""
+
+# each in a child of one process, which has what they all need
+IMPORT_EACH = """
+import importlib, os, sys
+for name in sys.argv[1].split():
+    importlib.import_module(name)
+for name in sys.argv[2:]:
+    child = os.fork()
+    if not child:
+        importlib.import_module(name)
+        print(name, *{module.partition(".")[0] for module in sys.modules}, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def require_loaded(expected, shared):
+    """Import modules, ``shared`` before all of them, and compare the heavy packages that are there then."""
+    command = [sys.executable, "-c", IMPORT_EACH, shared, *expected]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = [line.split() for line in done.stdout.splitlines()]
+    assert {name: set(packages) & set(HEAVY) for name, *packages in found} == expected
+
+
+def test_a_job_loads_at_its_start_no_more_than_it_needs():
+    loaded = {stage: LOADED.get(stage, set()) for stage in plugin_names("serflow.stages")}
+    assert loaded.keys() >= LOADED.keys()
+    for shared in ("torch", "numpy"):
+        those = {
+            f"serflow.stages.{stage}": heavy
+            for stage, heavy in loaded.items()
+            if ("torch" in heavy) == (shared == "torch")
+        }
+        require_loaded(those, shared)
+
+
+def test_a_training_loads_torch_and_little_else():
+    expected = {f"serflow.studies.{study}.train": LOADED_BY_STUDIES.get(study, {"torch"}) for study in STUDIES}
+    require_loaded(expected, "torch")
+
+
+NETWORKS = {"wav2vec2", "wav2vec2_ctc"}
+"""Those that transformers computes."""
+
+
+@pytest.mark.parametrize("name", backbone_names())
+def test_a_network_loads_transformers_only_where_that_computes_it(name):
+    found = {imported.partition(".")[0] for module in closure(f"backbones.{name}") for imported in imports_of(module)}
+    assert ("transformers" in found) == (name in NETWORKS)
 
 
 def test_every_csv_is_written_in_one_way():

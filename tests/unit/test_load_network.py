@@ -64,7 +64,7 @@ def inputs_of(name, path):
         frames = torch.from_numpy(read_model(path)[0](waveform()))[None]
         return frames, torch.tensor([frames.shape[1]])
     if name == "bert":
-        tokens = torch.tensor(load_network("bert", path).tokenizer(["the dog ran home"])["input_ids"])
+        tokens = torch.tensor(load_network("bert", path).tokenizer(["the dog ran home"]))
         return tokens, torch.ones_like(tokens)
     return (torch.from_numpy(waveform())[None],)
 
@@ -525,8 +525,10 @@ def test_padded_tokens_do_not_change_a_text(stand_in):
     network = load_network("bert", stand_in("bert")).eval()
     encoder = BertEncoder(network.model, network.tokenizer, torch.device("cpu"), "fp32")
     together = encoder.encode(["the dog ran home", "no"])
-    tokens = network.tokenizer(["the dog ran home", "no"], padding=True, return_tensors="pt")
+    rows = [torch.tensor(numbers) for numbers in network.tokenizer(["the dog ran home", "no"])]
+    tokens = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    mask = nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     with torch.no_grad():
-        states = network(tokens["input_ids"], tokens["attention_mask"])
+        states = network(tokens, mask)
     for row, expected in zip(states, together, strict=True):
         np.testing.assert_allclose(row[: len(expected)].numpy(), expected, **ROUNDING)

@@ -1,4 +1,7 @@
 import argparse
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,3 +69,86 @@ def test_what_is_not_name_and_value_is_refused(text):
 def test_what_is_no_json_is_refused():
     with pytest.raises(argparse.ArgumentTypeError, match="not valid JSON"):
         json_option("{a: 1}")
+
+
+STAGE = """
+import argparse, atexit, gc, sys
+from serflow.errors import ConfigError
+from serflow.stage import run_stage, stage_parser
+
+def main(arguments):
+    atexit.register(print, "cleaned up")
+    print("collects while it works:", gc.isenabled())
+    if arguments.fault:
+        raise {"expected": ConfigError, "unexpected": KeyError}[arguments.fault]("a fault")
+
+if __name__ == "__main__":
+    print("collects while it imports:", gc.isenabled())
+    parser = stage_parser(__doc__)
+    parser.add_argument("--fault")
+    run_stage(parser, main)
+    print("what comes after a stage")
+"""
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """Run a stage that stands in a package as those of serflow do, and return what became of it."""
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "__init__.py").write_text("import serflow.stages")
+    (tmp_path / "stages" / "one.py").write_text(STAGE)
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "stages.one", "--log", str(tmp_path / "one.log"), *arguments]
+        where = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **where})
+
+    return run
+
+
+def test_a_stage_ends_with_all_said_and_cleaned_up(stage, tmp_path):
+    done = stage()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "collects while it imports: False",
+        "collects while it works: True",
+        "cleaned up",
+    ]
+    assert "of processor time in all" in (tmp_path / "one.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("expected", "ERROR a fault\n"), ("unexpected", "Traceback (most recent call last)")]
+)
+def test_a_stage_that_fails_says_so_and_cleans_up_all_the_same(stage, tmp_path, fault, said):
+    done = stage("--fault", fault)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert said in (tmp_path / "one.log").read_text()
+    assert done.stdout.splitlines()[-1] == "cleaned up"
+
+
+def test_pyarrow_does_not_import_pandas_to_ask_what_an_array_is_but_where_a_data_frame_is_wanted():
+    script = (
+        "import sys, pyarrow\nfrom serflow import stage\nbefore = list(sys.meta_path)\nstage._hide_pandas()\n"
+        "assert sys.meta_path == before\ntable = pyarrow.table({'a': [1.0, None]})\nprint('pandas' in sys.modules)\n"
+        "print(table.to_pandas().a.isna().tolist(), 'pandas' in sys.modules)\n"
+        "import pandas\nprint(pyarrow.array(pandas.Series([1.0, float('nan')])).null_count)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "[False, True] True", "1"]
+
+
+def test_a_stage_that_has_pandas_keeps_it():
+    script = (
+        "import pandas, pyarrow\nfrom serflow import stage\nstage._hide_pandas()\n"
+        "print(pyarrow.array(pandas.Series([1.0, float('nan')])).null_count)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
+def test_who_imports_a_stage_keeps_a_garbage_collector():
+    script = "import gc, serflow.stages.tabulate; print(gc.isenabled())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

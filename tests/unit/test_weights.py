@@ -2,20 +2,21 @@
 
 import argparse
 import csv
-import functools
 import hashlib
-import http.server
 import io
 import json
 import subprocess
 import tarfile
-import threading
+import time
 from dataclasses import replace
 
+import huggingface_hub
 import numpy as np
 import pytest
+from publisher import publish
 
 from results_page import Page
+from serflow import transfer
 from serflow.backbones._fetch import fetch
 from serflow.backbones.base import (
     Recogniser,
@@ -40,15 +41,10 @@ from serflow.backbones.weights import (
 )
 from serflow.config import Config, check_config
 from serflow.errors import ConfigError, SerflowError, WeightsError
-from serflow.files import write_sealed_json
+from serflow.files import sweep, write_sealed_json
 from serflow.stages.list_weights import main as list_weights
 from serflow.stages.prepare_weights import main as prepare_weights
 
-# pooch leaves its sessions to the garbage collector
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 CONTENT = bytes(range(256)) * 50
 LOADERS = {"audio": load_backbone, "recogniser": load_recogniser, "text": load_text_encoder}
 # the stand-in of deepspeech is trained, and read by its own library: test_deepspeech*.py
@@ -60,30 +56,9 @@ def sha256(content):
 
 
 @pytest.fixture
-def publisher(tmp_path):
-    """Return a folder and the address under which it is served."""
-    folder = tmp_path / "published"
-    folder.mkdir()
-    (folder / "model.pt").write_bytes(CONTENT)
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        served = 0
-
-        def do_GET(self):
-            type(self).served += 1
-            super().do_GET()
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.handler = Quiet
-    server.folder = folder
-    server.address = f"http://127.0.0.1:{server.server_port}"
-    yield server
-    server.shutdown()
-    server.server_close()
+def publisher():
+    with publish({"/model.pt": CONTENT}) as publisher:
+        yield publisher
 
 
 @pytest.fixture
@@ -99,10 +74,65 @@ def test_a_download_is_checked_kept_and_used_again(publisher, release, tmp_path)
     source, file = fetch("byol", release, tmp_path / "kept")
     assert (source, file.read_bytes()) == ("download", CONTENT)
     assert fetch("byol", release, tmp_path / "kept") == (source, file)
-    assert publisher.handler.served == 1
+    assert len(publisher.asked) == 1
     file.write_bytes(CONTENT[:-1])
     assert fetch("byol", release, tmp_path / "kept")[1].read_bytes() == CONTENT
-    assert publisher.handler.served == 2
+    assert len(publisher.asked) == 2
+
+
+def test_a_download_that_broke_off_goes_on(publisher, release, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "_BLOCK", 100)
+    publisher.breaks_after = 5000
+    with pytest.raises(WeightsError, match=r"5,000 bytes are kept, and the next attempt goes on from there\. "):
+        fetch("byol", release, tmp_path / "kept")
+    assert (tmp_path / "kept/.toy.part/files/model.pt").read_bytes() == CONTENT[:5000]
+    assert sweep(tmp_path / "kept", before=time.time() + 60) == []
+    publisher.breaks_after = None
+    assert fetch("byol", release, tmp_path / "kept")[1].read_bytes() == CONTENT
+    assert publisher.asked == [None, "bytes=5000-"]
+    assert kept(tmp_path / "kept") == ["model.pt", "toy"]
+
+
+def test_a_server_without_ranges_begins_anew(publisher, release, tmp_path, monkeypatch):
+    part = tmp_path / "kept/.toy.part/files/model.pt"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(CONTENT[:5000])
+    publisher.knows_ranges = False
+    assert fetch("byol", release, tmp_path / "kept")[1].read_bytes() == CONTENT
+
+
+def test_what_broke_off_is_not_patched_with_another_file(publisher, release, tmp_path):
+    part = tmp_path / "kept/.toy.part/files/model.pt"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="it was not kept"):
+        fetch("byol", release, tmp_path / "kept")
+    assert kept(tmp_path / "kept") == []
+    assert fetch("byol", release, tmp_path / "kept")[1].read_bytes() == CONTENT
+
+
+def test_a_download_from_the_hub_that_broke_off_goes_on(release, tmp_path, monkeypatch):
+    """The hub's client keeps what came beside the files, and goes on with it."""
+    from_hub = replace(release, hub=("publisher/toy", "main"))
+    begun = []
+
+    def snapshot_download(repository, *, revision, local_dir, allow_patterns):
+        begin = local_dir / ".cache/huggingface/download/model.incomplete"
+        begun.append(begin.is_file())
+        begin.parent.mkdir(parents=True, exist_ok=True)
+        begin.write_bytes(CONTENT[:5000])
+        if len(begun) == 1:
+            raise OSError("the line is dead")
+        (local_dir / "model.safetensors").write_bytes(CONTENT)
+        (local_dir / "config.json").write_text("{}")
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda repository, revision: ["model.safetensors"])
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    with pytest.raises(WeightsError, match=r"cannot be fetched from the hub \(the line is dead\)"):
+        fetch("bert", from_hub, tmp_path / "kept")
+    assert fetch("bert", from_hub, tmp_path / "kept") == ("hub", tmp_path / "kept/toy")
+    assert begun == [False, True]
+    assert kept(tmp_path / "kept") == ["config.json", "model.safetensors", "toy"]
 
 
 def test_the_digest_may_be_the_one_of_git(release, tmp_path):
@@ -115,7 +145,7 @@ def test_the_digest_may_be_the_one_of_git(release, tmp_path):
 
 @pytest.mark.parametrize("content", [CONTENT[:-1], b"<html>404</html>", b""], ids=["truncated", "html", "empty"])
 def test_what_does_not_match_its_digest_is_not_kept(publisher, release, tmp_path, content):
-    (publisher.folder / "model.pt").write_bytes(content)
+    publisher.files["/model.pt"] = content
     with pytest.raises(WeightsError) as error:
         fetch("byol", release, tmp_path / "kept")
     assert sha256(content) in str(error.value)
@@ -148,7 +178,7 @@ def test_what_has_no_digest_or_asks_for_consent_is_not_downloaded(publisher, rel
         fetch("byol", replace(release, digest=None), tmp_path)
     with pytest.raises(WeightsError, match=r"its licence \(NTT\).*set backbones\.byol\.weights to its path"):
         fetch("byol", replace(release, licence="NTT", redistributable=False), tmp_path)
-    assert publisher.handler.served == 0
+    assert publisher.asked == []
 
 
 def test_an_installed_package_with_the_same_bytes_spares_the_download(publisher, release, tmp_path, monkeypatch):
@@ -159,18 +189,20 @@ def test_an_installed_package_with_the_same_bytes_spares_the_download(publisher,
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     packaged = replace(release, package=("some_package", "w.pt"))
     source, file = fetch("byol", packaged, tmp_path / "kept")
-    assert (source, file.read_bytes(), publisher.handler.served) == ("package", CONTENT, 0)
+    assert (source, file.read_bytes(), publisher.asked) == ("package", CONTENT, [])
     (package / "w.pt").write_bytes(b"another version")
     assert fetch("byol", packaged, tmp_path / "other")[0] == "download"
 
 
 def test_an_archive_is_unpacked_and_its_member_is_used(publisher, release, tmp_path):
-    with tarfile.open(publisher.folder / "model.tar.gz", "w:gz") as archive:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         info = tarfile.TarInfo("inner/model.pt")
         info.size = len(CONTENT)
         archive.addfile(info, io.BytesIO(CONTENT))
-    packed = (publisher.folder / "model.tar.gz").read_bytes()
-    archived = replace(release, address=f"{publisher.address}/model.tar.gz", digest=sha256(packed), member="inner")
+    publisher.files["/model.tar.gz"] = packed.getvalue()
+    address = f"{publisher.address}/model.tar.gz"
+    archived = replace(release, address=address, digest=sha256(packed.getvalue()), member="inner")
     _, folder = fetch("allosaurus", archived, tmp_path / "kept")
     assert (folder / "model.pt").read_bytes() == CONTENT
     with pytest.raises(WeightsError, match="holds no other, only inner"):

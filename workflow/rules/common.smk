@@ -11,6 +11,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
+from snakemake.resources import Resources
 from snakemake.settings.types import DeploymentMethod
 
 BEGAN = time.time()
@@ -292,7 +293,8 @@ def gpus():
 
 def default_resource(name):
     """A word that the profile has among its `default-resources`, or None."""
-    given = workflow.resource_settings._parsed_default_resources.get(name).raw
+    asked = Resources.from_mapping(workflow.resource_settings.default_resources or {})
+    given = asked.get(name).raw
     return None if given is None else str(given).strip("'\"")
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fftpack
 
 from serflow.audio.waveform import FloatArray, check_waveform
 from serflow.errors import ConfigError
@@ -256,6 +255,9 @@ class MelSpectrogram:
 
     def _transform(self, frames: FloatArray, mel: FloatArray) -> None:
         """Write mel power plus floor of ``frames`` ``(n_frames, win_length)`` to ``mel``."""
+        # trainings read filters and constants here, and have no need of it
+        import scipy.fftpack
+
         # scipy.fftpack transforms in place, and squares of real and imaginary parts are weighted as they lie: a tenth
         # less time than scipy.fft, abs and square. A shift does not change the power: the window stands at the start.
         windowed = self._work[: len(frames)]

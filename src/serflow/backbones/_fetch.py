@@ -3,6 +3,8 @@
 import importlib.util
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +12,8 @@ from serflow.archives import unpack_tar
 from serflow.backbones.base import Release
 from serflow.backbones.weights import digest_of
 from serflow.errors import SerflowError, WeightsError
-from serflow.files import atomic_folder, atomic_path
+from serflow.files import atomic_folder, atomic_path, exclusive
+from serflow.transfer import came, download
 
 log = logging.getLogger(__name__)
 _ARCHIVES = (".tar.gz", ".tgz", ".tar")
@@ -106,27 +109,48 @@ def in_package(release: Release) -> Path | None:
 
 
 def _download(backbone: str, release: Release, file: Path) -> None:
-    """Download with a progress bar and compare with the digest; a wrong file is not kept."""
-    import pooch
+    """Download with a progress bar, from where it broke off, and compare with the digest; a wrong file is not kept."""
     import requests
 
     assert release.digest is not None
-    log.info("%s: downloading %s", release.name, release.address)
     size = f", {release.size:,} bytes" if release.size is not None else ""
-    try:
+    with _parts(file.parent) as parts:
+        if is_kept(release, file.parents[1]):
+            return
+        part = parts / file.name
+        log.info("%s: downloading %s, of which %d bytes are there", release.name, release.address, came(part))
+        try:
+            download(release.address, part, release.name, release.size)
+        except requests.RequestException as error:
+            kept = f" {came(part):,} bytes are kept, and the next attempt goes on from there." if came(part) else ""
+            raise WeightsError(
+                f"{release.address}: cannot be downloaded ({_first_line(error)}).{kept} Without a network: put the "
+                f"file ({release.digest}{size}) at {file}, or set backbones.{backbone}.weights to where it lies, or to "
+                "stand-in."
+            ) from error
+        found = digest_of(part, release.digest)
+        if found != release.digest:
+            part.unlink()
+            raise WeightsError(
+                f"{release.address}: what came has the digest {found} and not {release.digest}; it was not kept. "
+                f"Try again, or set backbones.{backbone}.weights to a file that you trust."
+            )
         with atomic_folder(file.parent) as temporary:
-            pooch.HTTPDownloader(progressbar=True, timeout=60)(release.address, str(temporary / file.name), None)
-            found = digest_of(temporary / file.name, release.digest)
-            if found != release.digest:
-                raise WeightsError(
-                    f"{release.address}: what came has the digest {found} and not {release.digest}; it was not kept. "
-                    f"Try again, or set backbones.{backbone}.weights to a file that you trust."
-                )
-    except (requests.RequestException, ValueError) as error:
-        raise WeightsError(
-            f"{release.address}: cannot be downloaded ({_first_line(error)}). Without a network: put the file "
-            f"({release.digest}{size}) at {file}, or set backbones.{backbone}.weights to where it lies, or to stand-in."
-        ) from error
+            part.rename(temporary / file.name)
+
+
+@contextmanager
+def _parts(folder: Path) -> Iterator[Path]:
+    """Yield a folder, for one process at a time, of what is to come to another; it stays while something lies in it."""
+    parts = folder.with_name(f".{folder.name}.part")
+    with exclusive(parts):
+        files = parts / "files"
+        files.mkdir(parents=True, exist_ok=True)
+        try:
+            yield files
+        finally:
+            if not any(files.iterdir()):
+                shutil.rmtree(parts)
 
 
 def _from_hub(backbone: str, release: Release, folder: Path) -> Path:
@@ -138,11 +162,15 @@ def _from_hub(backbone: str, release: Release, folder: Path) -> Path:
     try:
         held = huggingface_hub.list_repo_files(repository, revision=revision)
         weights = [name for name in _HUB_WEIGHTS if name in held][:1]
-        with atomic_folder(folder) as temporary:
+        with _parts(folder) as parts:
+            # what has come of a file is kept in the folder, and gone on with
             huggingface_hub.snapshot_download(
-                repository, revision=revision, local_dir=temporary, allow_patterns=["*.json", "*.txt", *weights]
+                repository, revision=revision, local_dir=parts, allow_patterns=["*.json", "*.txt", *weights]
             )
-            shutil.rmtree(temporary / ".cache", ignore_errors=True)
+            shutil.rmtree(parts / ".cache", ignore_errors=True)
+            with atomic_folder(folder) as temporary:
+                for file in list(parts.iterdir()):
+                    file.rename(temporary / file.name)
     except SerflowError:
         raise
     except Exception as error:  # the hub's client lets the errors of its HTTP library through

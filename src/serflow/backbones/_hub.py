@@ -1,4 +1,4 @@
-"""Models in the folders of the Hugging Face hub, through transformers; nothing is downloaded here."""
+"""Models in the folders of the Hugging Face hub, wav2vec 2.0 through transformers; nothing is downloaded here."""
 
 import importlib
 from collections.abc import Container, Sequence
@@ -71,7 +71,7 @@ def read_entries(file: Path, backbone: str) -> dict[str, Any]:
     return entries
 
 
-def read_pretrained(folder: Path, backbone: str, model_class: Any, spared: Container[str] = (), **options: Any) -> Any:
+def read_pretrained(folder: Path, backbone: str, model_class: Any, spared: Container[str] = ()) -> Any:
     """Load a model, frozen and in evaluation mode.
 
     Parameters
@@ -84,8 +84,6 @@ def read_pretrained(folder: Path, backbone: str, model_class: Any, spared: Conta
         Class of transformers.
     spared
         Tensors that may be missing from the file.
-    options
-        Passed to the class.
 
     Raises
     ------
@@ -102,7 +100,7 @@ def read_pretrained(folder: Path, backbone: str, model_class: Any, spared: Conta
         # a file of half precision would otherwise be computed with as it is, whatever `precision` says
         with safe_content():
             model, loading = model_class.from_pretrained(
-                folder, config=config, local_files_only=True, output_loading_info=True, dtype=torch.float32, **options
+                folder, config=config, local_files_only=True, output_loading_info=True, dtype=torch.float32
             )
     except Exception as error:  # transformers and safetensors raise many kinds for files that they cannot read
         told = refused_class(error) or first_line(error)

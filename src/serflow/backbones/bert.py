@@ -1,5 +1,7 @@
 """Small BERT (Devlin et al., NAACL 2019; Turc et al., arXiv 1908.08962): text to a row a token, in the hub's format."""
 
+import dataclasses
+import json
 import string
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,16 +41,15 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     Its vocabulary is the words of the stand-in corpora and all letters, so that any English text can be written.
     """
     import torch
-    from transformers import BertConfig, BertModel
+    from safetensors.torch import save_file
 
-    from serflow.backbones._hub import silence_transformers
+    from serflow.backbones._bert_encoder import Architecture, BertModel
     from serflow.synthetic.scripts import ALL_ENGLISH
 
-    silence_transformers()
     letters = string.ascii_lowercase + string.digits
     words = sorted({word.lower() for sentence in ALL_ENGLISH for word in sentence.split()} - set(letters))
     pieces = (*_SPECIAL, *string.punctuation, *letters, *(f"##{letter}" for letter in letters), *words)
-    config = BertConfig(
+    sizes = Architecture(
         vocab_size=len(pieces),
         hidden_size=512,
         num_hidden_layers=1,
@@ -58,11 +59,13 @@ def write_stand_in(folder: Path, seed: int) -> Path:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = BertModel(config, add_pooling_layer=False)
+        model = BertModel(sizes)
         with torch.no_grad():
             # so that a token is told by its word rather than by its place and its kind, as drawn alike they all tell
             model.embeddings.word_embeddings.weight.mul_(_WORDS_OVER_PLACES)
-        model.save_pretrained(folder)
+    save_file(model.state_dict(), folder / "model.safetensors", metadata={"format": "pt"})
+    described = {"architectures": ["BertModel"], "model_type": "bert", **dataclasses.asdict(sizes)}
+    (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
     return folder
 

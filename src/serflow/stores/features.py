@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from serflow.errors import StoreError
 from serflow.stores.frames import (
@@ -18,7 +19,7 @@ from serflow.stores.frames import (
     frame_rows,
     shared_metadata,
 )
-from serflow.stores.parquet import check, count_rows, read_groups, read_metadata, read_table
+from serflow.stores.parquet import check, count_rows, read_footer, read_groups, read_metadata, read_table
 from serflow.stores.vectors import VECTORS_KIND, vector_rows
 
 STORE_KINDS = (FRAMES_KIND, VECTORS_KIND)
@@ -54,6 +55,7 @@ class _Shards:
         self._rows = frame_rows if kind == FRAMES_KIND else vector_rows
         self._places: dict[str, _Place] = {}
         self._checked: set[Path] = set()
+        self._footers: dict[Path, pq.FileMetaData] = {}
         self._group: tuple[_Place | None, list[FrameRow]] = (None, [])
 
     @property
@@ -78,7 +80,10 @@ class _Shards:
         group = place._replace(row=0)
         if self._group[0] != group:
             self._check(place.shard)
-            (table,) = read_groups(place.shard, place.group, place.group + 1)
+            if place.shard not in self._footers:
+                self._footers[place.shard] = read_footer(place.shard)
+            footer = self._footers[place.shard]
+            (table,) = read_groups(place.shard, place.group, place.group + 1, footer=footer)
             self._group = (group, list(self._rows(table)))
         found: FloatArray = self._group[1][place.row].frames
         return found

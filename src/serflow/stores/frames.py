@@ -44,7 +44,8 @@ FRAMES_SCHEMA = pa.schema(
 )
 PACKED_SCHEMA = pa.schema([("utterance", pa.string()), ("offset", pa.int64()), ("n_frames", pa.int64())])
 """Where the frames of an utterance lie in the array; ``offset`` counts frames."""
-ROW_GROUP = 64
+ROW_GROUP = 8
+"""Utterances of a row group: who asks for one reads no more; with 64, nothing else is faster or smaller."""
 
 _SHARDS_OF_SOURCES = ("audio", "transcripts")
 _PER_SHARD = ("data_sha256", "shard", "sources", "rejected")
@@ -77,7 +78,7 @@ def write_frames(
     metadata: Metadata,
     mantissa_bits: int | None = None,
 ) -> int:
-    """Write frame features, row groups of up to 64 utterances or 16 MiB, and return the number of utterances.
+    """Write frame features, row groups of up to 8 utterances or 16 MiB, and return the number of utterances.
 
     Parameters
     ----------

@@ -144,7 +144,7 @@ def readable(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: cannot be read ({said}); delete it and run the same command again") from error
 
 
-def _checked_footer(path: Path) -> pq.FileMetaData:
+def read_footer(path: Path) -> pq.FileMetaData:
     """Compare the footer of a file with its SHA-256 and return it parsed.
 
     Raises
@@ -176,7 +176,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     StoreError
         If the file is absent, half-written, not written by serflow, or its metadata are damaged.
     """
-    found: dict[str, Any] = json.loads(_checked_footer(Path(path)).metadata[METADATA_KEY])
+    found: dict[str, Any] = json.loads(read_footer(Path(path)).metadata[METADATA_KEY])
     del found[FOOTER_SEAL]
     return found
 
@@ -189,7 +189,7 @@ def count_rows(path: str | os.PathLike[str]) -> int:
     StoreError
         As `read_metadata`.
     """
-    return int(_checked_footer(Path(path)).num_rows)
+    return int(read_footer(Path(path)).num_rows)
 
 
 def check(
@@ -268,20 +268,27 @@ def iterate_batches(
 
 
 def read_groups(
-    path: str | os.PathLike[str], first: int = 0, last: int | None = None, *, columns: Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    first: int = 0,
+    last: int | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    footer: pq.FileMetaData | None = None,
 ) -> Iterator[pa.Table]:
     """Yield row groups from ``first`` to before ``last`` (the end if None), checking no more than the pages read.
+
+    What reads a file many times gives its ``footer`` of `read_footer`, which then is not read and checked each time.
 
     Raises
     ------
     StoreError
         If the file is absent, or a page does not match its CRC-32.
     """
-    n_groups = _checked_footer(Path(path)).num_row_groups
+    footer = footer or read_footer(Path(path))
     with readable(Path(path)):
-        source = pq.ParquetFile(path, page_checksum_verification=True)
+        source = pq.ParquetFile(path, metadata=footer, page_checksum_verification=True)
     with source:
-        for group in range(first, n_groups if last is None else last):
+        for group in range(first, footer.num_row_groups if last is None else last):
             with readable(Path(path)):
                 table = source.read_row_group(
                     group, columns=list(columns) if columns is not None else None, use_threads=False
