@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import maximum_filter
-from scipy.signal import get_window
 
 from serflow.audio.decode import SAMPLE_RATE
 
@@ -29,7 +27,7 @@ PARTNERS = 4
 REACH_FRAMES = 63
 REACH_BINS = 63
 N_CODES = 1 << 21
-_WINDOW = get_window("hann", FRAME).astype(np.float32)
+_WINDOW = np.hanning(FRAME + 1)[:-1].astype(np.float32)
 _BLOCK = 4096
 
 FloatArray = npt.NDArray[np.float32]
@@ -83,6 +81,9 @@ def _spectrum(waveform: FloatArray) -> FloatArray:
 
 def _peaks(spectrum: FloatArray, most: int) -> tuple[IntArray, IntArray]:
     """Return frame and bin of the ``most`` greatest maxima, in the order of time and then of frequency."""
+    # it takes a while to load, and who reads fingerprints has no use for it
+    from scipy.ndimage import maximum_filter
+
     size = (2 * NEIGHBOUR_FRAMES + 1, 2 * NEIGHBOUR_BINS + 1)
     highest = maximum_filter(spectrum, size=size, mode="constant")
     floor = spectrum.max(initial=0.0) * 10 ** (-FLOOR_DB / 20)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from serflow.errors import StoreError
 from serflow.protocols.examples import look_up
 from serflow.protocols.folds import IntArray
-from serflow.runs.artefacts import PREDICTIONS_KIND
 from serflow.stores.parquet import check, read_metadata, read_table
 
 _SPLITS = re.compile(r"splits?(?:/(?P<place>\d+))?")
@@ -66,7 +65,7 @@ class Tables:
         StoreError
             If they are damaged or of another study, or a table that they rest on is not among those given.
         """
-        found = check(predictions, PREDICTIONS_KIND, {"study": study})
+        found = check(predictions, "predictions", {"study": study})
         corpus, runs = found["cell"]["corpus"], found["runs"]
         sources: Mapping[str, str] = found["provenance"]["sources"]
 
