@@ -1,4 +1,4 @@
-"""The command ``serflow``: look before a run and at what was made, check it, compare and share it; fetch; cite."""
+"""The command ``serflow``: look before a run and at what was made, check, audit, compare and share it; fetch; cite."""
 
 import contextlib
 import json
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Look at what the workflow made (inspect), listen to it (listen), check it for damage (verify); say what is "
     "wrong before a run (doctor), what it costs (forecast), and why it has something to do (why); fetch free corpora "
-    "(fetch); say what to cite (cite); say where two results diverge (compare), join those of several labs (merge), "
-    "and pack what may be shared (export).",
+    "(fetch); say what the sets of a list of folds share (audit), and what to cite (cite); say where two results "
+    "diverge (compare), join those of several labs (merge), and pack what may be shared (export).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -305,6 +305,53 @@ def doctor(
 
             print_page(_console(), found, details=detailed)
         if found.count(Mark.WRONG):
+            raise typer.Exit(1)
+
+
+@app.command()
+def audit(
+    folds: Annotated[
+        Path, typer.Argument(help="CSV or TSV of utterance, role and fold; speaker, text, ... beside it.")
+    ],
+    utterances: Annotated[
+        Path | None, typer.Option(help="CSV, or utterances.parquet of a corpus, that tells what the list does not.")
+    ] = None,
+    names: Annotated[str | None, typer.Option(help="Corpus by whose file names speakers are told.")] = None,
+    near: Annotated[Path | None, typer.Option(help="results/audit/near_duplicates/CORPUS.csv.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Say what training, validation and test of a list of folds share, whoever made it, and what is odd about it.
+
+    Leaves with status 1 if speakers or recordings are in two sets, or the list contradicts what is known.
+
+    serflow audit folds.csv --names iemocap
+    """
+    with _explained():
+        from serflow.audit.fold_lists import audit_list, read_list, read_utterances
+        from serflow.audit.naming import naming_of
+        from serflow.audit.prints import read_near
+
+        found = audit_list(
+            read_list(folds),
+            read_utterances(utterances) if utterances else None,
+            naming_of(names) if names else None,
+            read_near(near) if near else (),
+            folds.name,
+        )
+        if as_json:
+            typer.echo(json.dumps([finding._asdict() for finding in found.findings], indent=2, ensure_ascii=False))
+        else:
+            from serflow.inspection.description import Table, print_table
+
+            sizes = [[fold.name, *(fold.sizes[role] for role in ("train", "val", "test"))] for fold in found.folds]
+            print_table(_console(), Table(folds.name, ["fold", "train", "val", "test"], sizes))
+            for finding in found.findings:
+                mark = "[red]wrong[/red]" if finding.wrong else "know "
+                _console().print(f"{mark} {finding.fold}: ", end="", soft_wrap=True)
+                _console().print(finding.said, markup=False, soft_wrap=True)
+            if not found.findings:
+                typer.echo("nothing is shared of what is known")
+        if found.wrong:
             raise typer.Exit(1)
 
 

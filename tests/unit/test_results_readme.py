@@ -8,6 +8,8 @@ import pytest
 
 from results_page import ANY, Page, column_type
 from serflow.audio.prepared import AUDIO_SCHEMA
+from serflow.audit import study as audit
+from serflow.audit.prints import FINGERPRINTS_SCHEMA, NEAR_COLUMNS
 from serflow.claims import card as claims_card
 from serflow.corpora._duplicates import Duplicate
 from serflow.corpora._tables import LISTING_SCHEMA, REJECTED_COLUMNS, UTTERANCES_SCHEMA
@@ -50,6 +52,7 @@ SCHEMAS = {
     ("runs/{study}/{cell}/predictions.parquet", None): PREDICTIONS_SCHEMA,
     ("runs/{study}/{cell}/history.parquet", None): HISTORY_SCHEMA,
     ("runs/{study}/{cell}/embeddings.parquet", None): EMBEDDINGS_SCHEMA,
+    ("audit/fingerprints/{corpus}.parquet", None): FINGERPRINTS_SCHEMA,
 }
 HEADINGS = {
     "corpora/{corpus}/rejected.csv": REJECTED_COLUMNS,
@@ -63,6 +66,8 @@ HEADINGS = {
     "{study}/{table}_intervals.csv": intervals.COLUMNS,
     "{study}/claims.csv": claims_card.COLUMNS,
     "qc/{study}.csv": quality.COLUMNS,
+    "audit/{study}.csv": audit.COLUMNS,
+    "audit/near_duplicates/{corpus}.csv": NEAR_COLUMNS,
     "dlc/figure4.csv": figure4.COLUMNS,
     "dlc/pilot/{corpus}.csv": pilot.COLUMNS,
     "temporal/receptive_fields.csv": receptive_fields.COLUMNS,

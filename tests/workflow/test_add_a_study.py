@@ -47,7 +47,8 @@ def workflow(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
 
 def test_the_study_on_the_page_gives_a_table_beside_its_papers(workflow):
     targets = ["table1_vs_paper.csv", "table1_intervals.csv", "table1_fits.csv", "curves.svg", "protocol.md"]
-    workflow.run("--cores", "2", *(f"results/meanmel/{target}" for target in targets), "results/report/meanmel.html")
+    beside = ["results/report/meanmel.html", "results/audit/meanmel.csv"]
+    workflow.run("--cores", "2", *(f"results/meanmel/{target}" for target in targets), *beside)
     results = workflow.folder / "results/meanmel"
 
     table = pd.read_csv(results / "table1.csv")
@@ -66,6 +67,9 @@ def test_the_study_on_the_page_gives_a_table_beside_its_papers(workflow):
     assert "Mean of 40 bands" in (results / "curves.svg").read_text()
     card = pd.read_csv(results / "protocol.csv")
     assert card["n_test"].tolist() == fits["n"].tolist()
+    audit = pd.read_csv(workflow.folder / "results/audit/meanmel.csv")
+    assert set(audit["run"]) == {0, 1}
+    assert set(audit["shared_speakers"]) == {0}
     assert workflow.faults() == []
 
     # a study that says nothing of pages has one

@@ -24,7 +24,12 @@ invariance:
 @pytest.fixture(scope="module")
 def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     workflow = Workflow(repository, tmp_path_factory.mktemp("invariance"), CONFIG)
-    trust = ("results/invariance/claims.csv", "results/qc/invariance.csv", "results/invariance/table2.tex")
+    trust = (
+        "results/invariance/claims.csv",
+        "results/qc/invariance.csv",
+        "results/invariance/table2.tex",
+        "results/audit/invariance.csv",
+    )
     workflow.run("--cores", "2", "invariance", "results/invariance/search.csv", *trust)
     return workflow
 
@@ -126,3 +131,12 @@ def test_a_weight_of_one_system_leaves_the_others_alone(finished: Workflow) -> N
     finished.config.write_text(config.replace("invariance:\n", "invariance:\n  dat: {strength: 0.7}\n"))
     assert finished.plan(*targets)["train_invariance"] == 2
     finished.config.write_text(config)
+
+
+def test_the_audit_finds_no_speaker_in_two_sets(finished: Workflow) -> None:
+    found = pd.read_csv(finished.folder / "results/audit/invariance.csv")
+    assert set(found["shared_speakers"]) == {0}
+    assert set(found["corpus"]) == {"iemocap", "crema_d"}
+    # who validates and who is tested talk to each other
+    talk = found[(found["corpus"] == "iemocap") & (found["first"] == "val")]
+    assert (talk["shared_dialogues"] > 0).all()

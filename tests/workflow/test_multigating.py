@@ -33,7 +33,7 @@ CORPORA = ("emodb", "cafe", "crema_d")
 @pytest.fixture(scope="module")
 def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     workflow = Workflow(repository, tmp_path_factory.mktemp("multigating"), CONFIG)
-    workflow.run("--cores", "2", "multigating")
+    workflow.run("--cores", "2", "multigating", "results/audit/multigating.csv")
     return workflow
 
 
@@ -121,3 +121,11 @@ def test_what_one_system_reads_leaves_the_others_alone(finished: Workflow) -> No
     jobs = finished.plan(*targets)
     assert (jobs["train_multigating"], jobs["train_multigating_joint"]) == (1, 3)
     finished.config.write_text(config)
+
+
+def test_the_audit_says_that_splits_of_utterances_share_speakers(finished: Workflow) -> None:
+    found = pd.read_csv(finished.folder / "results/audit/multigating.csv")
+    of_test = found[(found["first"] == "train") & (found["second"] == "test")]
+    assert (of_test["shared_speakers"] > 0).all()
+    assert (of_test["utterances_of_shared_sentences"].dropna() > 0).all()
+    assert not found["statistics_saw_test"].any()

@@ -53,6 +53,7 @@ TARGETS = (
         *(f"results/{study}/table2.tex" for study in ("invariance", "multigating", "speakernorm")),
         "results/dlc/table1.tex",
         "results/temporal/context.md",
+        "audit",
     ),
     *("resources/synthetic/esc50.json", "resources/deepspeech/libdeepspeech.so"),
     *(f"results/transcripts/{recogniser}/wer.csv" for recogniser in ("deepspeech", "wav2vec2")),

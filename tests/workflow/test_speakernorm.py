@@ -22,7 +22,7 @@ CASES = ["Forward (1)", "Reverse (1)"]
 @pytest.fixture(scope="module")
 def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     workflow = Workflow(repository, tmp_path_factory.mktemp("speakernorm"), CONFIG)
-    workflow.run("--cores", "2", "speakernorm")
+    workflow.run("--cores", "2", "speakernorm", "results/audit/speakernorm.csv")
     return workflow
 
 
@@ -91,3 +91,12 @@ def test_an_option_of_the_speaker_head_leaves_the_baseline_alone(finished: Workf
     finished.config.write_text(config + "  speaker: {schedule: ramp}\n")
     assert finished.plan("speakernorm")["train_speakernorm"] == 4
     finished.config.write_text(config)
+
+
+def test_the_audit_tells_folds_of_dialogues_from_folds_of_speakers(finished: Workflow) -> None:
+    found = pd.read_csv(finished.folder / "results/audit/speakernorm.csv")
+    of_test = found[(found["first"] == "train") & (found["second"] == "test")].groupby("folds")
+    assert (of_test["shared_speakers"].min() > 0).to_dict() == {"dialogue_fold": True, "speaker_fold": False}
+    assert of_test["shared_speakers"].max()["speaker_fold"] == 0
+    assert set(found["epoch_chosen_on"]) == {"none"}
+    assert found["networks"].str.contains("wav2vec2: the network is a stand-in").all()

@@ -24,7 +24,7 @@ temporal:
 @pytest.fixture(scope="module")
 def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     workflow = Workflow(repository, tmp_path_factory.mktemp("temporal"), CONFIG)
-    workflow.run("--cores", "2", "temporal")
+    workflow.run("--cores", "2", "temporal", "results/audit/temporal.csv")
     return workflow
 
 
@@ -93,3 +93,14 @@ def test_a_size_of_one_network_leaves_the_other_alone(finished: Workflow) -> Non
     finished.config.write_text(config.replace("attention: 4", "attention: 5"))
     assert finished.plan(*targets)["train_temporal"] == 4
     finished.config.write_text(config)
+
+
+def test_the_audit_finds_no_speaker_in_two_sets(finished: Workflow) -> None:
+    found = pd.read_csv(finished.folder / "results/audit/temporal.csv")
+    assert set(found["shared_speakers"]) == {0}
+    assert set(zip(found["first"], found["second"], strict=True)) == {
+        ("train", "test"),
+        ("train", "val"),
+        ("val", "test"),
+    }
+    assert set(found["epoch_chosen_on"]) == {"none", "val"}

@@ -963,3 +963,49 @@ def templates():
     folder = SRC / "serflow" / "report" / "page"
     files = [*folder.glob("assets/page.*"), *folder.glob("templates/*.html")]
     return [sha256_file(file)[:16] for file in sorted(files)]
+
+
+# Audit
+
+
+def exposures(study):
+    """What the plan says of each cell: what there is, each once, and which of it is a cell's."""
+    found = [as_json(study.exposure(cell)._asdict()) for cell in study.cells()]
+    distinct = list(dict.fromkeys(found))
+    return distinct, [distinct.index(each) for each in found]
+
+
+def exposures_options(study):
+    distinct, of_cells = exposures(study)
+    said = shlex.quote(f"[{', '.join(distinct)}]")
+    return as_is(f"--exposures {said} --exposed {' '.join(map(str, of_cells))}")
+
+
+def audited(study):
+    """What the audit of a study reads, by name."""
+    inputs = study.card_inputs()
+    profiles = dict.fromkeys(
+        (cell.corpus, cell.profile)
+        for cell in study.cells()
+        if hasattr(cell, "profile")
+    )
+    networks = dict.fromkeys(
+        name for cell in study.cells() for name in study.exposure(cell).networks
+    )
+    return {
+        "predictions": cell_files(study, "predictions.parquet", None),
+        "utterances": inputs["utterances"],
+        "splits": list(dict.fromkeys(inputs["splits"])),
+        "plans": [
+            f"results/noise/{corpus}/{profile}.parquet" for corpus, profile in profiles
+        ],
+        "weights": [f"resources/weights/{name}.json" for name in networks],
+        "near": [
+            f"results/audit/near_duplicates/{corpus}.csv" for corpus in study.corpora()
+        ],
+    }
+
+
+def several_options(input):
+    """An option of each input that there is, by its name."""
+    return " ".join(f"--{name} {paths}" for name, paths in input.items() if len(paths))

@@ -13,6 +13,7 @@ for study in STUDIES.values():
             card=f"results/{study.name}/protocol.md",
             claims=claims_on_page(study),
             fits=f"results/{study.name}/protocol.csv",
+            audit=f"results/audit/{study.name}.md",
             predictions=files_of_cells(
                 study, "predictions.parquet", pictured_cells(study)
             ),
@@ -72,7 +73,7 @@ for study in STUDIES.values():
             "python -m serflow.stages.report_study --study {params.study} {params.title:q} {params.about:q}"
             " --layouts {params.layouts:q} --captions {params.captions:q} --titles {params.titles:q}"
             " {params.value} {params.quantity:q} --tables {input.tables} --beside {input.beside}"
-            " --figures {input.figures} --card {input.card} {params.claims} --fits {input.fits} --predictions {input.predictions}"
+            " --figures {input.figures} --card {input.card} {params.claims} --fits {input.fits} --audit {input.audit} --predictions {input.predictions}"
             " {params.conditions} --utterances {input.utterances} {params.recordings} {params.limits} {params.heard}"
             " {params.transcripts} --code {params.code} --page {output.page} --tables-alone {output.alone} --overview {output.overview}"
             " --folder {output.recordings} --log {log}"

@@ -39,6 +39,7 @@ _PLACES = {
     PACKED_KIND: "packed/{feature}/{corpus}/{condition}.parquet",
     PULSES_KIND: "pulses/{corpus}/{shard}.parquet",
     "transcripts": "transcripts/{recogniser}/{corpus}/{condition}/{shard}.parquet",
+    "fingerprints": "audit/fingerprints/{corpus}.parquet",
     **{kind: f"{_RUN}{kind}.parquet" for kind in ("predictions", "history", "embeddings")},
 }
 """Where in a folder of results an artefact lies, by what it says of itself."""

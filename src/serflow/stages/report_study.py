@@ -34,6 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
         plans=arguments.plans,
         clips=arguments.clips,
         claims=arguments.claims,
+        audit=arguments.audit,
     )
     limits = Limits(arguments.listed, arguments.heard, arguments.transcripts)
     with atomic_folder(arguments.folder) as folder:
@@ -75,6 +76,7 @@ if __name__ == "__main__":
     parser.add_argument("--audio", type=Path, nargs="*", default=[], help="shards of prepared audio")
     parser.add_argument("--plans", type=Path, nargs="*", default=[], help="noise plans")
     parser.add_argument("--clips", type=Path, default=None, help="noise clips (clips.parquet)")
+    parser.add_argument("--audit", type=Path, default=None, help="audit of the study, Markdown")
     parser.add_argument("--listed", type=int, required=True, help="utterances that a square lists")
     parser.add_argument("--heard", type=int, required=True, help="how many of them are heard; 0 for no audio")
     parser.add_argument("--transcripts", action="store_true", help="say what utterances say")

@@ -4,7 +4,7 @@ A study is a package of this folder. Its ``plan`` is made from the configuration
 else of it is known to what all studies share. ``docs/add-a-study.md`` goes through one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from serflow.report.headings import Layout
@@ -16,6 +16,19 @@ class Curves(NamedTuple):
     table: str
     value: str
     quantity: str
+
+
+class Exposure(NamedTuple):
+    """What a cell's score may owe to its test, or to what was learnt before.
+
+    ``statistics`` says by what utterances features are standardised: those of ``training``, the ``utterance`` itself,
+    all of the ``corpus`` with the test among them, or ``none``; ``chosen_on`` is the role that the period is chosen on,
+    None where none is chosen; ``networks`` are the pretrained ones that the cell hears or reads through.
+    """
+
+    statistics: Mapping[str, str]
+    chosen_on: str | None
+    networks: Sequence[str]
 
 
 class Plan(Protocol):
@@ -79,6 +92,9 @@ class Plan(Protocol):
 
     def protocol(self) -> dict[str, Any]:
         """Return what the protocol card says of the whole study, in order."""
+
+    def exposure(self, cell: Any) -> Exposure:
+        """Return what the audit is told of a cell."""
 
     def modules(self, cell: Any) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

@@ -76,7 +76,8 @@ class Files(NamedTuple):
     """What the page is made of.
 
     ``tables`` are shown in their order, ``beside`` are comparisons and intervals, ``conditions`` what the utterances of
-    each of ``predictions`` sound like: ``clean``, or a noise profile; ``claims`` is None for a paper without any.
+    each of ``predictions`` sound like: ``clean``, or a noise profile; ``claims``, ``audit`` and the ``card``
+    are Markdown, of which a page has only the last for sure.
     """
 
     tables: Sequence[Path]
@@ -91,6 +92,7 @@ class Files(NamedTuple):
     plans: Sequence[Path] = ()
     clips: Path | None = None
     claims: Path | None = None
+    audit: Path | None = None
 
 
 class Limits(NamedTuple):
@@ -138,6 +140,7 @@ def make_page(study: Study, files: Files, limits: Limits, folder: Path) -> Page:
         "figures": figures,
         "card": _checked_text(files.card),
         "claims": None if files.claims is None else _checked_text(files.claims),
+        "audit": None if files.audit is None else _checked_text(files.audit),
         "corpora": _corpora(study, files.fits),
         "listing": _listing(study, files, limits, cells, folder),
         "limits": limits._asdict(),

@@ -16,7 +16,7 @@ from serflow.settings.base import CLEAN, DOWNLOAD
 from serflow.settings.data import Data
 from serflow.settings.features import TEXT_FEATURE
 from serflow.settings.noise import PROFILES
-from serflow.studies.contract import Curves
+from serflow.studies.contract import Curves, Exposure
 from serflow.studies.departures import departures
 from serflow.studies.dlc.catalog import Cell, method_info
 from serflow.studies.dlc.options import Options
@@ -253,6 +253,13 @@ class Plan:
         if options.hffn != "staged":
             unread.add("staged")
         return [name for name in names if name not in unread]
+
+    def exposure(self, cell: Cell) -> Exposure:
+        """Return what the audit is told of a cell."""
+        feature, reads = self.settings.feature, self.text_feature(cell) is not None
+        words = (self.data.recogniser_backbone(self.settings.asr), "bert") if reads else ()
+        networks = filter(None, (self.data.backbone(feature), *words))
+        return Exposure({feature: "training"}, "val" if method_info(cell.method).network else None, list(networks))
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

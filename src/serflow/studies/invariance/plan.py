@@ -12,7 +12,7 @@ from typing import Any
 from serflow.protocols.splits import draw_name
 from serflow.report.headings import Heading, Layout, Where
 from serflow.settings.data import Data
-from serflow.studies.contract import Curves
+from serflow.studies.contract import Curves, Exposure
 from serflow.studies.departures import departures
 from serflow.studies.invariance.catalog import COUNTED, Cell, system_info
 from serflow.studies.invariance.options import ModelOptions, Options, TrainingOptions
@@ -193,6 +193,11 @@ class Plan:
                     group: getattr(settings, group).model_copy(update=update) for group, update in values.items()
                 }
         return Options(**changed)
+
+    def exposure(self, cell: Cell) -> Exposure:
+        """Return what the audit is told of a cell."""
+        statistics = {"train_global": "training", "utterance": "utterance", "none": "none"}[self.settings.cmvn]
+        return Exposure({FEATURES[0]: statistics}, "val" if system_info(cell.system).network else None, [])
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

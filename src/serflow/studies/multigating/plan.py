@@ -11,7 +11,7 @@ from typing import Any
 from serflow.protocols.splits import draw_name
 from serflow.report.headings import Heading, Layout
 from serflow.settings.data import Data
-from serflow.studies.contract import Curves
+from serflow.studies.contract import Curves, Exposure
 from serflow.studies.departures import departures
 from serflow.studies.multigating.catalog import ALPHA, JOINT, MAIN, NO_AUX, ONLY, SELECTOR, SYSTEMS, Cell
 from serflow.studies.multigating.options import FEATURES, PARTIALS, EncoderOptions, Options, TrainingOptions
@@ -203,6 +203,17 @@ class Plan:
             selector = variant.removeprefix(SELECTOR)
             changed["sharing"] = changed["sharing"].model_copy(update={"selector": selector})
         return Options(**{**changed, "languages": spoken})
+
+    def exposure(self, cell: Cell) -> Exposure:
+        """Return what the audit is told of a cell."""
+        stores, network = self.stores(cell), SYSTEMS[cell.system].network
+        training = "training" if self.settings.standardise == "training" or not network else "none"
+        statistics = {
+            name: "corpus" if self.data.parameters(name).get("standardise") == "corpus" else training for name in stores
+        }
+        networks = filter(None, (self.data.backbone(name) for name in stores))
+        more = ["ge2e"] if self.reads_ge2e(cell) else []
+        return Exposure(statistics, "val" if network else None, list(dict.fromkeys([*networks, *more])))
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from serflow.report.headings import Heading, Layout
 from serflow.settings.data import Data
-from serflow.studies.contract import Curves
+from serflow.studies.contract import Curves, Exposure
 from serflow.studies.departures import departures
 from serflow.studies.speakernorm.catalog import BASELINE, DIRECTIONS, SHARED, Cell, Direction, case_name, title_of
 from serflow.studies.speakernorm.options import Options
@@ -111,6 +111,11 @@ class Plan:
             direction, _, beta = cell.case.partition("-")
             changed["speaker"] = settings.speaker.model_copy(update={"direction": direction, "beta": float(beta)})
         return Options(**changed)
+
+    def exposure(self, cell: Cell) -> Exposure:
+        """Return what the audit is told of a cell."""
+        # the last update is reported; what best.csv has beside it was chosen on what is watched
+        return Exposure({BACKBONE: "utterance"}, None, [BACKBONE])
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

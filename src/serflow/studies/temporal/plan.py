@@ -10,7 +10,7 @@ from serflow.protocols.splits import draw_name
 from serflow.report.headings import Heading, Layout, Where
 from serflow.settings.base import STAND_IN
 from serflow.settings.data import Data
-from serflow.studies.contract import Curves
+from serflow.studies.contract import Curves, Exposure
 from serflow.studies.departures import departures
 from serflow.studies.temporal import costs
 from serflow.studies.temporal.catalog import PLAIN, SYSTEMS, WARPED, Cell
@@ -219,6 +219,13 @@ class Plan:
                 update["context_layers"] = int(more[1])
             changed["segment_net"] = changed["segment_net"].model_copy(update=update)
         return Options(**changed)
+
+    def exposure(self, cell: Cell) -> Exposure:
+        """Return what the audit is told of a cell."""
+        info = SYSTEMS[cell.system]
+        if info.network == "svc":
+            return Exposure({info.reads: "training"}, None, [])
+        return Exposure({info.reads: "none"}, "val", ["wav2vec"] if self.reads_wav2vec(cell) else [])
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

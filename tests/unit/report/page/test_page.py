@@ -14,6 +14,7 @@ import pytest
 
 from made_up_page import HOSTILE, LIMITS, PAGES, TITLES, Elements, build, write_study
 from made_up_runs import fit, write_cell
+from serflow.files import digested_path
 from serflow.inspection.damage import check_all, find
 from serflow.report.page.render import data, markdown
 from serflow.report.page.study import _curve, make_page, stamp_of
@@ -204,6 +205,15 @@ def test_audio_and_words_are_left_out_when_asked(tmp_path):
     assert [
         words for cell in listing["cells"] for found in cell["listed"].values() for one in found for words in one[4]
     ] == []
+
+
+def test_the_audit_stands_below_the_card_where_there_is_one(place, tmp_path):
+    assert 'id="audit"' not in (place / "made_up.html").read_text(encoding="utf-8")
+    study, files = write_study(tmp_path)
+    with digested_path(tmp_path / "audit.md") as path:
+        path.write_text("# Audit\n\n| sets | speakers |\n| --- | --- |\n| train, test | 2 of 2 |\n", encoding="utf-8")
+    page = make_page(study, files._replace(audit=tmp_path / "audit.md"), LIMITS, tmp_path / "heard")
+    assert "2 of 2" in page.html.split('id="audit"')[1]
 
 
 def test_the_same_results_give_the_same_bytes(place, tmp_path):

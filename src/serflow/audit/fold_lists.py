@@ -1,0 +1,243 @@
+"""Anybody's list of folds: who is in training, validation and test, what they share, and what is odd about the list.
+
+A list has a row an utterance and fold: ``utterance``, ``role`` and, where there are several, ``fold``; what else is
+known of an utterance stands beside it (``speaker``, ``text``, ...), in a table of the utterances, or in its name.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from serflow.audit.naming import Naming, read_name
+from serflow.audit.near import Near, groups
+from serflow.audit.shares import FACTS, InCommon, compare, numbered, rows_by_role
+from serflow.errors import ConfigError
+from serflow.label_files import read_rows
+from serflow.protocols.folds import ROLES
+from serflow.stores.parquet import read_table
+from serflow.transcripts.words import normalise
+
+ROLE_NAMES = {
+    **{name: name for name in ROLES},
+    **dict.fromkeys(("training", "tr"), "train"),
+    **dict.fromkeys(("dev", "devel", "development", "valid", "validation", "eval"), "val"),
+    **dict.fromkeys(("testing", "tst", "te"), "test"),
+}
+GIVEN = ("speaker", "session", "dialogue", "sentence", "text", "clip", "duplicate_of", "gender")
+"""Columns that are read of a list or of a table of utterances; others are passed over."""
+WHOLE = "all"
+NEVER = ("utterance", "speaker", "recording", "near_recording")
+"""What sets do not share in a list that is as people expect it."""
+_COMPARED = ("speaker", "session", "gender")
+_SWAPPED = 1.5
+_LISTED = 5
+
+Row = Mapping[str, str | None]
+
+
+class Finding(NamedTuple):
+    """Something to know of a list: what it is about, in which fold, and in words; ``wrong`` if nobody means it so."""
+
+    what: str
+    fold: str
+    said: str
+    wrong: bool
+
+
+class Fold(NamedTuple):
+    """A fold by name, with the sizes of its sets and what pairs of them have in common, by fact."""
+
+    name: str
+    sizes: Mapping[str, int]
+    shared: Mapping[tuple[str, str], Mapping[str, InCommon | None]]
+
+
+class Audit(NamedTuple):
+    """What was found of a list."""
+
+    folds: list[Fold]
+    findings: list[Finding]
+
+    @property
+    def wrong(self) -> list[Finding]:
+        """What nobody means to be so."""
+        return [finding for finding in self.findings if finding.wrong]
+
+
+def read_list(path: Path) -> list[dict[str, str | None]]:
+    """Read a list of folds, or a table of utterances: CSV, TSV; an empty cell is None.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be read as a table.
+    """
+    return [{name: cell or None for name, cell in row.items()} for _, row in read_rows(path).by_name()]
+
+
+def read_utterances(path: Path) -> dict[str, Row]:
+    """Read what is known of utterances, by name: a table, or the ``utterances.parquet`` of a corpus.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be read as a table.
+    StoreError
+        If it is Parquet, and damaged or of another kind.
+    ConfigError
+        If it has no column ``utterance``.
+    """
+    if path.suffix == ".parquet":
+        table = read_table(path, kind="utterances")
+        rows = table.select([name for name in ("utterance", *GIVEN) if name in table.column_names]).to_pylist()
+    else:
+        rows = read_list(path)
+    if not rows or "utterance" not in rows[0]:
+        raise ConfigError(f"{path}: has no column 'utterance', by which it is joined with the list; name it so")
+    return {row["utterance"]: row for row in rows}
+
+
+def audit_list(
+    rows: Sequence[Row],
+    told: Mapping[str, Row] | None = None,
+    naming: Naming | None = None,
+    near: Sequence[tuple[str, str]] = (),
+    name: str = "the list",
+) -> Audit:
+    """Audit a list of folds.
+
+    Parameters
+    ----------
+    rows
+        Of the list: ``utterance``, ``role``, ``fold`` and any of `GIVEN`.
+    told
+        What is known of utterances besides, by name: of more weight than what the list says.
+    naming
+        How names tell facts: likewise.
+    near
+        Pairs of utterances that are the same recording.
+    name
+        Of the list, for what is said of it.
+
+    Raises
+    ------
+    ConfigError
+        If the list lacks a column, or a role has a name that is not known.
+    """
+    _check(rows, name)
+    names = list(dict.fromkeys(str(row["utterance"]) for row in rows))
+    listed: dict[str, dict[str, str]] = {utterance: {} for utterance in names}
+    for row in rows:
+        listed[str(row["utterance"])] |= {fact: str(row[fact]) for fact in GIVEN if row.get(fact)}
+    known = {}
+    for utterance in names:
+        of_table = {fact: str(value) for fact, value in (told or {}).get(utterance, {}).items() if value}
+        known[utterance] = (read_name(naming, utterance) if naming is not None else {}) | of_table
+    facts = numbered(_facts(names, [listed[utterance] | known[utterance] for utterance in names], near))
+    place = {utterance: at for at, utterance in enumerate(names)}
+    by_fold: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_fold[row.get("fold") or WHOLE].append(row)
+    folds, findings = [], list(_contradictions(listed, known))
+    for fold, of_fold in by_fold.items():
+        roles = rows_by_role([ROLE_NAMES[str(row["role"]).lower()] for row in of_fold])
+        at = np.array([place[str(row["utterance"])] for row in of_fold], dtype=np.int64)
+        sets = {role: at[part] for role, part in roles.items()}
+        shared = compare(facts, sets)
+        folds.append(Fold(fold, {role: len(part) for role, part in sets.items()}, shared))
+        findings += _of_fold(folds[-1])
+    return Audit(folds, findings)
+
+
+def _check(rows: Sequence[Row], name: str) -> None:
+    for column in ("utterance", "role"):
+        if not rows or column not in rows[0]:
+            raise ConfigError(f"{name}: has no column {column!r}; a list of folds needs utterance and role")
+    unknown = Counter(str(row["role"]) for row in rows if str(row["role"]).lower() not in ROLE_NAMES)
+    if unknown:
+        (role, count), *_ = unknown.most_common(1)
+        raise ConfigError(
+            f"{name}: the role {role!r} ({count} rows) is not known; write one of {', '.join(ROLE_NAMES)}"
+        )
+
+
+def _facts(
+    names: Sequence[str], known: Sequence[Mapping[str, str]], near: Sequence[tuple[str, str]]
+) -> dict[str, list[str | None]]:
+    """Return the values of `FACTS` of each utterance."""
+    facts: dict[str, list[str | None]] = {
+        fact: [of_one.get(fact) for of_one in known] for fact in FACTS if fact not in ("utterance", "transcript")
+    }
+    facts["transcript"] = [normalise(of_one["text"]) or None if "text" in of_one else None for of_one in known]
+    recording = [of_one.get("duplicate_of", name) for name, of_one in zip(names, known, strict=True)]
+    place = {name: at for at, name in enumerate(names)}
+    pairs = [(place[one], place[other]) for one, other in near if one in place and other in place]
+    pairs += [(at, place[first]) for at, first in enumerate(recording) if first in place]
+    together = groups(len(names), [Near(one, other, 0, 1.0, 0.0) for one, other in pairs])
+    facts["utterance"] = list(names)
+    tells = any("duplicate_of" in of_one for of_one in known)
+    facts["recording"] = list(recording) if tells else [None] * len(names)
+    facts["near_recording"] = [names[first] for first in together] if near else [None] * len(names)
+    return {fact: facts[fact] for fact in FACTS}
+
+
+def _contradictions(
+    listed: Mapping[str, Mapping[str, str]], known: Mapping[str, Mapping[str, str]]
+) -> Iterator[Finding]:
+    """Say where the list names other speakers, sessions or sexes than what is known of utterances."""
+    for fact in _COMPARED:
+        both = [name for name in listed if fact in listed[name] and fact in known[name]]
+        ours, theirs = ({name: of[name][fact] for name in both} for of in (known, listed))
+        wrong = _of_other_sex(ours, theirs) if fact == "gender" else _mixed(ours, theirs)
+        if wrong:
+            yield Finding(
+                f"other_{fact}",
+                WHOLE,
+                f"{len(wrong):,} of {len(both):,} utterances have another {fact} in the list than they have: "
+                f"{_some(wrong)}",
+                True,
+            )
+
+
+def _of_other_sex(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    return [name for name in ours if ours[name][:1].lower() != theirs[name][:1].lower()]
+
+
+def _mixed(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """Return utterances that are not of whom most of those are that the list calls the same, however it calls them."""
+    meant: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, value in theirs.items():
+        meant[value][ours[name]] += 1
+    most = {value: counted.most_common(1)[0][0] for value, counted in meant.items()}
+    return [name for name, value in theirs.items() if ours[name] != most[value]]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+
+
+def _of_fold(fold: Fold) -> Iterator[Finding]:
+    """Say what is shared in a fold, and whether its sets look swapped."""
+    for (one, other), shared in fold.shared.items():
+        for fact, found in shared.items():
+            if found is None or not found.both:
+                continue
+            yield Finding(
+                f"shared_{fact}",
+                fold.name,
+                f"{found.both:,} of {found.values:,} {fact.replace('_', ' ')}s of {other} are in {one} too "
+                f"({found.utterances:,} of {fold.sizes[other]:,} utterances)",
+                fact in NEVER,
+            )
+    train, test = (fold.sizes.get(role, 0) for role in ("train", "test"))
+    if train and test > _SWAPPED * train:
+        yield Finding(
+            "swapped",
+            fold.name,
+            f"the test is {test / train:.1f} times as large as training ({test:,} and {train:,} utterances): the two "
+            "may be swapped",
+            True,
+        )

@@ -1,0 +1,102 @@
+"""Fingerprints of a corpus: Parquet, one row an utterance; and its near-identical utterances: CSV, one row a pair."""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from serflow.audit.fingerprint import Landmarks, parameters
+from serflow.audit.near import Near
+from serflow.files import check_digest, write_csv
+from serflow.stores.parquet import check, iterate_batches, write_batches
+
+FINGERPRINTS_KIND = "fingerprints"
+FINGERPRINTS_SCHEMA = pa.schema(
+    [("utterance", pa.string()), ("codes", pa.list_(pa.int32())), ("frames", pa.list_(pa.int32()))]
+)
+NEAR_COLUMNS = ("utterance", "other", "landmarks", "percent", "offset_s")
+ROW_GROUP = 512
+
+
+class Prints(NamedTuple):
+    """The fingerprints of a corpus."""
+
+    utterances: list[str]
+    landmarks: list[Landmarks]
+    metadata: dict[str, Any]
+
+
+def write_prints(
+    path: str | os.PathLike[str], rows: Iterable[tuple[str, Landmarks]], metadata: Mapping[str, Any]
+) -> int:
+    """Write the fingerprints of utterances, and return how many there are."""
+
+    def tables() -> Iterator[pa.Table]:
+        group: list[tuple[str, Landmarks]] = []
+        for row in rows:
+            group.append(row)
+            if len(group) == ROW_GROUP:
+                yield _table(group)
+                group = []
+        if group:
+            yield _table(group)
+
+    said = {**metadata, "parameters": parameters()}
+    return write_batches(path, FINGERPRINTS_SCHEMA, tables(), kind=FINGERPRINTS_KIND, metadata=said)
+
+
+def _table(group: Sequence[tuple[str, Landmarks]]) -> pa.Table:
+    names, found = zip(*group, strict=True)
+    columns = [names, [each.codes for each in found], [each.frames for each in found]]
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, FINGERPRINTS_SCHEMA, strict=True)]
+    return pa.table(arrays, schema=FINGERPRINTS_SCHEMA)
+
+
+def read_prints(path: str | os.PathLike[str]) -> Prints:
+    """Read the fingerprints of a corpus.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged, or fingerprints were made in another way than they are now.
+    """
+    metadata = check(path, FINGERPRINTS_KIND, {"parameters": parameters()})
+    utterances: list[str] = []
+    found: list[Landmarks] = []
+    for table in iterate_batches(path):
+        utterances += table.column("utterance").to_pylist()
+        codes, frames = (table.column(name).combine_chunks() for name in ("codes", "frames"))
+        offsets = codes.offsets.to_numpy()
+        values = [column.values.to_numpy() for column in (codes, frames)]
+        found += [Landmarks(*(of_all[start:end] for of_all in values)) for start, end in pairwise(offsets.tolist())]
+    return Prints(utterances, found, metadata)
+
+
+def write_near(path: str | os.PathLike[str], utterances: Sequence[str], pairs: Iterable[Near]) -> None:
+    """Write near-identical utterances, a row a pair."""
+    write_csv(
+        path,
+        NEAR_COLUMNS,
+        (
+            [utterances[pair.first], utterances[pair.second], pair.votes, *(f"{value:.2f}" for value in numbers)]
+            for pair in pairs
+            for numbers in [(100 * pair.share, pair.offset_s)]
+        ),
+    )
+
+
+def read_near(path: Path) -> list[tuple[str, str]]:
+    """Read the pairs of a corpus.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged.
+    """
+    check_digest(path)
+    with open(path, encoding="utf-8", newline="") as handle:
+        return [(row["utterance"], row["other"]) for row in csv.DictReader(handle)]

@@ -1,0 +1,230 @@
+"""Each fault of a list that was published is found, and a list without faults has none."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import public_lists
+from serflow.audit.fold_lists import audit_list, read_list
+from serflow.audit.naming import NAMINGS, read_name
+from serflow.audit.shares import InCommon, compare, in_common, numbered, rows_by_role
+from serflow.cli import app
+from serflow.errors import ConfigError
+from serflow.files import write_csv
+
+
+def whats(audit, *, wrong=True):
+    return Counter(finding.what for finding in audit.findings if finding.wrong is wrong)
+
+
+def said(audit, what):
+    return [finding.said for finding in audit.findings if finding.what == what]
+
+
+# What was published
+
+
+def test_the_facts_that_lists_are_made_from_add_up():
+    names = list(public_lists.iemocap())
+    assert len(names) == len(set(names)) == 5531
+    assert Counter(name[:6] for name in names) == public_lists.PREFIXES
+    assert Counter(read_name(NAMINGS["iemocap"], name)["speaker"] for name in names) == public_lists.SPEAKERS
+    assert sum(public_lists.EMODB.values()) == public_lists.EMODB_FOLDS * public_lists.EMODB_TESTED == 535
+
+
+def test_prefix_folds_look_clean_by_their_own_speakers_and_share_both_by_those_who_speak():
+    rows = list(public_lists.prefix_folds())
+    assert audit_list(rows).wrong == []
+    found = audit_list(rows, naming=NAMINGS["iemocap"])
+    assert whats(found) == {"other_speaker": 1, "shared_speaker": 10}
+    assert said(found, "shared_speaker")[0] == ("2 of 2 speakers of test are in train too (507 of 507 utterances)")
+    assert [fold.sizes["test"] for fold in found.folds] == list(public_lists.PREFIXES.values())
+
+
+def test_utterances_of_the_wrong_sex_are_counted():
+    found = audit_list(list(public_lists.mis_sexed()), naming=NAMINGS["iemocap"])
+    assert whats(found) == {"other_speaker": 1, "other_gender": 1, "shared_speaker": 1}
+    for what in ("other_speaker", "other_gender"):
+        assert said(found, what)[0].startswith("65 of 5,531 utterances have another")
+    # they move from validation to the test
+    assert said(found, "shared_speaker") == ["1 of 2 speakers of test are in val too (9 of 660 utterances)"]
+
+
+def test_folds_of_utterances_have_all_speakers_in_training_and_test():
+    found = audit_list(list(public_lists.emodb_folds()), naming=NAMINGS["emodb"])
+    assert whats(found) == {"shared_speaker": 5}
+    assert set(said(found, "shared_speaker")) == {"10 of 10 speakers of test are in train too (107 of 107 utterances)"}
+    assert whats(found, wrong=False) == {"shared_sentence": 5}
+
+
+def test_lists_that_were_swapped_are_noticed():
+    found = audit_list(list(public_lists.swapped_msp_improv()), naming=NAMINGS["msp_improv"])
+    assert whats(found) == {"swapped": 1}
+    assert said(found, "swapped")[0].startswith(
+        "the test is 3.3 times as large as training (5,311 and 1,622 utterances)"
+    )
+    right = [
+        {**row, "role": {"train": "test", "test": "train"}[row["role"]]} for row in public_lists.swapped_msp_improv()
+    ]
+    assert audit_list(right, naming=NAMINGS["msp_improv"]).wrong == []
+
+
+def test_a_recording_that_is_published_twice_is_found_in_training_and_test():
+    found = audit_list(list(public_lists.ravdess()))
+    assert said(found, "shared_recording") == ["1 of 384 recordings of test are in train too (1 of 384 utterances)"]
+
+
+def test_speakers_of_two_numbers_are_found_by_their_recordings():
+    found = audit_list(list(public_lists.baved()), naming=NAMINGS["baved"])
+    assert whats(found) == {"shared_recording": 1}
+    assert said(found, "shared_recording") == ["21 of 21 recordings of test are in train too (21 of 21 utterances)"]
+
+
+# What is counted
+
+
+LIST = [
+    ("a", "train", "F1", "s1", "One."), ("b", "train", "M1", "s2", "two"), ("c", "val", "F2", "s1", None),
+    ("d", "test", "F1", "s1", "one"), ("e", "test", "M2", "s1", "ONE!"), ("f", "test", "M2", None, "three"),
+]  # fmt: skip
+
+
+def rows(**more):
+    columns = ("utterance", "role", "speaker", "sentence", "text")
+    return [{**dict(zip(columns, row, strict=True)), **more} for row in LIST]
+
+
+def test_what_is_unknown_is_shared_by_nobody():
+    values = numbered({"sentence": ["s1", None, "s2", None, "s1", "s1"]})["sentence"]
+    assert in_common(values, np.array([0, 1]), np.array([2, 3, 4, 5])) == InCommon(values=2, both=1, utterances=2)
+    assert in_common(values, np.array([1]), np.array([2])) is None
+    assert in_common(values, np.array([0]), np.array([3])) is None
+
+
+def test_training_is_compared_with_both_and_validation_with_the_test():
+    facts = numbered({"speaker": ["A", "B", "A", "B", "C"]})
+    sets = rows_by_role(["train", "train", "val", "test", "test"])
+    assert compare(facts, sets) == {
+        ("train", "test"): {"speaker": InCommon(2, 1, 1)},
+        ("train", "val"): {"speaker": InCommon(1, 1, 1)},
+        ("val", "test"): {"speaker": InCommon(2, 0, 0)},
+    }
+    assert list(compare(facts, {**sets, "val": sets["val"][:0]})) == [("train", "test")]
+
+
+def test_a_list_tells_what_it_shares():
+    (fold,) = audit_list(rows()).folds
+    assert fold.sizes == {"train": 2, "val": 1, "test": 3}
+    shared = fold.shared["train", "test"]
+    assert shared["speaker"] == InCommon(2, 1, 1)
+    assert shared["sentence"] == InCommon(1, 1, 2)
+    assert shared["transcript"] == InCommon(2, 1, 2)
+    assert shared["utterance"] == InCommon(3, 0, 0)
+    assert shared["clip"] is shared["recording"] is shared["near_recording"] is None
+
+
+def test_an_utterance_in_two_sets_of_a_fold_is_wrong_and_in_two_folds_is_not():
+    twice = [
+        *rows(fold="1"),
+        {"utterance": "a", "role": "dev", "fold": "2"},
+        {"utterance": "d", "role": "train", "fold": "2"},
+    ]
+    assert whats(audit_list(twice)) == {"shared_speaker": 2}
+    assert said(audit_list([*rows(), {"utterance": "a", "role": "test"}]), "shared_utterance") == [
+        "1 of 4 utterances of test are in train too (1 of 4 utterances)"
+    ]
+
+
+def test_near_duplicates_are_joined_with_identical_ones():
+    found = audit_list(
+        [{**row, "duplicate_of": "e" if row["utterance"] == "f" else ""} for row in rows()], near=[("b", "e")]
+    )
+    assert found.folds[0].shared["train", "test"]["recording"] == InCommon(2, 0, 0)
+    assert found.folds[0].shared["train", "test"]["near_recording"] == InCommon(2, 1, 2)
+
+
+def test_a_table_of_utterances_weighs_more_than_the_list_whose_names_for_speakers_may_be_others():
+    renamed = {row["utterance"]: {"speaker": f"x{row['speaker']}"} for row in rows()}
+    assert whats(audit_list(rows(), renamed)) == {"shared_speaker": 1}
+    found = audit_list(rows(), {**renamed, "f": {"speaker": "xF1"}})
+    assert said(found, "other_speaker") == ["1 of 6 utterances have another speaker in the list than they have: f"]
+    assert said(found, "shared_speaker") == ["1 of 2 speakers of test are in train too (2 of 3 utterances)"]
+
+
+@pytest.mark.parametrize(
+    ("names", "known"),
+    [
+        ("iemocap", ("Ses05M_script03_2b_F012", {"speaker": "Ses05F", "dialogue": "Ses05M_script03_2b"})),
+        ("msp_improv", ("MSP-IMPROV-S14H-M03-T-FM07.wav", {"speaker": "M03", "session": "3", "sentence": "S14"})),
+        ("emodb", ("wav/16b10Wb.wav", {"speaker": "16", "sentence": "b10"})),
+        ("ravdess", ("Actor_07\\03-01-03-01-02-02-07.wav", {"speaker": "07", "sentence": "02"})),
+        ("crema_d", ("1001_DFA_ANG_XX", {"speaker": "1001", "sentence": "DFA"})),
+        ("nemo", ("nemo-EB0_anger_17.flac", {"speaker": "EB0", "sentence": "17"})),
+        ("baved", ("2/46-m-20-3-2-4601.wav", {"speaker": "46", "sentence": "3", "gender": "m"})),
+    ],
+)  # fmt: skip
+def test_names_tell_who_speaks(names, known):
+    name, facts = known
+    found = read_name(NAMINGS[names], name)
+    assert {fact: found[fact] for fact in facts} == facts
+    assert read_name(NAMINGS[names], "other.wav") == {}
+
+
+# The command
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
+
+
+def test_the_command_says_what_it_found_and_leaves_with_1(tmp_path):
+    listed = list(public_lists.mis_sexed())
+    write_csv(tmp_path / "folds.csv", list(listed[0]), (list(row.values()) for row in listed))
+    done = run(tmp_path / "folds.csv", "--names", "iemocap")
+    assert done.exit_code == 1
+    assert (
+        "65 of 5,531 utterances have another speaker in the list than they have: Ses03M_impro05b_F000"
+        in done.stdout.replace("/data/", "")
+    )
+    assert '"what": "other_gender"' in run(tmp_path / "folds.csv", "--names", "iemocap", "--json").stdout
+
+
+def test_a_list_without_faults_leaves_with_0(tmp_path):
+    write_csv(
+        tmp_path / "f.csv",
+        ["utterance", "role", "speaker"],
+        [["a", "train", "A"], ["b", "dev", "B"], ["c", "test", "C"]],
+    )
+    done = run(tmp_path / "f.csv")
+    assert (done.exit_code, "nothing is shared" in done.stdout) == (0, True)
+    assert read_list(tmp_path / "f.csv")[1] == {"utterance": "b", "role": "dev", "speaker": "B"}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"name": "a", "role": "train"}, r"f\.csv: has no column 'utterance'; a list of folds needs utterance and"),
+        ({"utterance": "a", "role": "tests"}, r"f\.csv: the role 'tests' \(1 rows\) is not known; write one of train,"),
+    ],
+)  # fmt: skip
+def test_a_list_that_is_none_is_refused(row, message):
+    with pytest.raises(ConfigError, match=message):
+        audit_list([row], name="f.csv")
+
+
+def test_a_table_of_utterances_is_joined_by_their_names(tmp_path):
+    write_csv(tmp_path / "f.csv", ["utterance", "role"], [["a", "train"], ["b", "test"]])
+    write_csv(tmp_path / "known.csv", ["utterance", "speaker"], [["a", "A"], ["b", "A"]])
+    done = run(tmp_path / "f.csv", "--utterances", tmp_path / "known.csv")
+    assert (done.exit_code, "1 of 1 speakers of test are in train too" in done.stdout) == (1, True)
+    write_csv(tmp_path / "known.csv", ["name", "speaker"], [["a", "A"]])
+    done = run(tmp_path / "f.csv", "--utterances", tmp_path / "known.csv")
+    assert (done.exit_code, "has no column 'utterance', by which it is joined" in done.stderr) == (1, True)
+
+
+def test_an_unknown_naming_is_refused(tmp_path):
+    write_csv(tmp_path / "f.csv", ["utterance", "role"], [["a", "train"]])
+    done = run(tmp_path / "f.csv", "--names", "emovo")
+    assert (done.exit_code, "no such naming; known: iemocap, msp_improv" in done.stderr) == (1, True)
