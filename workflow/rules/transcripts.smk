@@ -38,6 +38,7 @@ rule transcribe:
     conda:
         "../../envs/serflow.yaml"
     threads: 1
+    priority: 1  # the longest trainings wait for it
     resources:
         **on_device(recogniser_device),
         mem_mb=memory(3000),
@@ -72,6 +73,7 @@ rule embed_text:
     conda:
         "../../envs/serflow.yaml"
     threads: 1
+    priority: 1  # the longest trainings wait for it
     resources:
         **on_device(CONFIG.backbones["bert"].device),
         mem_mb=memory(3000),
