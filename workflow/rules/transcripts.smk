@@ -35,10 +35,10 @@ rule transcribe:
         "results/logs/transcribe/{recogniser}/{corpus}/{condition}/{shard}.log",
     benchmark:
         "results/benchmarks/transcribe/{recogniser}/{corpus}/{condition}/{shard}.tsv"
+    priority: 1  # the longest trainings wait for it
     conda:
         "../../envs/serflow.yaml"
     threads: 1
-    priority: 1  # the longest trainings wait for it
     resources:
         **on_device(recogniser_device),
         mem_mb=memory(3000),
@@ -70,10 +70,10 @@ rule embed_text:
         "results/logs/embed_text/{recogniser}/{corpus}/{condition}/{shard}.log",
     benchmark:
         "results/benchmarks/embed_text/{recogniser}/{corpus}/{condition}/{shard}.tsv"
+    priority: 1  # the longest trainings wait for it
     conda:
         "../../envs/serflow.yaml"
     threads: 1
-    priority: 1  # the longest trainings wait for it
     resources:
         **on_device(CONFIG.backbones["bert"].device),
         mem_mb=memory(3000),
