@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 # what computes nothing, besides views: memory alone
 ALLOCATES = ("empty", "new_empty", "_unsafe_view", "lift_fresh", "is_same_size")
@@ -16,12 +18,14 @@ class Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count, while it is entered, the operations that torch starts, by name: on a GPU each is at least one kernel.
 
     Views and allocations do not count. ``reads`` counts values that the host asked for: there a GPU is waited for.
+    ``moved`` is the bytes of all that they read and write, as if none was in a cache.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.started: Counter[str] = Counter()
         self.reads = 0
+        self.moved = 0
 
     @property
     def n(self) -> int:
@@ -38,6 +42,16 @@ class Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = function.__name__.partition(".")[0]
         if name == READS:
             self.reads += 1
-        elif not function.is_view and not name.startswith(ALLOCATES):
+            return function(*args, **(kwargs or {}))
+        found = function(*args, **(kwargs or {}))
+        if not function.is_view and not name.startswith(ALLOCATES):
             self.started[name] += 1
-        return function(*args, **(kwargs or {}))
+            self.moved += sum(map(_n_bytes, tree_leaves((args, kwargs, found))))
+        return found
+
+
+def _n_bytes(value: object) -> int:
+    """Return the bytes of a tensor; of one that is spread over an axis without a copy, those that it has."""
+    if not isinstance(value, Tensor):
+        return 0
+    return min(value.numel() * value.element_size(), value.untyped_storage().nbytes())

@@ -27,7 +27,7 @@ from serflow.nn.parameters import count_parameters
 from serflow.studies.invariance.catalog import load_system, system_info, system_names
 from serflow.studies.invariance.losses import Batch
 from serflow.studies.invariance.network import POOL_EPS, Classifier, SpeakerNetwork
-from serflow.studies.invariance.options import Options
+from serflow.studies.invariance.options import ModelOptions, Options
 from serflow.training.optimizers import NesterovSgd
 
 BATCH, FRAMES, DIM, N_CLASSES, N_SPEAKERS = 32, 230, 39, 4, 8
@@ -115,9 +115,9 @@ def systems() -> list[str]:
     return sorted((name for name in system_names() if system_info(name).network), key=lambda name: name != BASELINE)
 
 
-def build(system: str) -> SpeakerNetwork:
+def build(system: str, sizes: ModelOptions = OPTIONS.model) -> SpeakerNetwork:
     torch.manual_seed(0)
-    network = SpeakerNetwork(OPTIONS.model, DIM, N_CLASSES, N_SPEAKERS if system_info(system).names_speakers else None)
+    network = SpeakerNetwork(sizes, DIM, N_CLASSES, N_SPEAKERS if system_info(system).names_speakers else None)
     network.reversal.strength = OPTIONS.dat.strength
     return network
 

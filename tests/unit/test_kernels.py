@@ -64,3 +64,5 @@ def test_the_count_sees_operations_and_reads(counted):
         assert total.item() == 12
     assert dict(kernels.started) == {"mul": 1, "sum": 1}
     assert kernels.reads == 1
+    # three floats read and six written, then six read and one written
+    assert kernels.moved == 4 * (3 + 6 + 6 + 1)
