@@ -1,0 +1,153 @@
+"""A training step on a GPU: eager, as one CUDA graph, and of plain torch; Single, DSN-DLC and HFFN-Single.
+
+``python benchmarks/gpu.py``: batches of 32 utterances of 300 frames and 128 maps, as in ``training_step.py``, in fp32
+and TF32. In the graph are the forward and the backward pass, captured once with fixed shapes; Adam, whose corrections
+change from step to step, moves the weights outside. The peer of the first lines is the network of plain torch layers
+with `torch.optim.Adam`; that of the others is our eager step. A network that cannot be captured is named with what
+CUDA says. Each has a process of its own; the whole takes a minute or two. Where there is no GPU it says so, and ends.
+Unit: milliseconds a step.
+"""
+
+import argparse
+import copy
+import json
+import multiprocessing
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import serflow  # noqa: F401  # one thread, before NumPy starts
+
+# isort: split
+import torch
+from torch import Tensor
+
+import training_step
+from _common import best_by_turns, print_comparison
+from serflow.studies.dlc.data import Batch
+from serflow.studies.dlc.models import Network
+from serflow.training.fit import Optimizer
+from serflow.training.optimizers import Adam
+
+METHODS = ("single", "dsn_dlc", "hffn_single")
+FRAMES, MAPS, BATCH, STEPS, WARM_UP = 300, 128, 32, 20, 5
+Step = Callable[[], object]
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """Return a batch on a device."""
+    return Batch(*(part.to(device) for part in batch if part is not None))
+
+
+def eager(network: Network, optimizer: Optimizer, batch: Batch, weights: Tensor) -> Step:
+    """Return a step whose operations Python starts one by one."""
+
+    def step() -> None:
+        optimizer.zero_grad()
+        network.losses(batch, weights).total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def graphed(network: Network, optimizer: Optimizer, batch: Batch, weights: Tensor) -> Step:
+    """Return the same step with both passes captured; see PyTorch's notes on CUDA graphs.
+
+    Raises
+    ------
+    RuntimeError
+        If a pass waits for the host, as one does whose shapes depend on values.
+    """
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(WARM_UP):
+            optimizer.zero_grad()
+            network.losses(batch, weights).total.backward()  # type: ignore[no-untyped-call]
+    torch.cuda.current_stream().wait_stream(side)
+    # gradients are made in the graph's own memory, and stay there
+    optimizer.zero_grad()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        network.losses(batch, weights).total.backward()  # type: ignore[no-untyped-call]
+
+    def step() -> None:
+        graph.replay()
+        optimizer.step()
+
+    return step
+
+
+def repeated(step: Step) -> Step:
+    """Return what takes `STEPS` steps and waits for the device."""
+
+    def run() -> None:
+        for _ in range(STEPS):
+            step()
+        torch.cuda.synchronize()
+
+    return run
+
+
+def same(ours: Network, other: Network) -> None:
+    """Hold the weights of two networks that took as many steps against each other."""
+    for one, two in zip(ours.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+
+
+def measure(method: str, tf32: bool) -> tuple[dict[str, float], str]:
+    """Return how long a step takes (s), and why there is no graph, where there is none."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    device = torch.device("cuda")
+    batch, weights = (
+        moved(training_step.make_batch(FRAMES, BATCH), device),
+        torch.ones(training_step.N_CLASSES).to(device),
+    )
+    network = training_step.build(method, MAPS)
+    networks: dict[str, Any] = {
+        "eager": network.to(device).train(),
+        "graph": copy.deepcopy(network).to(device).train(),
+        "plain": training_step.plain(copy.deepcopy(network).cpu()).to(device).train(),
+    }
+    optimizers = {name: Adam(networks[name].parameters_of("all")) for name in ("eager", "graph")}
+    theirs = torch.optim.Adam(networks["plain"].parameters_of("all"), 1e-3, betas=(0.5, 0.999))
+    steps = {
+        "eager": eager(networks["eager"], optimizers["eager"], batch, weights),
+        "plain": eager(networks["plain"], theirs, batch, weights),
+    }
+    why_not = ""
+    try:
+        steps["graph"] = graphed(networks["graph"], optimizers["graph"], batch, weights)
+    except RuntimeError as error:
+        why_not = str(error).splitlines()[0]
+    else:
+        for name in ("eager", "graph"):
+            steps[name]()
+        same(networks["eager"], networks["graph"])
+    runs = {name: repeated(step) for name, step in steps.items()}
+    for run in runs.values():
+        run()
+    return {name: taken / STEPS for name, taken in best_by_turns(runs, repeats=5).items()}, why_not
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    if not torch.cuda.is_available():
+        print("no GPU that torch can use here: nothing is measured", file=sys.stderr)
+        return
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}", file=sys.stderr)
+    for method in METHODS:
+        for precision in ("fp32", "tf32"):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                found, why_not = pool.apply(measure, (method, precision == "tf32"))
+            ms = {name: 1000 * taken for name, taken in found.items()}
+            name = f"gpu_step_{precision}_{method}"
+            print_comparison(f"{name}_beside_plain", ms["eager"], ms["plain"], "ms/step")
+            if why_not:
+                print(json.dumps({"no_graph": name, "why": why_not}), file=sys.stderr, flush=True)
+            else:
+                print_comparison(f"{name}_graph_beside_eager", ms["graph"], ms["eager"], "ms/step")
+
+
+if __name__ == "__main__":
+    main()
