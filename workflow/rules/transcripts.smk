@@ -35,6 +35,7 @@ rule transcribe:
         "results/logs/transcribe/{recogniser}/{corpus}/{condition}/{shard}.log",
     benchmark:
         "results/benchmarks/transcribe/{recogniser}/{corpus}/{condition}/{shard}.tsv"
+    priority: 1  # the longest trainings wait for it
     conda:
         "../../envs/serflow.yaml"
     threads: 1
@@ -69,6 +70,7 @@ rule embed_text:
         "results/logs/embed_text/{recogniser}/{corpus}/{condition}/{shard}.log",
     benchmark:
         "results/benchmarks/embed_text/{recogniser}/{corpus}/{condition}/{shard}.tsv"
+    priority: 1  # the longest trainings wait for it
     conda:
         "../../envs/serflow.yaml"
     threads: 1

@@ -45,13 +45,14 @@ class MaskedBatchNorm(nn.Module):
         if self.training:
             count = mask.sum()
             mean = (frames * mask).sum((0, 1)) / count
-            variance = ((frames - mean).square() * mask).sum((0, 1)) / count
+            centred = (frames - mean) * mask
+            variance = centred.square().sum((0, 1)) / count
             with torch.no_grad():
                 self.mean.lerp_(mean.to(self.mean.dtype), self.momentum)
                 self.variance.lerp_(variance.to(self.variance.dtype), self.momentum)
         else:
-            mean, variance = self.mean, self.variance
-        return ((frames - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias) * mask
+            centred, variance = (frames - self.mean) * mask, self.variance
+        return torch.addcmul(self.bias * mask, centred, torch.rsqrt(variance + self.eps) * self.weight)
 
 
 class MaskedBatchNorm2d(nn.Module):
