@@ -31,7 +31,8 @@ def download(address: str, part: Path, title: str, size: int | None = None) -> N
     from tqdm import tqdm
 
     there = came(part)
-    headers = {"Range": f"bytes={there}-"} if there else {}
+    # as it is: parts and sizes of what is compressed on the way are others
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
     with requests.get(address, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
         if there and answer.status_code == requests.codes.requested_range_not_satisfiable:
             # nothing is left to come

@@ -27,6 +27,9 @@ def write_lab(
     snrs: Mapping[str, float] | None = None,
     options: Mapping[str, Any] | None = None,
     wrong: int = 3,
+    edits: int = 1,
+    runs: Sequence[int] = (0, 1),
+    study: str = "dlc",
 ) -> Path:
     """Write results of two runs a system, and return the folder; ``wrong`` predictions of twelve are not right."""
     results = folder / "results"
@@ -54,12 +57,12 @@ def write_lab(
     provenance = gather({**inputs, "mel": stored})
     for system in systems:
         fits = []
-        for run in (0, 1):
+        for run in runs:
             rows = [(name, np.eye(3)[i % 3].tolist(), (i + (i < wrong)) % 3) for i, name in enumerate(NAMES)]
-            more = {"heard": list(texts), "speaker": [f"s{i % 3}" for i in range(12)], "edits": [1] * 12}
+            more = {"heard": list(texts), "speaker": [f"s{i % 3}" for i in range(12)], "edits": [edits] * 12}
             fits.append(predicted(rows, run, "all", more=more))
         write_cell(
-            results, {"system": system, "corpus": corpus}, fits, study="dlc", provenance=provenance,
+            results, {"system": system, "corpus": corpus}, fits, study=study, provenance=provenance,
             options=options or {"training": {"learning_rate": 0.1}},
         )  # fmt: skip
     return results

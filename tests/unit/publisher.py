@@ -12,6 +12,7 @@ class Publisher(http.server.BaseHTTPRequestHandler):
 
     files: ClassVar[dict[str, bytes]]
     asked: ClassVar[list[str | None]]
+    encodings: ClassVar[list[str | None]]
     address: ClassVar[str]
     breaks_after: ClassVar[int | None] = None
     knows_ranges: ClassVar[bool] = True
@@ -20,6 +21,7 @@ class Publisher(http.server.BaseHTTPRequestHandler):
         content = self.files.get(self.path)
         asked = self.headers.get("Range")
         self.asked.append(asked)
+        self.encodings.append(self.headers.get("Accept-Encoding"))
         if content is None:
             self.send_error(404)
             return
@@ -43,7 +45,7 @@ def publish(files: dict[str, bytes]) -> Iterator[type[Publisher]]:
     class Fresh(Publisher):
         pass
 
-    Fresh.files, Fresh.asked = files, []
+    Fresh.files, Fresh.asked, Fresh.encodings = files, [], []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fresh)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

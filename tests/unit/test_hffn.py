@@ -126,6 +126,15 @@ def test_compiled_steps_are_those_of_any_device(units, width, scale):
     assert (found[0][0].abs().sum() > 0) == (scale > 0)
 
 
+@pytest.mark.parametrize("steps", [_Scan, _Steps])
+def test_gradients_of_gradients_of_the_steps_are_refused(steps):
+    seen = torch.randn(2, 4, 2 * 5 + 4 * 3, requires_grad=True)
+    states = steps.apply(seen, torch.randn(3, 5), torch.randn(3, 5), torch.randn(3, 12))
+    (gradient,) = torch.autograd.grad(states.square().sum(), seen, create_graph=True)
+    with pytest.raises(RuntimeError, match="twice"):
+        gradient.sum().backward()
+
+
 def test_the_attentive_lstm_stays_in_full_precision():
     layer, inputs = AbsLstm(9), torch.randn(3, 50, 9)
     with torch.autocast("cpu", torch.bfloat16):

@@ -33,6 +33,13 @@ def test_it_stays_in_full_precision():
         assert torch.equal(layer(frames)[0], expected)
 
 
+def test_gradients_of_its_gradients_are_refused():
+    layer, frames = SmallGru(4, 5), torch.randn(2, 3, 4, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layer(frames)[0].square().sum(), frames, create_graph=True)
+    with pytest.raises(RuntimeError, match="twice"):
+        gradient.sum().backward()
+
+
 def test_it_refuses_a_first_state():
     with pytest.raises(ValueError, match="zeros"):
         SmallGru(4, 5)(torch.randn(2, 3, 4), torch.zeros(1, 2, 5))

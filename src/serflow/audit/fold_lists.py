@@ -5,7 +5,7 @@ known of an utterance stands beside it (``speaker``, ``text``, ...), in a table 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,23 +125,40 @@ def audit_list(
     Raises
     ------
     ConfigError
-        If the list lacks a column, or a role has a name that is not known.
+        If the list lacks a column, a role has a name that is not known, or what is to tell of its utterances tells of
+        none.
     """
     _check(rows, name)
     names = list(dict.fromkeys(str(row["utterance"]) for row in rows))
     listed: dict[str, dict[str, str]] = {utterance: {} for utterance in names}
     for row in rows:
         listed[str(row["utterance"])] |= {fact: str(row[fact]) for fact in GIVEN if row.get(fact)}
+    read = {} if naming is None else {utterance: read_name(naming, utterance) for utterance in names}
     known = {}
     for utterance in names:
         of_table = {fact: str(value) for fact, value in (told or {}).get(utterance, {}).items() if value}
-        known[utterance] = (read_name(naming, utterance) if naming is not None else {}) | of_table
-    facts = numbered(_facts(names, [listed[utterance] | known[utterance] for utterance in names], near))
+        known[utterance] = read.get(utterance, {}) | of_table
+    of_all = {utterance: listed[utterance] | known[utterance] for utterance in names}
+    facts = numbered(_facts(names, list(of_all.values()), near))
     place = {utterance: at for at, utterance in enumerate(names)}
     by_fold: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_fold[row.get("fold") or WHOLE].append(row)
     folds, findings = [], list(_contradictions(listed, known))
+    sources = [
+        (told, "are not in the table of utterances", "give one whose column utterance has these names"),
+        (
+            None if naming is None else [utterance for utterance, said in read.items() if said],
+            "have names of another form than those of the corpus",
+            "name the corpus that they are of with --names, or none",
+        ),
+    ]
+    for tells_of, lack, instead in sources:
+        if tells_of is not None:
+            findings += _untold(name, names, set(tells_of), lack, instead)
+    if near and not {utterance for pair in near for utterance in pair} & place.keys():
+        findings.append(Finding("untold", WHOLE, "no pair of the same recording is of the list", False))
+    findings += _anonymous(of_all)
     for fold, of_fold in by_fold.items():
         roles = rows_by_role([ROLE_NAMES[str(row["role"]).lower()] for row in of_fold])
         at = np.array([place[str(row["utterance"])] for row in of_fold], dtype=np.int64)
@@ -156,11 +173,42 @@ def _check(rows: Sequence[Row], name: str) -> None:
     for column in ("utterance", "role"):
         if not rows or column not in rows[0]:
             raise ConfigError(f"{name}: has no column {column!r}; a list of folds needs utterance and role")
+    if nameless := sum(not row["utterance"] for row in rows):
+        raise ConfigError(f"{name}: {nameless} of {len(rows):,} rows name no utterance; fill in the column")
     unknown = Counter(str(row["role"]) for row in rows if str(row["role"]).lower() not in ROLE_NAMES)
     if unknown:
         (role, count), *_ = unknown.most_common(1)
         raise ConfigError(
             f"{name}: the role {role!r} ({count} rows) is not known; write one of {', '.join(ROLE_NAMES)}"
+        )
+
+
+def _untold(name: str, names: Sequence[str], told: Set[str], lack: str, instead: str) -> Iterator[Finding]:
+    """Say of which utterances nothing is told by what was to tell of them.
+
+    Raises
+    ------
+    ConfigError
+        If that is all of them.
+    """
+    missing = [utterance for utterance in names if utterance not in told]
+    if len(missing) == len(names):
+        raise ConfigError(f"{name}: all of its {len(names):,} utterances {lack} ({_some(names)}); {instead}")
+    if missing:
+        said = f"{len(missing):,} of {len(names):,} utterances {lack}: {_some(missing)}"
+        yield Finding("untold", WHOLE, said, False)
+
+
+def _anonymous(known: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
+    """Say of which utterances nobody knows who speaks."""
+    missing = [utterance for utterance, facts in known.items() if "speaker" not in facts]
+    if missing:
+        yield Finding(
+            "unknown_speaker",
+            WHOLE,
+            f"who speaks is not known of {len(missing):,} of {len(known):,} utterances, nor whether sets share them: "
+            f"{_some(missing)}",
+            False,
         )
 
 

@@ -22,7 +22,7 @@ COUNTED = FACTS[1:]
 COLUMNS = (
     "run", "fold", "first", "second", "n_first", "n_second",
     *(f"{what}_{fact}s" for fact in COUNTED for what in ("second", "shared", "utterances_of_shared")),
-    "statistics", "statistics_saw_test", "epoch_chosen_on", "networks_read_corpus", "networks", "note",
+    "statistics", "statistics_saw_test", "epoch_chosen_on", "networks_read_corpus", "networks", "remark", "note",
 )  # fmt: skip
 """After the fields of the cell."""
 PREDICTED = "predicted"
@@ -44,7 +44,7 @@ def audit_cells(
     cells
         Its cells, as they were trained.
     exposures
-        What its plan says of each: ``statistics`` by feature, ``chosen_on``, and ``networks``.
+        What its plan says of each, by the names of `serflow.studies.contract.Exposure`.
     networks
         Records of the weights of these, by name.
     near
@@ -54,7 +54,7 @@ def audit_cells(
     for cell, exposure in zip(cells, exposures, strict=True):
         examples, fits = members(cell)
         metadata = read_metadata(cell.utterances)
-        facts = facts_of(cell, examples, near[cell.corpus])
+        facts = facts_of(cell, examples, near[cell.corpus], exposure["hears_noise"])
         tested = _tested(cell, examples)
         verdict, why = told(
             [networks[name] for name in exposure["networks"]],
@@ -68,6 +68,7 @@ def audit_cells(
             exposure["chosen_on"] or "none",
             verdict,
             why,
+            exposure["remark"],
         ]
         for rows in fits:
             sets = _sets(rows, tested)
@@ -84,8 +85,8 @@ def audit_cells(
                 ]
 
 
-def facts_of(cell: Trained, examples: Examples, near: Sequence[tuple[str, str]]) -> Facts:
-    """Return the values of `COUNTED` of each utterance of a cell, as numbers."""
+def facts_of(cell: Trained, examples: Examples, near: Sequence[tuple[str, str]], hears_noise: bool) -> Facts:
+    """Return the values of `COUNTED` of each utterance of a cell, as numbers; clips of what ``hears_noise`` alone."""
     names, facts = examples.utterances, examples.facts
     place = {name: row for row, name in enumerate(names)}
     audio = recordings(names, facts["duplicate_of"])
@@ -98,7 +99,7 @@ def facts_of(cell: Trained, examples: Examples, near: Sequence[tuple[str, str]])
         # of what is improvised the code is that of a scene
         "sentence": [script(None, *row) for row in zip(facts["style"], facts["sentence"], strict=True)],
         "transcript": [normalise(text) or None if text is not None else None for text in facts["text"]],
-        "clip": cell.planned("clip", names) if cell.plan is not None else [None] * len(names),
+        "clip": cell.planned("clip", names) if cell.plan is not None and hears_noise else [None] * len(names),
         "recording": audio,
         "near_recording": together,
     }

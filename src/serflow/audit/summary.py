@@ -68,6 +68,7 @@ def _owed(rows: Sequence[Row]) -> list[str]:
         f"- Pretrained networks have read the corpus: {row['networks_read_corpus']} ({row['networks']})."
         for row in {row["networks"]: row for row in rows if row["networks"]}.values()
     ]
+    lines += [f"- {said[0].upper()}{said[1:]}." for said in _distinct(rows, "remark")]
     noted = sum(bool(row["note"]) for row in rows)
     lines += [f"- Test utterances were left out for their audio: see `note` in {noted:,} of {len(rows):,} rows."] * (
         noted > 0

@@ -10,9 +10,9 @@ from serflow.protocols.examples import look_up
 from serflow.protocols.folds import IntArray
 from serflow.stores.parquet import check, read_metadata, read_table
 
-_SPLITS = re.compile(r"splits?(?:/(?P<place>\d+))?")
-_PLANS = re.compile(r"plan(?:/\d+)?")
-_UTTERANCES = re.compile(r"utterances(?:/\d+)?")
+_SPLITS = re.compile(r"splits?(?:/(\d+))?")
+_PLANS = re.compile(r"plan(?:/(\d+))?")
+_UTTERANCES = re.compile(r"utterances(?:/(\d+))?")
 
 
 class Trained(NamedTuple):
@@ -54,8 +54,10 @@ class Tables:
     """Utterance tables, splits and noise plans, to be found by the digests of their data."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._metadata = {path: read_metadata(path) for path in paths}
-        self._by_digest = {found["data_sha256"]: path for path, found in self._metadata.items()}
+        found = [read_metadata(path) for path in paths]
+        # two corpora may have tables of the same data
+        self._by_digest = {(of["data_sha256"], of["corpus"]): path for of, path in zip(found, paths, strict=True)}
+        self._digests = {digest for digest, _ in self._by_digest}
 
     def of(self, predictions: Path, study: str) -> Trained:
         """Return a cell by its predictions.
@@ -70,11 +72,11 @@ class Tables:
         sources: Mapping[str, str] = found["provenance"]["sources"]
 
         def given(pattern: re.Pattern[str], what: str) -> list[Path]:
-            named = [name for name in sources if pattern.fullmatch(name)]
-            absent = [name for name in named if sources[name] not in self._by_digest]
-            paths = [self._by_digest[sources[name]] for name in named if name not in absent]
-            of_corpus = [path for path in paths if self._metadata[path]["corpus"] == corpus]
-            if named and not of_corpus:
+            """Return the tables of the cell's corpus, in the order of its runs; a joint training has others' too."""
+            places = {match[0]: int(match[1] or 0) for match in map(pattern.fullmatch, sources) if match}
+            digests = [sources[name] for name in sorted(places, key=places.__getitem__)]
+            of_corpus = [self._by_digest[digest, corpus] for digest in digests if (digest, corpus) in self._by_digest]
+            if not self._digests.issuperset(digests) or (digests and not of_corpus):
                 raise StoreError(
                     f"{predictions}: was trained from another {what} of {corpus} than there is now; "
                     "delete it and run the same command again"

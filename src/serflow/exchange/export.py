@@ -17,7 +17,7 @@ import pyarrow as pa
 
 import serflow
 from serflow.errors import StoreError
-from serflow.exchange.state import STATE, State, cell_folders, read_state, results_of
+from serflow.exchange.state import STATE, State, cell_folders, read_state, resting_on, results_of
 from serflow.files import atomic_folder, check_digest, digest_path, read_sealed_json, write_sealed_json
 from serflow.runs.artefacts import PREDICTIONS_KIND, PREDICTIONS_SCHEMA
 from serflow.stores.parquet import read_metadata, read_table, write_table
@@ -64,16 +64,19 @@ def export(folder: Path, into: Path, snakefile: Path, studies: Sequence[str]) ->
         raise StoreError(f"{results}: no runs of {', '.join(studies)}; build some, or name another study")
     state = read_state(results)
     cells = {name: cell for name, cell in state.cells.items() if name.partition("/")[0] in studies}
+    # of corpora that other studies use nothing leaves
+    state = State(resting_on(state.layers, cells.values()), cells)
     with atomic_folder(into) as crate:
         for study in studies:
             _copy_runs(results, crate, study)
             _copy_tables(results / study, crate / study)
         for path in sorted(results.glob("splits/*/*.parquet")):
-            _copy(path, crate / path.relative_to(results))
+            if f"{path.parent.name}, {path.stem}" in state.layers["splits"]:
+                _copy(path, crate / path.relative_to(results))
         for study in studies:
             for path in sorted(results.glob(f"qc/{study}.*")):
                 _copy(path, crate / path.relative_to(results))
-        write_sealed_json(crate / STATE, State(state.layers, cells).to_json())
+        write_sealed_json(crate / STATE, state.to_json())
         shutil.copyfile(snakefile, crate / "Snakefile")
         files = sorted(path.relative_to(crate) for path in crate.rglob("*") if path.is_file() and path.name[0] != ".")
         described = json.dumps(metadata(files, crate, studies, state), indent=2, ensure_ascii=False)

@@ -67,7 +67,7 @@ def merge_table(layout: Layout, origins: Mapping[str, Origin]) -> tuple[list[str
     for row in layout.rows:
         for column in layout.columns:
             where = merged(layout.where, row.where, column.where)
-            lacks = why_absent(row, column) or _missing(runs, where)
+            lacks = why_absent(row, column) or _missing(runs, where) or _apart(runs, where)
             value = lacks or select(runs, where, layout.over_folds)
             if not isinstance(value, Value):
                 lines.append([*row.name, full_name(column), "", "", 0, "", "", value])
@@ -87,6 +87,18 @@ def _missing(runs: Sequence[Run], where: Mapping[str, tuple[str, ...]]) -> str |
         if not any(all(run.cell.get(name) == value for name, value in wanted.items()) for run in runs):
             return f"in no tree: {', '.join(f'{name} {value}' for name, value in wanted.items())}"
     return None
+
+
+def _apart(runs: Sequence[Run], where: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Say which runs the cells of a mean have, where they have none in common; None if they have."""
+    of_cells = {run.name: run.runs() for run in take(runs, where)}
+    if set.intersection(*map(set, of_cells.values())):
+        return None
+    return f"no run in common: {', '.join(f'{name} has {_listed(of_run)}' for name, of_run in of_cells.items())}"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return " and ".join(map(str, numbers))
 
 
 def _whose(taken: Sequence[Origin]) -> str:

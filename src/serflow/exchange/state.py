@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 
 from serflow.errors import StoreError
 from serflow.files import check_digest, read_sealed_json, sha256_file
+from serflow.runs.bootstrap import WORDS
 from serflow.stores.parquet import read_metadata, read_table
 
 STATE = "state.json"
 LAYERS = ("corpora", "rejected", "utterances", "noise plans", "features", "splits")
 """What runs are made from, in the order in which one follows from the other."""
 _PREDICTED = ("run", "fold", "role", "utterance", "prediction")
+_SCORED = ("oracle_prediction", "best_prediction", *WORDS)
+"""What scores are counted from besides, where a study keeps it."""
 
 
 class Entry(NamedTuple):
@@ -47,6 +50,19 @@ class State(NamedTuple):
             layer: {name: entry._asdict() for name, entry in entries.items()} for layer, entries in self.layers.items()
         }
         return {"layers": layers, "cells": {name: cell._asdict() for name, cell in self.cells.items()}}
+
+
+def resting_on(layers: Mapping[str, Mapping[str, Entry]], cells: Iterable[CellState]) -> dict[str, dict[str, Entry]]:
+    """Return of all layers what some cells were made from, by the digests that they keep."""
+    read = {digest for cell in cells for digest in cell.sources.values()}
+    found = {
+        layer: {name: entry for name, entry in layers.get(layer, {}).items() if entry.digest in read}
+        for layer in LAYERS
+    }
+    # files of publishers have digests of their own
+    for layer in ("corpora", "rejected"):
+        found[layer] = {name: entry for name, entry in layers.get(layer, {}).items() if name in found["utterances"]}
+    return found
 
 
 def results_of(folder: Path) -> Path:
@@ -91,10 +107,14 @@ def cell_folders(results: Path, study: str | None = None) -> list[Path]:
 
 
 def predictions_digest(path: Path) -> str:
-    """Return the SHA-256 of who was predicted to be what, in any order; of posteriors it says nothing."""
-    table = read_table(path, kind="predictions", columns=list(_PREDICTED))
-    rows = sorted(zip(*(table.column(name).to_pylist() for name in _PREDICTED), strict=True))
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
+    """Return the SHA-256 of who was predicted to be what, in any order; of posteriors it says nothing.
+
+    Predictions that a study makes besides, and its counts of words, are taken in: scores of tables rest on them.
+    """
+    table = read_table(path, kind="predictions")
+    names = [*_PREDICTED, *(name for name in _SCORED if name in table.column_names)]
+    rows = sorted(zip(*(table.column(name).to_pylist() for name in names), strict=True), key=repr)
+    return hashlib.sha256(repr((names, rows)).encode()).hexdigest()
 
 
 def _cells(results: Path) -> Iterator[tuple[str, CellState]]:
@@ -137,12 +157,13 @@ def _plans(results: Path) -> Iterator[tuple[str, Entry]]:
 
 def _features(results: Path) -> Iterator[tuple[str, Entry]]:
     facts = ("extractor", "parameters", "mantissa_bits", "weights", "code")
-    for path in sorted(results.glob("packed/*/*/*.parquet")):
-        feature, corpus, condition = path.relative_to(results / "packed").with_suffix("").parts
+    for path in sorted(results.glob("packed/*/**/*.parquet")):
+        feature, *of = path.relative_to(results / "packed").with_suffix("").parts
         found = _said(path, "array_sha256", facts)
         # of a network one digest tells
         weights = {"weights": found.facts["weights"].get("digest")} if "weights" in found.facts else {}
-        yield f"{feature} of {corpus}, {condition}", found._replace(facts={**found.facts, **weights})
+        # audio has no condition
+        yield f"{feature} of {', '.join(of)}", found._replace(facts={**found.facts, **weights})
 
 
 def _splits(results: Path) -> Iterator[tuple[str, Entry]]:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from serflow.nn.compiled import compiled
 
@@ -96,6 +97,7 @@ class _Steps(torch.autograd.Function):
         return states[:, 1:].contiguous()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         weights, states, gates = ctx.saved_tensors
         batch, n_steps, _, units = gates.shape

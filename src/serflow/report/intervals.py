@@ -44,7 +44,7 @@ COLUMNS = (
 class Sample(NamedTuple):
     """A cell of the table: its value in percent in each run, and that of every replicate, ``(runs, replicates)``.
 
-    A replicate in which some fit has no utterance is NaN. Counts are of the smallest test set of the runs; of a mean
+    A replicate in which nothing is counted is NaN. Counts are of the smallest test set of the runs; of a mean
     over corpora, their sum.
     """
 
@@ -198,7 +198,7 @@ class TableIntervals:
             notes.append(f"few clusters: {sample.n_clusters} in the smallest test set")
         empty = int(np.isnan(replicates).sum())
         if empty:
-            notes.append(f"{empty:,} of {len(replicates):,} replicates left out: a fit has no utterance in them")
+            notes.append(f"{empty:,} of {len(replicates):,} replicates left out: nothing is counted in them")
         if against is not None and len(both) < len(runs):
             notes.append(f"difference over runs {', '.join(map(str, both))} alone")
         if name and against is None:

@@ -7,13 +7,13 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?: ± \d+(?:\.\d+)?)?")
 _NO_NUMBER = ("", "n/a")
 LATEX = {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", '"': "''"},
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{"±": r"$\pm$", "×": r"$\times$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$"},  # noqa: RUF001  # as tables print
     **{"α": r"$\alpha$", "β": r"$\beta$", "ε": r"$\epsilon$", "λ": r"$\lambda$"},  # noqa: RUF001
     **{"₁": r"$_1$", "₂": r"$_2$"},
 }
-"""What stands for characters that LaTeX takes for commands, or that its text fonts lack."""
+"""What stands for characters that LaTeX takes for commands, or that its text fonts lack; T1 is not asked for."""
 _MARKDOWN = str.maketrans({"\\": "\\\\", "|": "\\|", "*": "\\*", "<": "&lt;", "`": "\\`"})
 # behind a line's end LaTeX takes these for an option of it
 _TAKEN_FOR_OPTIONS = ("[", "*")

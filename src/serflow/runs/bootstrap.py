@@ -3,7 +3,8 @@
 It tells how scores would vary with other trainings and other test utterances. A replicate draws as many clusters as the
 test sets of a run have, with replacement, once for each corpus and run, and scores all cells on the same draw:
 differences between them are paired. Runs that are tested on the same clusters share the draw (Efron and Tibshirani, An
-Introduction to the Bootstrap, 1993, ch. 13).
+Introduction to the Bootstrap, 1993, ch. 13). In a mean over folds each fold counts as much as is drawn of it: where
+each tests one speaker, to draw speakers is to draw folds.
 """
 
 import math
@@ -209,6 +210,11 @@ def _by_cluster(fit: Counted, clusters: IntArray) -> FloatArray:
     return np.concatenate(sums, axis=1)
 
 
+def _tests(folds: Sequence[Counted], clusters: IntArray) -> FloatArray:
+    """Return which clusters are tested in which folds, 1 or 0: ``(folds, clusters)``."""
+    return np.stack([np.isin(clusters, fold.clusters) for fold in folds]).astype(np.float64)
+
+
 def _score(counts: FloatArray, kind: str) -> FloatArray:
     """Return the score of each row of hits and totals; NaN where nothing is counted."""
     hits, totals = np.split(counts, 2, axis=1)
@@ -220,12 +226,20 @@ def _score(counts: FloatArray, kind: str) -> FloatArray:
     return found
 
 
-def _over_folds(folds: Sequence[FloatArray], kind: str, over_folds: str) -> FloatArray:
-    """Return the score of a run from the counts of its folds, ``(n, 2 * n_classes)`` each."""
+def _over_folds(folds: Sequence[FloatArray], shares: FloatArray, kind: str, over_folds: str) -> FloatArray:
+    """Return the score of a run from the counts of its folds, ``(n, 2 * n_classes)`` each; NaN where there are none.
+
+    In a mean over folds each counts by ``shares``, ``(folds, n)``: the clusters that are drawn of it, by those that it
+    has. So a fold of one speaker counts as often as the speaker is drawn.
+    """
     if over_folds == "pooled":
         return _score(np.sum(folds, axis=0), kind)
-    scores: FloatArray = np.mean([_score(fold, kind) for fold in folds], axis=0)
-    return scores
+    if len(folds) == 1:
+        return _score(folds[0], kind)
+    scores = np.stack([_score(fold, kind) for fold in folds])
+    sums, drawn = np.where(shares > 0, shares * scores, 0.0).sum(axis=0), shares.sum(axis=0)
+    found: FloatArray = np.divide(sums, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
+    return found
 
 
 Wanted = tuple[str, str, str]
@@ -254,6 +268,7 @@ def score_runs(
         tested = {wanted: folds for wanted, folds in tested.items() if folds}
         clusters = np.unique(np.concatenate([fit.clusters for folds in tested.values() for fit in folds]))
         counts = [_by_cluster(fit, clusters) for folds in tested.values() for fit in folds]
+        tests = {wanted: _tests(folds, clusters) for wanted, folds in tested.items()}
         ends = np.cumsum([count.shape[1] for count in counts])[:-1]
         together = np.concatenate(counts, axis=1)
         # runs with the same test clusters are drawn alike
@@ -263,11 +278,12 @@ def score_runs(
             # sums of whole numbers are exact in float64, in whatever order BLAS adds them
             drawn = iter(np.split(weights @ together, ends, axis=1))
             for wanted, folds in tested.items():
-                scores[wanted].append(_over_folds([next(drawn) for _ in folds], wanted[2], over_folds))
+                shares = tests[wanted] @ weights.T / tests[wanted].sum(axis=1, keepdims=True)
+                scores[wanted].append(_over_folds([next(drawn) for _ in folds], shares, wanted[2], over_folds))
         for wanted, folds in tested.items():
             whole = [_by_cluster(fit, clusters).sum(axis=0, keepdims=True) for fit in folds]
             found[wanted, run] = RunScores(
-                100.0 * float(_over_folds(whole, wanted[2], over_folds)[0]),
+                100.0 * float(_over_folds(whole, np.ones((len(folds), 1)), wanted[2], over_folds)[0]),
                 100.0 * np.concatenate(scores[wanted]),
                 len(np.unique(np.concatenate([fit.clusters for fit in folds]))),
                 len(np.unique(np.concatenate([fit.rows for fit in folds]))),

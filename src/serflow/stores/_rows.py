@@ -14,7 +14,7 @@ FloatArray = npt.NDArray[np.float32]
 Metadata = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 GROUP_BYTES = 16 << 20
-"""Values of a row group: frames of a large network fill one before 64 utterances do."""
+"""Values of a row group: frames of a large network fill one before its utterances are as many as they may be."""
 
 
 class FrameRow(NamedTuple):

@@ -23,12 +23,16 @@ class Exposure(NamedTuple):
 
     ``statistics`` says by what utterances features are standardised: those of ``training``, the ``utterance`` itself,
     all of the ``corpus`` with the test among them, or ``none``; ``chosen_on`` is the role that the period is chosen on,
-    None where none is chosen; ``networks`` are the pretrained ones that the cell hears or reads through.
+    None where none is chosen; ``networks`` are the pretrained ones that the cell hears or reads through;
+    ``hears_noise`` is False of what hears clean audio though it has a noise plan; ``remark`` says what a reader should
+    know besides.
     """
 
     statistics: Mapping[str, str]
     chosen_on: str | None
-    networks: Sequence[str]
+    networks: Sequence[str] = ()
+    hears_noise: bool = True
+    remark: str = ""
 
 
 class Plan(Protocol):

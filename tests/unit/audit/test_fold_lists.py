@@ -206,6 +206,7 @@ def test_a_list_without_faults_leaves_with_0(tmp_path):
     ("row", "message"),
     [
         ({"name": "a", "role": "train"}, r"f\.csv: has no column 'utterance'; a list of folds needs utterance and"),
+        ({"utterance": None, "role": "train"}, r"f\.csv: 1 of 1 rows name no utterance; fill in the column"),
         ({"utterance": "a", "role": "tests"}, r"f\.csv: the role 'tests' \(1 rows\) is not known; write one of train,"),
     ],
 )  # fmt: skip
@@ -222,6 +223,28 @@ def test_a_table_of_utterances_is_joined_by_their_names(tmp_path):
     write_csv(tmp_path / "known.csv", ["name", "speaker"], [["a", "A"]])
     done = run(tmp_path / "f.csv", "--utterances", tmp_path / "known.csv")
     assert (done.exit_code, "has no column 'utterance', by which it is joined" in done.stderr) == (1, True)
+
+
+def test_what_is_not_told_of_utterances_is_said():
+    rows = [{"utterance": "03a01Fa", "role": "train"}, {"utterance": "x", "role": "test"}]
+    found = audit_list(rows, {"x": {"text": "yes"}}, NAMINGS["emodb"], near=[("p", "q")])
+    assert found.wrong == []
+    assert [finding.said for finding in found.findings] == [
+        "1 of 2 utterances are not in the table of utterances: 03a01Fa",
+        "1 of 2 utterances have names of another form than those of the corpus: x",
+        "no pair of the same recording is of the list",
+        "who speaks is not known of 1 of 2 utterances, nor whether sets share them: x",
+    ]
+    told = [{**row, "speaker": name} for row, name in zip(rows, "AB", strict=True)]
+    assert audit_list(told, {row["utterance"]: {} for row in rows}, near=[("x", "q")]).findings == []
+
+
+def test_a_table_or_naming_that_tells_of_no_utterance_is_refused():
+    rows = [{"utterance": "a", "role": "train"}]
+    with pytest.raises(ConfigError, match=r"f\.csv: all of its 1 utterances are not in the table of utterances \(a\);"):
+        audit_list(rows, {"b": {"speaker": "B"}}, name="f.csv")
+    with pytest.raises(ConfigError, match=r"f\.csv: all of its 1 utterances have names of another form .*--names"):
+        audit_list(rows, naming=NAMINGS["iemocap"], name="f.csv")
 
 
 def test_an_unknown_naming_is_refused(tmp_path):

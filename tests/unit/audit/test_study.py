@@ -27,6 +27,7 @@ from serflow.errors import StoreError
 from serflow.protocols.examples import FACTS, Examples
 from serflow.protocols.folds import FitName, FoldRows
 from serflow.runs.provenance import Provenance, gather
+from serflow.studies.contract import Exposure
 
 
 def weights(backbone, release="base", synthetic=False):
@@ -103,6 +104,34 @@ def test_statistics_of_the_whole_corpus_are_said_to_have_seen_the_test():
     assert all("corpus" not in usual.exposure(cell).statistics.values() for cell in usual.cells())
 
 
+def test_a_plain_classifier_is_standardised_by_training_and_chooses_no_epoch_whatever_networks_do():
+    changed = {
+        "invariance": ["invariance={cmvn: utterance, systems: [ser_only], controls: [svc]}"],
+        "temporal": ["temporal={controls: [svc]}"],
+        "multigating": ["multigating={standardise: none, controls: [svc]}"],
+        "dlc": ["dlc={controls: [svc]}"],
+    }
+    for study, arguments in changed.items():
+        plan = read_config(arguments=arguments)[0].plans()[study]
+        found = [plan.exposure(cell) for cell in plan.cells() if "svc" in cell]
+        assert found
+        assert {(of, each.chosen_on) for each in found for of in each.statistics.values()} == {("training", None)}
+
+
+def test_a_plan_remarks_what_tables_of_utterances_do_not_tell():
+    plans = read_config(arguments=["dlc={controls: [single_clean]}"])[0].plans()
+    of_cells = {study: {cell: plan.exposure(cell) for cell in plan.cells()} for study, plan in plans.items()}
+    assert {exposure.remark for exposure in of_cells["speakernorm"].values()} == {
+        "the last update is reported; the one that best.csv has beside it is chosen on test"
+    }
+    joint = [cell for cell, exposure in of_cells["multigating"].items() if "trained on" in exposure.remark]
+    assert joint
+    assert {len(plans["multigating"].corpora_of(cell)) > 1 for cell in joint} == {True}
+    assert {cell.method for cell, exposure in of_cells["dlc"].items() if not exposure.hears_noise} == {"single_clean"}
+    held_out = read_config(arguments=["speakernorm={watch: held_out}"])[0].plans()["speakernorm"]
+    assert all(held_out.exposure(cell).remark.endswith("is chosen on val") for cell in held_out.cells())
+
+
 # Rows
 
 
@@ -122,7 +151,7 @@ class Fake(Trained):
         return ["rain", "rain", "wind", "rain", "rain", "wind", "wind", "dog"]
 
 
-def rows_of(tmp_path, monkeypatch, fits, tested=None, near=()):
+def rows_of(tmp_path, monkeypatch, fits, tested=None, near=(), **exposed):
     made = Fake({"corpus": "toy", "system": "x"}, {}, [0], tmp_path, tmp_path, [], tmp_path)
     monkeypatch.setattr(audit, "read_metadata", lambda path: {"synthetic": False, "layout": "mosei"})
     monkeypatch.setattr(audit, "_tested", lambda cell, examples: tested or {})
@@ -131,7 +160,7 @@ def rows_of(tmp_path, monkeypatch, fits, tested=None, near=()):
         "import_module",
         lambda name: type("Module", (), {"members": staticmethod(lambda cell: (examples(), fits))}),
     )
-    exposure = {"statistics": {"byol": "corpus", "mfcc": "training"}, "chosen_on": "val", "networks": ["byol"]}
+    exposure = Exposure({"byol": "corpus", "mfcc": "training"}, "val", ["byol"], **exposed)._asdict()
     found = list(audit.audit_cells("toy", [made], [exposure], {"byol": weights("byol")}, {"toy": near}))
     columns = audit.columns_of([made])
     return [dict(zip(columns, row, strict=True)) for row in found]
@@ -172,6 +201,19 @@ def test_what_was_predicted_counts_and_not_what_was_left_out_on_the_way(tmp_path
     tested[0, "1", audit.PREDICTED] = np.array([5, 6, 7])
     row, *_ = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])], tested)
     assert (row["n_second"], row["note"]) == (2, "")
+
+
+def test_what_hears_clean_audio_shares_no_clips(tmp_path, monkeypatch):
+    row, *_ = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])], hears_noise=False)
+    assert (row["second_clips"], row["shared_clips"]) == (None, None)
+
+
+def test_remarks_of_the_plan_are_on_the_page(tmp_path, monkeypatch):
+    rows = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])], remark="there is more to it")
+    assert {(row["remark"], row["note"]) for row in rows} == {("there is more to it", "")}
+    page = summary("Toy", {"toy": "Toy corpus"}, rows)
+    assert "- There is more to it.\n" in page
+    assert "see `note`" not in page
 
 
 def test_codes_of_scenes_are_no_sentences(tmp_path, monkeypatch):
@@ -267,7 +309,7 @@ def test_who_is_in_the_sets_of_a_cell_is_told_by_the_tables_that_it_was_trained_
 def test_the_rows_of_a_cell(tmp_path, study):
     predictions, tables = write_trained(tmp_path, study)
     trained = Tables(tables).of(predictions, study)
-    exposure = {"statistics": {"mfcc": "training"}, "chosen_on": None, "networks": []}
+    exposure = Exposure({"mfcc": "training"}, None)._asdict()
     rows = list(audit.audit_cells(study, [trained], [exposure], {}, {"toy": [("A0", "D0")]}))
     found = [dict(zip(audit.columns_of([trained]), row, strict=True)) for row in rows]
     assert len(found) == 6
@@ -285,6 +327,27 @@ def test_a_cell_that_was_trained_on_other_tables_is_refused(tmp_path, source, wh
     predictions, tables = write_trained(tmp_path, "dlc", **{source: "0" * 64})
     with pytest.raises(StoreError, match=rf"trained from another {what} of toy than there is now; delete it and run"):
         Tables(tables).of(predictions, "dlc")
+
+
+def test_a_run_has_its_own_split_of_more_than_ten(tmp_path):
+    names = [row[UTTERANCE] for row in UTTERANCES]
+    splits = []
+    for run in range(12):
+        (tmp_path / str(run)).mkdir()
+        roles = {**dict.fromkeys(names, "train"), names[run]: "test"}
+        splits.append(write_split(tmp_path / str(run), {"D": roles}))
+    utterances = write_utterances(tmp_path, rows=UTTERANCES)
+    results = [predicted([(names[run], (1.0, 0.0), 0)], run, "D", n_classes=2) for run in range(12)]
+    cell, options = CELLS["temporal"]
+    files = write_cell(
+        tmp_path, cell, results, study="temporal", classes=("a", "b"), options=options,
+        provenance=gather({"utterances": utterances, "splits": splits}),
+    )  # fmt: skip
+    assert list(Tables([utterances, *splits]).of(files.predictions, "temporal").splits) == splits
+    # a split that is there no longer is not taken from another run
+    for given in (splits[:1], splits[1:]):
+        with pytest.raises(StoreError, match="trained from another split of toy than there is now"):
+            Tables([utterances, *given]).of(files.predictions, "temporal")
 
 
 def test_predictions_of_another_study_are_refused(tmp_path):

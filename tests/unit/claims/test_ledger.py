@@ -1,5 +1,6 @@
 """What claims may say, and which cells they are about."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ UNPRINTED = {
     ("multigating", "a_gate_a_language_helps", "MMoE - OMoE, French WA"): "84.15 and 84.17",
     ("multigating", "auxiliary_loss_helps", "with aux loss - w/o aux loss, German WA"): "95.36 both",
 }
+FAR = re.compile(r"\b(by far|heavily|large|much|noticeably|strongly|substantially)\b")
 LAYOUT = Layout(
     ("System",),
     [Heading(("A",), {}), Heading(("B",), {})],
@@ -71,6 +73,14 @@ def test_the_papers_own_numbers_say_what_its_text_says(study: str) -> None:
                     contradicted.add((study, name, number.name))
     assert contradicted == {key for key in UNPRINTED if key[0] == study}
     assert told >= 10
+
+
+@pytest.mark.parametrize("study", PLANS)
+def test_what_is_said_to_be_much_is_a_point_at_least(study: str) -> None:
+    """Less than a point is what claims call alike."""
+    for name, claim in read_claims(claims_path(study)).claims.items():
+        if FAR.search(claim.sentence):
+            assert all(part.margin >= 1 for part in claim.asserts), name
 
 
 def test_a_number_is_one_row_less_another() -> None:

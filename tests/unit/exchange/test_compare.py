@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_up_lab import NAMES, write_lab
 from typer.testing import CliRunner
 
+from made_up_runs import write_packed
 from serflow.cli import app
 from serflow.errors import StoreError
 from serflow.exchange.compare import compare, differences
@@ -38,6 +40,7 @@ def test_the_same_results_are_alike(tmp_path: Path) -> None:
         ({"held_out": 6}, "splits", "2 differ, u04 all in role", "other splits were read"),
         ({"options": {"training": {"learning_rate": 0.2}}}, "runs", "", "option training.learning_rate is 0.1 and 0.2"),
         ({"wrong": 4}, "runs", "", "other predictions"),
+        ({"edits": 2}, "runs", "", "other predictions"),
     ],
 )
 def test_the_first_layer_that_differs_is_named(
@@ -55,7 +58,16 @@ def test_the_first_layer_that_differs_is_named(
         assert sentence.startswith("runs: 1 cell (dlc/alone/toy): ")
         assert of_runs in sentence
         # who was predicted to be what hangs on nothing else here
-        assert ("the same predictions all the same" in sentence) == ("wrong" not in changed)
+        assert ("the same predictions all the same" in sentence) == (not {"wrong", "edits"} & changed.keys())
+
+
+def test_audio_that_was_prepared_otherwise_is_named(tmp_path: Path) -> None:
+    trees = [write_lab(tmp_path / name) for name in "ab"]
+    for level, tree in enumerate(trees):
+        write_packed(tree, "audio", {"u00": np.full((2, 3), float(level))}, condition="toy")
+    said = compare(*trees)
+    assert said[0].endswith("first diverge in their features")
+    assert said[1].startswith("features: other values of audio of toy")
 
 
 def test_cells_of_one_alone_are_counted(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from serflow.cli import app
 from serflow.errors import StoreError
 from serflow.exchange.compare import compare
 from serflow.exchange.export import METADATA, export, without_words
-from serflow.files import write_csv
+from serflow.files import read_sealed_json, write_csv
 from serflow.runs.scores import read_run
 
 SECRET = "the words that were said"
@@ -47,6 +47,26 @@ def test_no_words_and_no_audio_leave(crate: Path) -> None:
             assert SECRET.encode() not in path.read_bytes(), path
     for parquet in crate.rglob("*.parquet"):
         assert SECRET not in str(pq.read_table(parquet).to_pylist())
+
+
+def test_of_corpora_of_other_studies_nothing_leaves(tmp_path: Path) -> None:
+    write_lab(tmp_path, corpus="toy")
+    write_lab(
+        tmp_path, corpus="private", study="temporal", values=2.0, texts=[SECRET] * 12, held_out=6, snrs={"human": 3.0}
+    )
+    (tmp_path / "Snakefile").write_text("rule all: ...\n")
+    export(tmp_path, tmp_path / "crate", tmp_path / "Snakefile", ["dlc"])
+    assert (tmp_path / "crate/splits/toy/speaker-0.parquet").is_file()
+    state = read_sealed_json(tmp_path / "crate/state.json")
+    assert {layer: list(entries) for layer, entries in state["layers"].items()} == {
+        **{key: ["toy"] for key in ("corpora", "rejected", "utterances")},
+        "noise plans": ["toy in h1"],
+        "features": ["mel of toy, clean"],
+        "splits": ["toy, speaker-0"],
+    }
+    assert list(state["cells"]) == ["dlc/alone/toy"]
+    assert list((tmp_path / "crate").rglob("*private*")) == []
+    assert "private" not in (tmp_path / "crate" / METADATA).read_text()
 
 
 def test_a_column_that_is_not_known_to_be_wordless_stays() -> None:

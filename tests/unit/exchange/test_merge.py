@@ -50,6 +50,14 @@ def test_of_what_both_have_the_first_counts_and_another_result_is_said(tmp_path:
     assert cell["note"] == f"other predictions in {other}"
 
 
+def test_labs_without_a_run_in_common_have_no_mean(tmp_path: Path) -> None:
+    one = write_lab(tmp_path / "a", corpus="toy")
+    other = write_lab(tmp_path / "b", corpus="other", runs=(2, 3))
+    table = merged(tmp_path / "merged", one, other)
+    assert (table["Alone", "Overall"]["mean"], table["Alone", "other"]["mean"]) == ("", "75.00")
+    assert table["Alone", "Overall"]["note"] == "no run in common: alone/toy has 0 and 1, alone/other has 2 and 3"
+
+
 def test_what_was_not_trained_alike_is_said_where_it_is_averaged(tmp_path: Path) -> None:
     one = write_lab(tmp_path / "a", corpus="toy")
     other = write_lab(tmp_path / "b", corpus="other", options={"training": {"learning_rate": 9}})

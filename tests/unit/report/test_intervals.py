@@ -241,20 +241,25 @@ def test_columns_of_validation_have_no_interval(tmp_path):
     assert found["Alone", "test"]["n_utterances"] == 60
 
 
-def test_few_clusters_and_replicates_without_an_utterance_are_noted(tmp_path):
+def test_few_clusters_are_noted_and_folds_of_one_each_are_drawn(tmp_path):
     utterances, _ = write_corpus(tmp_path, n_dialogues=3)
     results = [
         predicted([(f"d{k:02d}_0", [1.0, 0, 0], int(k == 2))], 0, fold) for k, fold in enumerate(("n", "h", "i"))
     ]
     line = table(ONE, [write(tmp_path, results).predictions], [utterances])["Alone", "Toy"]
-    (weights,) = bootstrap._weights(3, 50, "toy", 0)
-    empty = int((weights == 0).any(axis=1).sum())
-    assert line["note"].split("; ")[1:] == [
-        ONE_RUN,
-        "few clusters: 3 in the smallest test set",
-        f"{empty} of 50 replicates left out: a fit has no utterance in them",
-    ]
-    assert (line["low"], line["high"]) == ("66.67", "66.67")
+    assert line["note"].split("; ")[1:] == [ONE_RUN, "few clusters: 3 in the smallest test set"]
+    assert (line["value"], line["low"], line["high"]) == ("66.67", "33.33", "100.00")
+
+
+def test_replicates_that_draw_nothing_of_a_test_are_noted(tmp_path):
+    utterances, names = write_corpus(tmp_path, n_dialogues=4)
+    few = write(tmp_path, random_rows(names[:8], 0)).predictions
+    more = write(tmp_path, random_rows(names, 1), "adversary").predictions
+    line = table(layout(heading("alone"), heading("adversary")), [few, more], [utterances])["Alone", "Toy"]
+    (weights,) = bootstrap._weights(4, 50, "toy", 0)
+    empty = int((weights[:, :2].sum(axis=1) == 0).sum())
+    assert empty
+    assert line["note"].endswith(f"{empty} of 50 replicates left out: nothing is counted in them")
 
 
 def test_one_cluster_has_no_interval(tmp_path):

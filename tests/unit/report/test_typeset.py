@@ -24,6 +24,8 @@ def test_latex_has_no_character_left_that_it_takes_for_a_command() -> None:
     assert bare == ""
     assert latex_text("a_b & 5 %\nc") == r"a\_b \& 5 \% c"
     assert latex_text("β = 0.1 ± 2") == r"$\beta$ = 0.1 $\pm$ 2"
+    # \textquotedbl is an error in the encoding that LaTeX starts with
+    assert latex_text('"own"') == "''own''"
 
 
 def test_a_latex_table_has_as_many_cells_in_each_row() -> None:

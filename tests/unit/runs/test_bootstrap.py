@@ -41,15 +41,17 @@ def random_rows(names, seed, n_classes=3, soft=False):
 
 
 def slowly(rows_of_folds, cluster_of, drawn_of, over_folds, measure):
-    """Score drawn clusters by writing out every utterance as often as it was drawn; NaN where a fold has none."""
-    folds = []
+    """Score drawn clusters by writing out every utterance as often as it was drawn; folds by how much of them was."""
+    folds, shares = [], []
     for rows in rows_of_folds:
         again = [row for row in rows for _ in range(drawn_of.get(cluster_of[row[0]], 0))]
         folds.append((np.array([row[1] for row in again]), np.array([row[2] for row in again])))
+        shares.append(np.mean([drawn_of.get(cluster, 0) for cluster in {cluster_of[row[0]] for row in rows}]))
     if over_folds == "pooled":
         parts = [fold for fold in folds if len(fold[1])]
-        folds = [tuple(np.concatenate(column) for column in zip(*parts, strict=True))]
-    return np.mean([measure(*fold) if len(fold[1]) else math.nan for fold in folds])
+        return measure(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    scores = [share * measure(*fold) for fold, share in zip(folds, shares, strict=True) if share]
+    return sum(scores) / sum(shares)
 
 
 @pytest.mark.parametrize("over_folds", ["mean", "pooled"])
@@ -69,7 +71,7 @@ def test_a_replicate_is_the_score_of_its_drawn_clusters(tmp_path, over_folds, so
     rows = list(folds.values())
     for drawn, value in zip(weights, found.replicates, strict=True):
         times = {cluster: int(n) for cluster, n in enumerate(drawn)}
-        assert value == pytest.approx(100 * slowly(rows, cluster_of, times, over_folds, measure), nan_ok=True)
+        assert value == pytest.approx(100 * slowly(rows, cluster_of, times, over_folds, measure))
     assert len(set(found.replicates.tolist())) > 5
     assert found.value == pytest.approx(
         100 * slowly(rows, cluster_of, dict.fromkeys(range(12), 1), over_folds, measure)
@@ -137,13 +139,30 @@ def test_draws_depend_on_corpus_and_run_alone(monkeypatch):
     assert score_runs({WA: fits}, "other", "mean", 50)[WA, 0].replicates.tolist() != alone[WA, 0].replicates.tolist()
 
 
-def test_a_replicate_in_which_a_fold_has_no_utterance_is_not_a_number():
-    folds = {(0, "a"): fit_of([0, 1], [0, 0]), (0, "b"): fit_of([2, 3], [1, 1])}
-    found = score_runs({WA: folds}, "toy", "mean", 50)[WA, 0].replicates
-    (weights,) = bootstrap._weights(2, 50, "toy", 0)
-    assert np.isnan(found).tolist() == (weights == 0).any(axis=1).tolist()
-    pooled = score_runs({WA: folds}, "toy", "pooled", 50)[WA, 0].replicates
-    assert not np.isnan(pooled).any()
+def test_a_mean_over_folds_of_a_speaker_each_varies_as_speakers_do():
+    """Scores of 8 folds with one speaker each are drawn as 8 numbers are: their mean varies by s / sqrt(8), ddof 0."""
+    scores = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 0.5, 0.25, 0.75])
+    folds = {
+        (0, str(speaker)): Counted(
+            4 * speaker + np.arange(4), np.full(4, speaker), np.zeros(4, dtype=np.int64),
+            (np.arange(4) < 4 * score).astype(float), np.ones(4), 1,
+        )
+        for speaker, score in enumerate(scores)
+    }  # fmt: skip
+    found = score_runs({WA: folds}, "toy", "mean", 4000)[WA, 0]
+    assert found.value == pytest.approx(100 * scores.mean())
+    assert found.replicates.mean() == pytest.approx(100 * scores.mean(), abs=0.7)
+    assert found.replicates.std() == pytest.approx(100 * scores.std() / math.sqrt(8), rel=0.05)
+
+
+def test_what_is_tested_on_none_of_the_drawn_clusters_is_not_a_number():
+    beside = ("b", "prediction", "wa")
+    few = {(0, fold): fit_of([place], [place]) for place, fold in enumerate("ab")}
+    many = {(0, fold): fit_of([place, place + 1], [place, place + 1]) for place, fold in ((0, "a"), (2, "b"))}
+    found = score_runs({WA: few, beside: many}, "toy", "mean", 200)
+    (weights,) = bootstrap._weights(4, 200, "toy", 0)
+    assert np.isnan(found[WA, 0].replicates).tolist() == (weights[:, :2].sum(axis=1) == 0).tolist()
+    assert not np.isnan(found[beside, 0].replicates).any()
 
 
 def test_one_run_is_taken_as_it_is():

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from serflow.studies.dlc import abs_scan
 from serflow.studies.dlc.abs_scan import MEMORY
@@ -44,6 +45,7 @@ class _Scan(torch.autograd.Function):
         return kept[:, MEMORY:, 0].contiguous()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         saved = ctx.saved_tensors
         on_states, _, on_gates, kept, *_ = saved
@@ -94,6 +96,7 @@ class _Steps(torch.autograd.Function):
         return kept[:, MEMORY:, :units].contiguous()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         kept, on_kept, on_state, hidden, attention, attended, gates = ctx.saved_tensors
         n_steps, batch, _, doubled = hidden.shape

@@ -259,7 +259,14 @@ class Plan:
         feature, reads = self.settings.feature, self.text_feature(cell) is not None
         words = (self.data.recogniser_backbone(self.settings.asr), "bert") if reads else ()
         networks = filter(None, (self.data.backbone(feature), *words))
-        return Exposure({feature: "training"}, "val" if method_info(cell.method).network else None, list(networks))
+        info = method_info(cell.method)
+        return Exposure(
+            {feature: "training"},
+            "val" if info.network else None,
+            list(networks),
+            hears_noise=not info.hears_clean,
+            remark="the noise classifier that routes the test was trained on the same training set" * info.routes,
+        )
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

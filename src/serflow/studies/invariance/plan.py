@@ -196,8 +196,10 @@ class Plan:
 
     def exposure(self, cell: Cell) -> Exposure:
         """Return what the audit is told of a cell."""
+        if not system_info(cell.system).network:
+            return Exposure({FEATURES[0]: "training"}, None)
         statistics = {"train_global": "training", "utterance": "utterance", "none": "none"}[self.settings.cmvn]
-        return Exposure({FEATURES[0]: statistics}, "val" if system_info(cell.system).network else None, [])
+        return Exposure({FEATURES[0]: statistics}, "val")
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

@@ -213,7 +213,13 @@ class Plan:
         }
         networks = filter(None, (self.data.backbone(name) for name in stores))
         more = ["ge2e"] if self.reads_ge2e(cell) else []
-        return Exposure(statistics, "val" if network else None, list(dict.fromkeys([*networks, *more])))
+        others = [self.data.title(corpus) for corpus in self.corpora_of(cell) if corpus != cell.corpus]
+        return Exposure(
+            statistics,
+            "val" if network else None,
+            list(dict.fromkeys([*networks, *more])),
+            remark=f"trained on {' and '.join(others)} as well, which is not compared with the test" if others else "",
+        )
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

@@ -114,8 +114,8 @@ class Plan:
 
     def exposure(self, cell: Cell) -> Exposure:
         """Return what the audit is told of a cell."""
-        # the last update is reported; what best.csv has beside it was chosen on what is watched
-        return Exposure({BACKBONE: "utterance"}, None, [BACKBONE])
+        remark = f"the last update is reported; the one that best.csv has beside it is chosen on {self.watched}"
+        return Exposure({BACKBONE: "utterance"}, None, [BACKBONE], remark=remark)
 
     def modules(self, cell: Cell) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

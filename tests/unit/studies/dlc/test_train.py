@@ -368,6 +368,7 @@ def test_the_held_out_condition_is_in_neither_training_nor_validation(inputs):
     ("method", "experiment"), [("single", "exp1"), ("moe_slc", "exp2"), ("hffn_moe_dlc", "exp1"), ("maddog", "exp2")]
 )
 def test_a_killed_cell_goes_on_to_the_same_bytes(inputs, gates, tmp_path, monkeypatch, method, experiment):
+    monkeypatch.setattr(stage, "STATE_EVERY_S", 0.0)
     gate = gates[experiment] if method_info(method).routes else None
     options = {**OPTIONS, "hffn": "staged", "model": {**OPTIONS["model"], "dropout": 0.3}}
     whole = train(inputs, tmp_path / "whole", method, experiment, gate=gate, options=options)

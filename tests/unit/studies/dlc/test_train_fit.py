@@ -13,7 +13,7 @@ from serflow.noise.plan import CONDITIONS
 from serflow.stores.frames import PackedFrames
 from serflow.studies.dlc import train as train_module
 from serflow.studies.dlc.catalog import Cell, method_info
-from serflow.studies.dlc.data import PAD_TO, batch_maker, load_cell
+from serflow.studies.dlc.data import PAD_TO, PAD_TOKENS_TO, batch_maker, load_cell
 from serflow.studies.dlc.options import DsnOptions, ModelOptions, Options, TrainingOptions
 from serflow.studies.dlc.protocol import places_among, seen_conditions
 from serflow.studies.dlc.train import Files, Gate, Loaded, folds, train_fit
@@ -123,7 +123,7 @@ def test_tokens_and_dialogues_are_those_of_the_utterances_of_a_batch(files):
     rows = np.array([13, 12, 40, 14])
     batch = batch_maker(data, FrameStatistics(*np.ones((2, 3), np.float32)), data.targets, DRAWN_PLACES, CPU)(rows)
     assert batch.dialogues.tolist() == [0, 0, 1, 0]
-    assert batch.tokens.shape == (4, PAD_TO, 4)
+    assert batch.tokens.shape == (4, PAD_TOKENS_TO, 4)
     assert batch.n_tokens.tolist() == [2 + row % 5 for row in rows]
     for values, row in zip(batch.tokens.numpy(), rows, strict=True):
         tokens = data.text.tokens
