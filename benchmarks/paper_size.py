@@ -86,7 +86,8 @@ def name_of(study: str, cell: dict[str, str], options: dict[str, Any]) -> str:
     if study == "dlc":
         return cell["method"]
     if study == "invariance":
-        return cell["system"] + f", {_MANY}" * (options["model"]["lstm"] != invariance_step.OPTIONS.model.lstm)
+        wide = options["model"]["lstm"] != invariance_step.OPTIONS.model.lstm
+        return f"{cell['system']}, {_MANY}" if wide else cell["system"]
     if study == "temporal" and cell["system"] == "wav2vec":
         return f"wav2vec_{options['segment_net']['fine_tune']}"
     return "base" if study == "speakernorm" else cell["system"]
