@@ -91,7 +91,7 @@ def test_claims_are_judged_and_say_what_they_need(finished: Workflow) -> None:
     # one run; MTL and CGT are not asked for; the probe has scores alone
     assert set(claims["verdict"]) == {"cannot tell"}
     by_number = claims.set_index("number")
-    dat = by_number.loc["SER_SR_DAT - SER_only, IEMOCAP Test"]
+    dat = by_number[by_number["claim"] == "dat_helps"].loc["SER_SR_DAT - SER_only, IEMOCAP Test"]
     assert (dat["drawn"], dat["marks"], dat["n_clusters"]) == ("clusters and runs", "synthetic", "5")
     assert dat["note"].startswith("needs two runs or more")
     assert by_number.loc["SER_SR_CGT - SER_only, * Test", "note"].iloc[0] == "needs row SER_SR_CGT in table2"
