@@ -152,7 +152,10 @@ def test_a_second_run_is_refused_and_the_first_one_goes_on(workflow: Workflow, u
     with started(workflow) as running:
         locks = workflow.folder / ".snakemake/locks"
         wait_for(running, lambda: locks.is_dir() and any(locks.iterdir()))
+        # it does not end before the second has looked
+        running.send_signal(signal.SIGSTOP)
         said = workflow.run(TARGET, "--cores", "1", ok=False)
+        running.send_signal(signal.SIGCONT)
         assert "--unlock" in said
         running.communicate()
     assert running.returncode == 0
