@@ -305,7 +305,10 @@ def test_two_snakemakes_at_once(copy: Workflow) -> None:
     deadline = time.monotonic() + 60
     while not (locks.is_dir() and any(locks.iterdir())) and time.monotonic() < deadline:
         time.sleep(0.05)
+    # it does not end before the second has looked
+    first.send_signal(signal.SIGSTOP)
     output = copy.run("--cores", "1", "results/table1.csv", ok=False)
+    first.send_signal(signal.SIGCONT)
     first.send_signal(signal.SIGINT)
     first.wait()
     assert "locked" in output
