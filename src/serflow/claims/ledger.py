@@ -5,6 +5,7 @@ a row, or the difference of such differences. Names are the paper's; ``*`` in th
 so that a claim can be looked at on other corpora than the paper's.
 """
 
+import functools
 import re
 from importlib import resources
 from pathlib import Path
@@ -115,6 +116,7 @@ def claims_path(study: str) -> Path:
     return Path(str(resources.files(f"serflow.studies.{study}"))) / "published" / FILE
 
 
+@functools.cache
 def read_claims(path: Path) -> Claims:
     """Read the claims of a study.
 
