@@ -1,5 +1,6 @@
 # Helpers of all rules; no rule stands here.
 import functools
+import gc
 import hashlib
 import json
 import os
@@ -14,6 +15,9 @@ from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 from snakemake.resources import Resources
 from snakemake.settings.types import DeploymentMethod
+
+# a plan is made of millions of objects that stay: to look for rubbish among them as often as usual is a tenth of its time
+gc.set_threshold(200_000, 50, 100)
 
 BEGAN = time.time()
 SRC = Path(workflow.basedir) / "src"
