@@ -29,6 +29,18 @@ class _Kept(NamedTuple):
     running: list[list[Tensor]]
 
 
+class _Moved(NamedTuple):
+    """Parameters of a group that a step moves: what it takes of each, in lists of the same order.
+
+    ``running`` are their running tensors, a list of each kind; ``steps`` count each one's moves.
+    """
+
+    parameters: list[Tensor]
+    gradients: list[Tensor]
+    running: list[list[Tensor]]
+    steps: list[int]
+
+
 class _Optimizer(ABC):
     """Moves groups of parameters; ``lr`` of `param_groups` may be set between steps."""
 
@@ -67,18 +79,11 @@ class _Optimizer(ABC):
             parameters = [group["params"][index] for index in moved]
             running = [[tensors[index] for index in moved] for tensors in kept.running]
             gradients = [parameter.grad for parameter in parameters]
-            self._update(group, parameters, gradients, running, [kept.steps[index] for index in moved])
+            self._update(group, _Moved(parameters, gradients, running, [kept.steps[index] for index in moved]))
 
     @abstractmethod
-    def _update(
-        self,
-        group: Mapping[str, Any],
-        parameters: list[Tensor],
-        gradients: list[Tensor],
-        running: list[list[Tensor]],
-        steps: list[int],
-    ) -> None:
-        """Move ``parameters`` of a group in place, and their running tensors; ``steps`` count each one's moves."""
+    def _update(self, group: Mapping[str, Any], moved: _Moved) -> None:
+        """Move parameters of a group in place, and their running tensors."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a later `load_state_dict` needs to go on."""
@@ -120,14 +125,8 @@ class Adam(_Optimizer):
         self.betas = betas
         self.eps = eps
 
-    def _update(
-        self,
-        group: Mapping[str, Any],
-        parameters: list[Tensor],
-        gradients: list[Tensor],
-        running: list[list[Tensor]],
-        steps: list[int],
-    ) -> None:
+    def _update(self, group: Mapping[str, Any], moved: _Moved) -> None:
+        parameters, gradients, running, steps = moved
         first, second = running
         beta1, beta2 = self.betas
         rate = group["lr"]
@@ -154,14 +153,8 @@ class Adadelta(_Optimizer):
         self.rho = rho
         self.eps = eps
 
-    def _update(
-        self,
-        group: Mapping[str, Any],
-        parameters: list[Tensor],
-        gradients: list[Tensor],
-        running: list[list[Tensor]],
-        steps: list[int],
-    ) -> None:
+    def _update(self, group: Mapping[str, Any], moved: _Moved) -> None:
+        parameters, gradients, running, _ = moved
         squared, squared_moves = running
         torch._foreach_mul_(squared, self.rho)
         torch._foreach_addcmul_(squared, gradients, gradients, 1 - self.rho)
@@ -188,14 +181,8 @@ class RMSprop(_Optimizer):
         self.rho = rho
         self.eps = eps
 
-    def _update(
-        self,
-        group: Mapping[str, Any],
-        parameters: list[Tensor],
-        gradients: list[Tensor],
-        running: list[list[Tensor]],
-        steps: list[int],
-    ) -> None:
+    def _update(self, group: Mapping[str, Any], moved: _Moved) -> None:
+        parameters, gradients, running, _ = moved
         (squared,) = running
         torch._foreach_mul_(squared, self.rho)
         torch._foreach_addcmul_(squared, gradients, gradients, 1 - self.rho)
@@ -213,14 +200,8 @@ class NesterovSgd(_Optimizer):
         super().__init__(parameters, learning_rate)
         self.momentum = momentum
 
-    def _update(
-        self,
-        group: Mapping[str, Any],
-        parameters: list[Tensor],
-        gradients: list[Tensor],
-        running: list[list[Tensor]],
-        steps: list[int],
-    ) -> None:
+    def _update(self, group: Mapping[str, Any], moved: _Moved) -> None:
+        parameters, gradients, running, _ = moved
         (velocities,) = running
         torch._foreach_mul_(velocities, self.momentum)
         torch._foreach_add_(velocities, gradients)
