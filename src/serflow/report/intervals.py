@@ -23,15 +23,14 @@ from serflow.runs.bootstrap import (
     FloatArray,
     RunScores,
     Wanted,
+    clusters_by_corpus,
     counted_fits,
     interval,
     over_runs,
-    read_clusters,
     read_predictions,
     score_runs,
 )
 from serflow.runs.scores import common_runs, mean, measure_of, parse_measure, take
-from serflow.stores import parquet
 
 TEST = "test"
 FEW_CLUSTERS = 20
@@ -243,7 +242,7 @@ def table_intervals(
         utterances than its baseline.
     """
     cells = [read_predictions(path, TEST) for path in predictions]
-    clusters = {str(parquet.read_metadata(path)["corpus"]): read_clusters(path, unit) for path in utterances}
+    clusters = clusters_by_corpus(utterances, unit)
     names = [cell.name for cell in cells]
     for cell in cells:
         corpus = cell.cell.get("corpus")

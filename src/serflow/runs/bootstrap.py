@@ -8,7 +8,7 @@ each tests one speaker, to draw speakers is to draw folds.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,6 +108,11 @@ def read_clusters(path: Path, unit: str) -> Clusters:
         unit=kept_together,
         marks=tuple(mark for mark in ("synthetic", "partial") if metadata[mark]),
     )
+
+
+def clusters_by_corpus(paths: Iterable[Path], unit: str) -> dict[str, Clusters]:
+    """Return the clusters of several utterance tables by their corpora; see `read_clusters`."""
+    return {str(parquet.read_metadata(path)["corpus"]): read_clusters(path, unit) for path in paths}
 
 
 def read_predictions(path: Path, role: str = "test") -> CellFits:

@@ -11,11 +11,10 @@ from serflow.qc.page import page, rows
 from serflow.report.facts import marks
 from serflow.report.headings import Layout
 from serflow.report.tables import read_published
-from serflow.runs.bootstrap import REPLICATES, read_clusters, read_predictions
+from serflow.runs.bootstrap import REPLICATES, clusters_by_corpus, read_predictions
 from serflow.runs.provenance import joined
 from serflow.runs.scores import read_runs
 from serflow.stage import json_option, run_stage, stage_parser
-from serflow.stores import parquet
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -25,10 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     sources = Sources(
         runs,
         [read_predictions(path.with_name("predictions.parquet")) for path in arguments.cells],
-        {
-            str(parquet.read_metadata(path)["corpus"]): read_clusters(path, arguments.unit)
-            for path in arguments.utterances
-        },
+        clusters_by_corpus(arguments.utterances, arguments.unit),
         {
             name: read_published(arguments.study, layout.printed or name, len(layout.corner))
             for name, layout in layouts.items()

@@ -12,10 +12,9 @@ from serflow.files import digested_path, write_csv
 from serflow.protocols.splits import UNITS
 from serflow.report.headings import Layout
 from serflow.report.tables import read_published
-from serflow.runs.bootstrap import REPLICATES, read_clusters
+from serflow.runs.bootstrap import REPLICATES, clusters_by_corpus
 from serflow.runs.scores import read_runs
 from serflow.stage import json_option, run_stage, stage_parser
-from serflow.stores import parquet
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -29,10 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
             for name, layout in layouts.items()
         },
         read_runs(arguments.cells),
-        {
-            str(parquet.read_metadata(path)["corpus"]): read_clusters(path, arguments.unit)
-            for path in arguments.utterances
-        },
+        clusters_by_corpus(arguments.utterances, arguments.unit),
     )
     judged = judge_all(claims, sources, arguments.replicates)
     write_csv(arguments.csv, COLUMNS, lines(judged))
