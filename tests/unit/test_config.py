@@ -250,6 +250,11 @@ def test_relative_roots_are_taken_from_data_root() -> None:
         ("dlc: {hffn: two_steps}", r"dlc\.hffn: Input should be 'end_to_end' or 'staged'"),
         ("dlc: {controls: [oracle]}", r"dlc\.controls\.0: Input should be 'single_clean'"),
         ("dlc: {controls: [chance, chance]}", r"mine\.yaml:1: dlc\.controls\.1: 'chance' stands there twice"),
+        (
+            "corpora: {emodb: {root: /x}, iemocap: {root: synthetic}}\n"
+            "dlc: {corpora: [emodb, iemocap], seeds: [5, 6], asr: reference}",
+            r"mine\.yaml:2: dlc\.seeds: \[5, 6\], and stand-ins have \[0\] \(dlc\.stand_in\.seeds\)",
+        ),
         ("noise: {clips: own}", r"noise\.clips: Input should be 'shared' or 'by_fold'"),
         ("transcripts: {deepspeech: {lm_alpha: 0.9}}", "lm_alpha and lm_beta belong together"),
         ("features: {x: {extractor: mfb, backbone: bert}}", "'bert' gives no feature of audio"),

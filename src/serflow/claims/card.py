@@ -8,6 +8,7 @@ from serflow.claims.ledger import Assertion, Claim, Claims, Number, numbers
 from serflow.claims.numbers import Estimate, TableNumbers
 from serflow.claims.verdicts import Verdict, judge, of_claim, why_not
 from serflow.files import two_digits
+from serflow.report.comparison import other_settings
 from serflow.report.facts import data_reasons, marks
 from serflow.report.headings import Layout, full_name, printed_name
 from serflow.report.tables import Published
@@ -20,7 +21,9 @@ COLUMNS = (
     "n_clusters", "marks", "part", "verdict", "note",
 )  # fmt: skip
 FEW_CLUSTERS = 20
-_STAMP = "**Judged on other data than the paper's**, or on other columns: {marks}. Each verdict says so."
+_STAMP = "**Judged on other data than the paper's**, other columns or settings: {marks}. Each verdict says so."
+OTHER_SETTINGS = "other settings"
+"""Mark of a number whose cells were not all made with the paper's settings; which they are stands in the notes."""
 _HEADING = ("number", "asserted", "paper", "ours", "95 % interval", "runs", "verdict", "note")
 
 
@@ -90,7 +93,8 @@ def _part(assertion: Assertion, number: Number, table: TableNumbers | None, publ
         return Part(number.name, asserted, math.nan, None, (), Verdict.CANNOT_TELL, (f"needs {number.needs}",))
     paper = printed(number, published)
     cells = table.cells(number.terms)
-    marked = marks(joined(cell.provenance for cell in cells))
+    settings = other_settings(table.layout, cells)
+    marked = (*marks(joined(cell.provenance for cell in cells)), *([OTHER_SETTINGS] if settings else []))
     found = table.estimate(number.terms)
     if isinstance(found, str):
         return Part(number.name, asserted, paper, None, marked, Verdict.CANNOT_TELL, (f"needs {found}",))
@@ -107,6 +111,7 @@ def _part(assertion: Assertion, number: Number, table: TableNumbers | None, publ
         notes.append("the paper's own numbers do not say so")
     if found.n_clusters is not None and found.n_clusters < FEW_CLUSTERS:
         notes.append(f"few clusters: {found.n_clusters} in the smallest test set")
+    notes += settings
     return Part(number.name, asserted, paper, found, marked, verdict, tuple(notes))
 
 

@@ -18,11 +18,16 @@ from serflow.runs.scores import Run
 COLUMNS = ("column", "ours_mean", "ours_std", "n_runs", "paper", "paper_std", "difference", "note")
 
 
+def other_settings(layout: Layout, cells: Sequence[Run]) -> list[str]:
+    """Say where the settings that cells of a table were made with are not the paper's."""
+    corpora = dict.fromkeys(cell.cell.get("corpus", "") for cell in cells)
+    return list(dict.fromkeys(said for corpus in corpora for said in layout.departures.get(corpus, ())))
+
+
 def _remarks(layout: Layout, cells: Sequence[Run]) -> list[str]:
     """Return where settings depart from the paper's, what the data say of themselves, and what the runs left out."""
-    corpora = dict.fromkeys(cell.cell.get("corpus", "") for cell in cells)
-    departures = dict.fromkeys(said for corpus in corpora for said in layout.departures.get(corpus, ()))
-    return [*departures, *joined(cell.provenance for cell in cells).remarks, *run_remarks(cells)]
+    remarks = joined(cell.provenance for cell in cells).remarks
+    return [*other_settings(layout, cells), *remarks, *run_remarks(cells)]
 
 
 def reasons(row: Heading, column: Heading, cells: Sequence[Run]) -> list[str]:

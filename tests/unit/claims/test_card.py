@@ -147,7 +147,7 @@ def test_stand_ins_are_stamped_and_not_held_against_printed_numbers(tmp_path: Pa
     (judged,) = judge_all(claims(), found, 50)
     assert (judged.verdict.value, judged.parts[0].marks) == ("holds", ("synthetic",))
     text = page("Made-up", [judged])
-    assert "**Judged on other data than the paper's**, or on other columns: synthetic." in text
+    assert "**Judged on other data than the paper's**, other columns or settings: synthetic." in text
     assert "**holds** (synthetic)" in text
     assert "holds: 1; within noise: 0; does not hold: 0; cannot tell: 0." in text
     (judged,) = judge_all(claims(**{"is": "about", "value": 40, "margin": 5}), found, 50)
@@ -163,6 +163,16 @@ def test_another_corpus_than_the_papers_stamps_the_verdict(tmp_path: Path) -> No
     assert "**does not hold** (not the paper's corpus)" in page("Made-up", [judged])
     # what the paper prints under that name is of another corpus
     assert math.isnan(judged.parts[0].paper)
+
+
+def test_other_settings_than_the_papers_stamp_the_verdict_and_are_named(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5, 0.5], "adversary": [0.7, 0.7, 0.7]})
+    said = {"toy": ["epochs 3, the paper's 100"], "other": ["batch size 2, the paper's 64"]}
+    (judged,) = judge_all(claims(), found._replace(layouts={"table1": LAYOUT._replace(departures=said)}), 50)
+    (part,) = judged.parts
+    assert part.marks == ("other settings",)
+    assert part.notes[-1] == "epochs 3, the paper's 100"
+    assert "**holds** (other settings)" in page("Made-up", [judged])
 
 
 def test_a_line_a_number_and_one_for_what_no_table_tells(tmp_path: Path) -> None:

@@ -93,8 +93,8 @@ class Dlc(Options):
         Raises
         ------
         SettingError
-            If it names what they do not have, a method is in none of the experiments, or a recogniser has to hear a
-            language that it does not know.
+            If it names what they do not have, a method is in none of the experiments, stand-ins and real corpora have
+            no seed in common, or a recogniser has to hear a language that it does not know.
         """
         named = [
             *((f"corpora.{position}", name, "corpora") for position, name in enumerate(self.corpora)),
@@ -120,6 +120,13 @@ class Dlc(Options):
                     f"dlc.methods.{position}",
                     f"{name} is part of {other} alone; leave it out, or add {other} to dlc.experiments",
                 )
+        standing_in = [data.is_synthetic(corpus) for corpus in self.corpora]
+        if any(standing_in) and not all(standing_in) and not set(self.seeds) & set(self.stand_in.seeds):
+            raise SettingError(
+                "dlc.seeds",
+                f"{self.seeds}, and stand-ins have {self.stand_in.seeds} (dlc.stand_in.seeds): tables average over the "
+                "runs that all corpora have; give both one in common, or leave one kind out of dlc.corpora",
+            )
         if self.asr == "reference":
             return
         for corpus in self.multimodal_corpora(data):
