@@ -12,19 +12,22 @@ from torch.utils._pytree import tree_leaves
 # what computes nothing, besides views: memory alone
 ALLOCATES = ("empty", "new_empty", "_unsafe_view", "lift_fresh", "is_same_size")
 READS = "_local_scalar_dense"
+COPIES = ("_to_copy", "copy_")
 
 
 class Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count, while it is entered, the operations that torch starts, by name: on a GPU each is at least one kernel.
 
     Views and allocations do not count. ``reads`` counts values that the host asked for: there a GPU is waited for.
-    ``moved`` is the bytes of all that they read and write, as if none was in a cache.
+    ``sent`` counts tensors that came from the host onto a device. ``moved`` is the bytes of all that they read and
+    write, as if none was in a cache.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.started: Counter[str] = Counter()
         self.reads = 0
+        self.sent = 0
         self.moved = 0
 
     @property
@@ -44,6 +47,8 @@ class Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.reads += 1
             return function(*args, **(kwargs or {}))
         found = function(*args, **(kwargs or {}))
+        if name in COPIES and isinstance(found, Tensor) and found.device.type != "cpu":
+            self.sent += any(isinstance(value, Tensor) and value.device.type == "cpu" for value in args)
         if not function.is_view and not name.startswith(ALLOCATES):
             self.started[name] += 1
             self.moved += sum(map(_n_bytes, tree_leaves((args, kwargs, found))))

@@ -77,7 +77,7 @@ class PeerNetwork(nn.Module):
             {f"{name}{end}": value for end, lstm in directions.items() for name, value in lstm.state_dict().items()}
         )
 
-    def embed(self, frames: Tensor, lengths: Tensor) -> Tensor:
+    def embed(self, frames: Tensor, lengths: Tensor, n_valid: int | None = None) -> Tensor:
         """As `SpeakerNetwork.embed`."""
         hidden = self.tdnn(frames.transpose(1, 2)).transpose(1, 2)
         left = lengths - self.reach
@@ -128,7 +128,7 @@ def make_batch() -> Batch:
     lengths = FRAMES - BATCH // 2 + places
     frames = torch.randn(BATCH, 256, DIM)
     frames *= (torch.arange(256) < lengths[:, None])[..., None]
-    return Batch(frames, lengths, torch.eye(N_CLASSES)[places % N_CLASSES], places % N_SPEAKERS)
+    return Batch(frames, lengths, torch.eye(N_CLASSES)[places % N_CLASSES], places % N_SPEAKERS, int(lengths.sum()))
 
 
 class Training:
@@ -160,7 +160,7 @@ class Training:
         assert isinstance(self.network, SpeakerNetwork)
         self.network.eval()
         with torch.no_grad():
-            self.network.emotion(self.network.embed(self.batch.frames, self.batch.lengths))
+            self.network.emotion(self.network.embed(self.batch.frames, self.batch.lengths, self.batch.n_valid))
 
 
 def pair(system: str) -> dict[str, Training]:

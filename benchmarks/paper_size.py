@@ -45,6 +45,7 @@ from serflow.planning.work import Amount, Works, is_training
 from serflow.studies.dlc import abs_lstm
 from serflow.studies.speakernorm.options import Options as SpeakernormOptions
 from serflow.studies.temporal.catalog import ENGINEERED
+from serflow.training.graphs import mapped
 from serflow.training.optimizers import Adam
 
 CPU = torch.device("cpu")
@@ -139,7 +140,8 @@ def invariance_made(name: str, config: Config) -> Callable[[int], Step]:
     def make(n: int) -> Step:
         training = invariance_step.Training(system, invariance_step.build(system, sizes))
         kept = torch.linspace(0, invariance_step.BATCH - 1, n).round().long()
-        training.batch = type(training.batch)(*(part[kept] for part in training.batch))
+        whole = mapped(training.batch, lambda part: part[kept])
+        training.batch = whole._replace(n_valid=int(whole.lengths.sum()))
         return training.step
 
     return make

@@ -33,6 +33,7 @@ from serflow.studies.temporal.network import Network, Wav2VecFrontEnd
 from serflow.studies.temporal.options import Options
 from serflow.studies.temporal.segment_net import SegmentNet
 from serflow.studies.temporal.strf import GaborStrf
+from serflow.training.graphs import mapped
 from serflow.training.optimizers import BETAS, Adam
 
 CROP, N_CLASSES = 48_000, 4
@@ -53,8 +54,12 @@ def make_batch(n_crops: int, device: torch.device) -> Batch:
     hidden[:, 20:40] = True
     targets = torch.eye(N_CLASSES)[torch.arange(n_crops) % N_CLASSES]
     pulses = waveforms * (torch.arange(CROP) % 100 == 0)
-    made = (waveforms, pulses, torch.full((n_crops,), CROP), torch.full((n_crops,), 0.1), hidden, targets)
-    return Batch(*(part.to(device) for part in made))
+    warps = torch.full((n_crops,), 0.1)
+    batch = Batch(
+        waveforms, pulses, torch.full((n_crops,), CROP), warps, hidden, targets, tuple(CROP for _ in range(n_crops))
+    )
+    moved: Batch = mapped(batch, lambda part: part.to(device))
+    return moved
 
 
 def training_step(network: nn.Module, loss: Callable[[], Tensor], device: torch.device) -> Step:

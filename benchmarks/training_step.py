@@ -25,7 +25,7 @@ from _memory import rise_mb
 from serflow.nn.convolution import Convolution, TransposedConvolution
 from serflow.nn.parameters import count_parameters
 from serflow.studies.dlc.catalog import load_method, method_names
-from serflow.studies.dlc.data import Batch
+from serflow.studies.dlc.data import Batch, Counts
 from serflow.studies.dlc.models import Network, Sizes, initialise
 from serflow.studies.dlc.options import ModelOptions, Options
 from serflow.training.optimizers import Adam
@@ -104,6 +104,9 @@ def make_batch(n_frames: int, batch_size: int) -> Batch:
     return Batch(
         noisy, clean, torch.full((batch_size,), n_frames), targets, places % N_CONDITIONS,
         tokens, torch.full((batch_size,), N_TOKENS), places // TURNS,
+        Counts(
+            tuple(torch.bincount(places % N_CONDITIONS).tolist()), (-(-batch_size // TURNS), min(TURNS, batch_size))
+        ),
     )  # fmt: skip
 
 

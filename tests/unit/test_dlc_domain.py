@@ -156,6 +156,7 @@ def test_a_stage_reports_what_it_saw():
     for part in batches:
         losses = learner.losses(part)
         assert losses.n == len(part.targets)
+        learner.take_in(part, losses)
     with torch.no_grad():
         network.eval()
         found = learner.validate()

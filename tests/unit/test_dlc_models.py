@@ -33,7 +33,7 @@ def make_batch(n_frames=30, n_tokens=12):
 
 
 def rows_of(batch, rows):
-    return Batch(*(values[rows] for values in batch))
+    return Batch(*(None if values is None else values[rows] for values in batch))
 
 
 def build(method, options=SMALL, **others):

@@ -232,7 +232,7 @@ def learn(folder, network, batch, size=100, staged=None, **training):
 
     def make(rows):
         numbers = torch.unique(batch.dialogues[rows], return_inverse=True)[1]
-        return Batch(*(values[rows] for values in batch))._replace(dialogues=numbers)
+        return Batch(*(None if values is None else values[rows] for values in batch))._replace(dialogues=numbers)
 
     network.losses = watched
     rows = np.arange(len(batch.targets))
@@ -367,3 +367,27 @@ def test_a_dealer_deals_its_rows_as_its_kind_says(kind):
     else:
         assert (np.diff(DATA.lengths[rows[np.concatenate(tested)]]) >= 0).all()
         assert [len(batch) for batch in tested] == [9] * 4
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method.startswith("hffn")])
+def test_branches_that_stand_still_are_run_once_and_the_fusion_learns_the_same(tmp_path, monkeypatch, method):
+    found, runs = [], []
+    for again in (False, True):
+        if again:
+            monkeypatch.setattr("serflow.studies.dlc.learner.settled_maker", lambda *given: given[4])
+        network = build(method, hffn="staged")
+        encode = network.acoustic.encode
+        count = []
+        network.acoustic.encode = lambda batch, encode=encode, count=count: count.append(1) or encode(batch)
+        own = {"lexical_epochs": 1, "fusion_epochs": 3, "fusion_dialogues": 1, "fusion_learning_rate": 0.05}
+        fitted, _ = learn(tmp_path / str(again), network, make_batch(), size=1, staged=own, max_epochs=1)
+        found.append(fitted)
+        runs.append(len(count))
+    once, always = found
+    # two dialogues to train on and two to validate on: in each of three epochs, or all of them once
+    assert runs[1] - runs[0] == 3 * 4 - 4
+    assert len(once.history) == 3
+    for one, other in zip(once.history, always.history, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+    for name, values in once.last.items():
+        torch.testing.assert_close(values, always.last[name], rtol=1e-4, atol=1e-6)

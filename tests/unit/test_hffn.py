@@ -40,7 +40,7 @@ def make_batch():
 
 def reordered(batch, rows):
     """The same utterances in another order, dialogues staying where they are in the batch."""
-    return Batch(*(values[rows] for values in batch))._replace(dialogues=batch.dialogues)
+    return Batch(*(None if values is None else values[rows] for values in batch))._replace(dialogues=batch.dialogues)
 
 
 def test_blocks_hold_the_outer_products_of_both_modalities():
@@ -165,6 +165,8 @@ def test_rows_find_their_turns_wherever_they_stand():
     sequences = to_sequences(rows, turns)
     assert sequences[..., 0].tolist() == [[1.0, 3.0, 0.0], [0.0, 2.0, 4.0]]
     assert torch.equal(to_rows(sequences, turns), rows)
+    for one, other in zip(find_turns(turns.dialogue, (2, 3)), turns, strict=True):
+        assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
@@ -207,7 +209,10 @@ def test_routing_gives_rows_back_in_their_order_and_turns_matter():
         # the order of the batch does not matter while turns keep theirs: dialogues may be interleaved
         woven = torch.tensor([0, 4, 1, 2, 5, 3])
         torch.testing.assert_close(
-            network.classify(Batch(*(values[woven] for values in batch))), one[woven], rtol=1e-4, atol=1e-6
+            network.classify(Batch(*(None if values is None else values[woven] for values in batch))),
+            one[woven],
+            rtol=1e-4,
+            atol=1e-6,
         )
 
 

@@ -12,6 +12,7 @@ from serflow.nn.pooling import (
     max_pool,
     mean_and_deviation,
     pooled_lengths,
+    valid_places,
 )
 
 LENGTHS = torch.tensor([9, 4, 13, 1])
@@ -190,3 +191,10 @@ def test_2d_batch_norm_is_torchs_on_the_valid_frames_alone(training):
     torch.testing.assert_close(maps.grad.transpose(1, 2)[mask], valid.grad)
     for name, value in ours.norm.state_dict().items():
         torch.testing.assert_close(value, peer.state_dict()[name])
+
+
+@pytest.mark.parametrize("n_valid", [None, 8])
+def test_valid_frames_of_a_padded_batch_are_found_end_to_end(n_valid):
+    lengths = torch.tensor([3, 0, 5])
+    expected = frame_mask(lengths, 6).reshape(-1).nonzero().squeeze(1)
+    assert valid_places(lengths, 6, n_valid).tolist() == expected.tolist() == [0, 1, 2, 12, 13, 14, 15, 16]

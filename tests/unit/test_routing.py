@@ -82,3 +82,16 @@ def test_gradients_equal_those_of_running_each_row_alone():
 def test_a_condition_without_expert_is_refused(wrong):
     with pytest.raises(ValueError, match="conditions must be 0 to 2"):
         experts()(torch.tensor([0, wrong]), torch.ones(2, 1))
+
+
+def test_rows_that_the_host_has_counted_are_not_counted_again():
+    values, counts = torch.arange(1.0, 9.0)[:, None], torch.bincount(CONDITIONS, minlength=3).tolist()
+    assert torch.equal(experts()(CONDITIONS, values, sizes=counts), experts()(CONDITIONS, values))
+    # conditions that come last and are absent need not be named
+    assert experts()(torch.tensor([1, 0]), torch.ones(2, 1), sizes=(1, 1)).tolist() == [[100.0], [10.0]]
+
+
+@pytest.mark.parametrize("sizes", [(1, 0, 0), (1, 1, 0, 0), (2, 1)])
+def test_counts_of_other_rows_or_of_more_experts_are_refused(sizes):
+    with pytest.raises(ValueError, match="2 rows for 3 experts"):
+        experts()(torch.tensor([0, 1]), torch.ones(2, 1), sizes=sizes)

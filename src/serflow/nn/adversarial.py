@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 class _Reverse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, strength: float) -> Tensor:
+    def forward(ctx: Any, values: Tensor, strength: Tensor) -> Tensor:
         ctx.strength = strength
         return values.view_as(values)
 
@@ -19,15 +19,32 @@ class _Reverse(torch.autograd.Function):
 
 
 class GradientReversal(nn.Module):
-    """Identity whose gradient is ``-strength`` times what comes back; ``strength`` is set by the training."""
+    """Identity whose gradient is ``-strength`` times what comes back; ``strength`` is set by the training.
+
+    Steps read it from a tensor that is changed in place, so that a captured step goes on with the strength of its time.
+    """
+
+    factor: Tensor
 
     def __init__(self, strength: float = 1.0) -> None:
         super().__init__()
-        self.strength = strength
+        self._strength = strength
+        # as exact as the number itself; where it is multiplied it is rounded to what the gradient has
+        self.register_buffer("factor", torch.tensor(strength, dtype=torch.float64), persistent=False)
+
+    @property
+    def strength(self) -> float:
+        """What gradients are multiplied by, with the sign turned."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        self._strength = strength
+        self.factor.fill_(strength)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return ``values``, of any shape."""
-        reversed_: Tensor = _Reverse.apply(values, self.strength)  # type: ignore[no-untyped-call]
+        """Return ``values``, of any shape but that of a number."""
+        reversed_: Tensor = _Reverse.apply(values, self.factor)  # type: ignore[no-untyped-call]
         return reversed_
 
 

@@ -13,6 +13,26 @@ def frame_mask(lengths: Tensor, n_frames: int) -> Tensor:
     return (torch.arange(n_frames, device=lengths.device) < lengths[:, None])[..., None]
 
 
+def valid_places(lengths: Tensor, n_frames: int, n_valid: int | None = None) -> Tensor:
+    """Return where the valid frames of a padded batch stand in it laid end to end, ``(n_valid,)``.
+
+    Parameters
+    ----------
+    lengths
+        Frames of each utterance, ``(batch,)``.
+    n_frames
+        Of the padded batch.
+    n_valid
+        The sum of ``lengths``, where the host knows it; None to ask for it, which waits for a GPU.
+    """
+    if n_valid is None:
+        n_valid = int(lengths.sum())
+    device = lengths.device
+    rows = torch.repeat_interleave(torch.arange(len(lengths), device=device), lengths, output_size=n_valid)
+    skipped = torch.arange(len(lengths), device=device) * n_frames - (lengths.cumsum(0) - lengths)
+    return torch.arange(n_valid, device=device) + skipped.index_select(0, rows)
+
+
 def pooled_lengths(lengths: Tensor, size: int) -> Tensor:
     """Return the number of frames that `max_pool` leaves: ``ceil(lengths / size)``."""
     return (lengths + (size - 1)) // size

@@ -18,7 +18,7 @@ class Turns(NamedTuple):
     longest: int
 
 
-def find_turns(dialogues: Tensor) -> Turns:
+def find_turns(dialogues: Tensor, size: tuple[int, int] | None = None) -> Turns:
     """Return where each row stands in its dialogue.
 
     Parameters
@@ -26,13 +26,20 @@ def find_turns(dialogues: Tensor) -> Turns:
     dialogues
         Number of the dialogue of each row, ``(batch,)`` from 0; the rows of a dialogue are in the order of its turns,
         wherever they are in the batch.
+    size
+        How many dialogues there are, and the turns of the longest, where the host knows it; None to count, which waits
+        for a GPU.
     """
-    lengths = torch.bincount(dialogues)
+    if size is None:
+        counts = torch.bincount(dialogues)
+        size = len(counts), int(counts.max())
+    n_dialogues, longest = size
+    lengths = (dialogues == torch.arange(n_dialogues, device=dialogues.device)[:, None]).sum(1)
     order = torch.argsort(dialogues, stable=True)
     starts = lengths.cumsum(0) - lengths
     turn = torch.empty_like(dialogues)
     turn[order] = torch.arange(len(dialogues), device=dialogues.device) - starts[dialogues[order]]
-    return Turns(dialogues, turn, lengths, int(lengths.max()))
+    return Turns(dialogues, turn, lengths, longest)
 
 
 def to_sequences(rows: Tensor, turns: Turns) -> Tensor:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from serflow.errors import TrainingError
 from serflow.training.checkpoints import Checkpoint
+from serflow.training.graphs import CudaRecorder, GraphedSteps
 from serflow.training.seeds import seed_torch
 
 log = logging.getLogger(__name__)
@@ -33,12 +34,14 @@ _ADVICE = "lower training.learning_rate, or set training.precision to fp32"
 class Losses(NamedTuple):
     """What is made of a training batch: the loss to minimise, its terms by name, and the items that it is a mean of.
 
-    Every batch of a period has the same terms.
+    Every batch of a period has the same terms. ``logits`` ``(batch, classes)`` are there where a learner wants to see
+    them again in what `fit` calls after a step.
     """
 
     total: Tensor
     terms: Mapping[str, Tensor]
     n: int
+    logits: Tensor | None = None
 
 
 class Learner(Protocol[BatchT]):
@@ -59,14 +62,18 @@ class Learner(Protocol[BatchT]):
     def start(self, period: int) -> Mapping[str, float]:
         """Prepare a period, in training mode: ramps, parts that stand still, the steps of a critic.
 
-        Returns values for the history.
+        Returns values for the history. Where steps are captured as graphs, what `losses` reads of it is a tensor that
+        is changed in place; see `serflow.training.graphs`.
         """
 
     def batches(self, period: int) -> Iterable[BatchT]:
         """Return the training batches of a period."""
 
     def losses(self, batch: BatchT) -> Losses:
-        """Run the network on a training batch; may take gradients of its own, e.g. of the input."""
+        """Run the network on a training batch; may take gradients of its own, e.g. of the input.
+
+        It leaves nothing behind but gradients and what the network's buffers hold.
+        """
 
     def validate(self) -> Mapping[str, float]:
         """Return values by name, e.g. ``val_ua``, after a period; called in evaluation mode and without gradients."""
@@ -191,6 +198,8 @@ def fit(
     name: str,
     seed: int,
     checkpoint: Checkpoint,
+    after: Callable[[BatchT, Losses], None] | None = None,
+    graphs_on: torch.device | None = None,
 ) -> Fitted:
     """Train until the schedule ends it; the network is left with the best weights, in evaluation mode.
 
@@ -217,6 +226,11 @@ def fit(
         Of dropout, and of all else that takes its random numbers from torch.
     checkpoint
         Where the state goes.
+    after
+        Called with each training batch and what was made of it, which lasts no longer than the call.
+    graphs_on
+        A GPU on which steps whose batches are of a shape that came before are graphs; None for none. An update is then
+        of one batch.
 
     Raises
     ------
@@ -226,6 +240,9 @@ def fit(
         If the state on disk is damaged.
     """
     network = learner.network
+    if graphs_on is not None and schedule.accumulate > 1:
+        raise ValueError("an update over several batches is not captured as a graph")
+    graphs = None if graphs_on is None else GraphedSteps(_passes(learner), network, graphs_on, CudaRecorder())
     rates = [group["lr"] for group in optimizers["main"].param_groups]
     standing = _standing(network, optimizers)
 
@@ -250,7 +267,9 @@ def fit(
             seed_torch("epoch", seed, period)
             network.train()
             started = learner.start(period)
-            trained, updates = _train(learner, optimizers["main"], schedule, rates, history, where)
+            trained, updates = _train(
+                learner, graphs or _passes(learner), after, optimizers["main"], schedule, rates, history, where
+            )
             network.eval()
             with torch.no_grad():
                 validated = learner.validate()
@@ -281,6 +300,8 @@ def fit(
             )  # fmt: skip
             bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", schedule.select) if key is not None})
             bar.update()
+    if graphs is not None:
+        log.info("%s: %s", name, graphs.said())
     last = {key: value.detach().to("cpu", copy=True) for key, value in network.state_dict().items()}
     network.eval()
     if schedule.select is None:
@@ -317,8 +338,21 @@ def _resume(
     return state["history"], state["best"], state["best_period"]
 
 
+def _passes(learner: Learner[BatchT]) -> Callable[[BatchT], Losses]:
+    """Return what runs both passes on a batch."""
+
+    def run(batch: BatchT) -> Losses:
+        found = learner.losses(batch)
+        found.total.backward()  # type: ignore[no-untyped-call]
+        return found
+
+    return run
+
+
 def _train(
     learner: Learner[BatchT],
+    passes: Callable[[BatchT], Losses],
+    after: Callable[[BatchT, Losses], None] | None,
     optimizer: Optimizer,
     schedule: Schedule,
     rates: Sequence[float],
@@ -333,10 +367,15 @@ def _train(
     for first in batches:
         sizes: list[int] = []
         for batch in itertools.chain([first], itertools.islice(batches, schedule.accumulate - 1)):
-            found = learner.losses(batch)
+            if not sizes:
+                found = passes(batch)
+            else:
+                found = learner.losses(batch)
+                (found.total * (found.n / sizes[0])).backward()  # type: ignore[no-untyped-call]
             means.add(found)
             sizes.append(found.n)
-            (found.total * (found.n / sizes[0])).backward()  # type: ignore[no-untyped-call]
+            if after is not None:
+                after(batch, found)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         _divide(parameters, sum(sizes) / sizes[0])
         if schedule.clip_norm is not None:

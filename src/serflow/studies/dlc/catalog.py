@@ -18,6 +18,7 @@ _METHODS = "serflow.studies.dlc.methods"
 _TRAINING = (
     "training.optimizer", "training.learning_rate", "training.batch_size", "training.max_epochs", "training.patience",
     "training.class_weights", "training.device", "training.precision",
+    "training.graphs",
 )  # fmt: skip
 _ENCODER = (
     "model.maps", "model.kernel", "model.dilations", "model.pool", "model.readout", "model.instance_norm",

@@ -47,6 +47,17 @@ class Files(NamedTuple):
     gate: Path | None = None
 
 
+class Counts(NamedTuple):
+    """What shapes in a network depend on besides those of a batch: known before it is on a device, which is not asked.
+
+    ``conditions`` are the rows of each condition of training; ``dialogues`` are how many there are, and the turns of
+    the longest, None where there is no text.
+    """
+
+    conditions: tuple[int, ...]
+    dialogues: tuple[int, int] | None = None
+
+
 class Batch(NamedTuple):
     """Utterances padded to one length.
 
@@ -54,7 +65,9 @@ class Batch(NamedTuple):
     ``conditions`` (indices of the conditions of training) are ``(batch,)``; ``targets`` are
     ``(batch, classes)``. For multimodal methods, rows are whole dialogues in the order of their turns: ``tokens`` are
     embeddings ``(batch, tokens, dim)``, zero on padded tokens, ``n_tokens`` ``(batch,)``, and ``dialogues`` numbers
-    the dialogues of the batch, ``(batch,)``.
+    the dialogues of the batch, ``(batch,)``. Without ``counts`` a network counts for itself. ``settled`` is what a
+    stage of training leaves as it is, found before it (see `serflow.studies.dlc.models.Network.settled`): features are
+    then left out, of no frame.
     """
 
     noisy: Tensor
@@ -65,6 +78,13 @@ class Batch(NamedTuple):
     tokens: Tensor | None = None
     n_tokens: Tensor | None = None
     dialogues: Tensor | None = None
+    counts: Counts | None = None
+    settled: Tensor | None = None
+
+    @property
+    def expert_rows(self) -> tuple[int, ...] | None:
+        """Rows of each condition, None where they were not counted."""
+        return None if self.counts is None else self.counts.conditions
 
 
 @dataclass(frozen=True)
@@ -230,14 +250,22 @@ def batch_maker(
     lengths = torch.from_numpy(data.lengths.astype(np.int64))
     text = data.text
 
-    def lexical(rows: IntArray) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def counted(rows: IntArray, dialogues: Sequence[int] | None = None) -> Counts:
+        known = experts[rows]
+        conditions = tuple(np.bincount(known[known >= 0]).tolist())
+        if dialogues is None:
+            return Counts(conditions)
+        turns = np.bincount(dialogues)
+        return Counts(conditions, (len(turns), int(turns.max())))
+
+    def lexical(rows: IntArray) -> tuple[Tensor | None, Tensor | None, Tensor | None, Counts]:
         if text is None:
-            return None, None, None
+            return None, None, None, counted(rows)
         tokens = torch.from_numpy(pad_frames(text.tokens, text.rows[rows], multiple=PAD_TOKENS_TO))
         n_tokens = torch.from_numpy(text.tokens.lengths[text.rows[rows]].astype(np.int64))
         numbers: dict[str, int] = {}
         dialogues = [numbers.setdefault(text.dialogues[row], len(numbers)) for row in rows]
-        return tokens.to(device), n_tokens.to(device), torch.tensor(dialogues, device=device)
+        return tokens.to(device), n_tokens.to(device), torch.tensor(dialogues, device=device), counted(rows, dialogues)
 
     def normalised(packed: PackedFrames, rows: IntArray, mask: Tensor) -> Tensor:
         frames = torch.from_numpy(pad_frames(packed, rows, multiple=PAD_TO)).to(device)

@@ -41,7 +41,7 @@ class DomainSeparation(AcousticModel):
         return combined
 
     def _private(self, batch: Batch) -> Tensor:
-        private: Tensor = self.private(batch.conditions, batch.noisy, batch.lengths)
+        private: Tensor = self.private(batch.conditions, batch.noisy, batch.lengths, sizes=batch.expert_rows)
         return private
 
     def encode(self, batch: Batch) -> Tensor:

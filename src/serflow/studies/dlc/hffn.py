@@ -187,6 +187,13 @@ class Hffn(Network):
         activations: Tensor = self.lexical_branch(batch.tokens, batch.n_tokens, turns)
         return activations
 
+    def settled(self, batch: Batch, stage: str) -> Tensor | None:
+        """Return the activations of both branches, text first, ``(batch, 2, 100)``, while the fusion learns."""
+        if stage != "fusion":
+            return None
+        turns = _turns(batch)
+        return torch.stack([self._read(batch, turns), self._hear(self.acoustic.encode(batch), batch, turns)], dim=1)
+
     def classify(self, batch: Batch) -> Tensor:
         """Return logits ``(batch, classes)``, each in the context of its dialogue."""
         turns = _turns(batch)
@@ -195,13 +202,14 @@ class Hffn(Network):
 
     def losses(self, batch: Batch, class_weights: Tensor, stage: str = "all") -> Outcome:
         """Return what a stage minimises, its terms, and logits."""
-        turns = _turns(batch)
         terms: dict[str, Term] = {}
         if stage == "fusion":
             with torch.no_grad():
-                text, audio = self._read(batch, turns), self._hear(self.acoustic.encode(batch), batch, turns)
-            logits = self.fusion(text, audio)
+                settled = self.settled(batch, stage) if batch.settled is None else batch.settled
+            assert settled is not None
+            logits = self.fusion(*settled.unbind(1))
             return weighted_losses(negative_cosine(logits, batch.targets, class_weights), terms, logits)
+        turns = _turns(batch)
         if stage == "lexical":
             logits = self.lexical_output(self._read(batch, turns))
         else:
@@ -215,4 +223,4 @@ class Hffn(Network):
 
 def _turns(batch: Batch) -> Turns:
     assert batch.dialogues is not None
-    return find_turns(batch.dialogues)
+    return find_turns(batch.dialogues, None if batch.counts is None else batch.counts.dialogues)

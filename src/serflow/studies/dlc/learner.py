@@ -23,6 +23,7 @@ from serflow.training.batching import (
 )
 from serflow.training.checkpoints import Checkpoint, key_of
 from serflow.training.fit import Fitted, Losses, LossMeans, Optimizer, Schedule, fit
+from serflow.training.graphs import wanted
 from serflow.training.metrics import unweighted_accuracy
 from serflow.training.optimizers import OPTIMIZERS
 from serflow.training.seeds import numpy_generator, seed_from
@@ -124,8 +125,12 @@ class StageLearner:
     def losses(self, batch: Batch) -> Losses:
         """Return what the stage minimises, and its terms."""
         found = self._run(batch)
-        self._trained.add(batch.targets, found.logits)
-        return Losses(found.total, found.terms, len(batch.targets))
+        return Losses(found.total, found.terms, len(batch.targets), found.logits)
+
+    def take_in(self, batch: Batch, losses: Losses) -> None:
+        """Keep what was predicted of a training batch."""
+        assert losses.logits is not None
+        self._trained.add(batch.targets, losses.logits)
 
     def validate(self) -> Mapping[str, float]:
         """Return UA of the training as it went along, and UA and loss of validation."""
@@ -145,6 +150,41 @@ class StageLearner:
     def _shuffled(self, purpose: str, period: int) -> Iterator[Batch]:
         for rows in self.dealer.train(self.fold.train, numpy_generator(purpose, *self.names, period)):
             yield self.make_batch(rows)
+
+
+@torch.no_grad()
+def settled_maker(
+    network: Network, stage: str, dealer: Dealer, fold: FoldRows, make_batch: BatchMaker, precision: Precision
+) -> BatchMaker:
+    """Return what makes batches of training and validation with what a stage leaves as it is, in place of features.
+
+    That is run once, instead of in each epoch, and kept where the network is: some hundred values of an utterance.
+    ``make_batch`` comes back where a stage leaves nothing.
+    """
+    network.start_epoch(0, stage)
+    network.eval()
+    kept: dict[str, Tensor] = {}
+    n_rows = 1 + max(int(fold.train.max()), int(fold.val.max()))
+    for rows in (part[places] for part in (fold.train, fold.val) for places in dealer.test(part)):
+        batch = make_batch(rows)
+        with precision():
+            found = network.settled(batch, stage)
+        if found is None:
+            return make_batch
+        at = torch.from_numpy(rows).to(found.device)
+        facts = {"lengths": batch.lengths, "targets": batch.targets, "conditions": batch.conditions, "settled": found}
+        for name, values in facts.items():
+            if name not in kept:
+                kept[name] = values.new_zeros(n_rows, *values.shape[1:])
+            kept[name][at] = values
+
+    def make(wanted: IntArray) -> Batch:
+        at = torch.from_numpy(wanted).to(kept["settled"].device)
+        lengths, targets, conditions, settled = (values.index_select(0, at) for values in kept.values())
+        nothing = targets.new_empty(len(wanted), 0, 0)
+        return Batch(nothing, nothing, lengths, targets, conditions, settled=settled)
+
+    return make
 
 
 class StagePlan(NamedTuple):
@@ -211,6 +251,7 @@ def train_stages(
     """
     training = options.training
     precision = autocast(class_weights.device, training.precision)
+    graphs_on = class_weights.device if wanted(training.graphs, class_weights.device) else None
     several = len(network.stages) > 1
     history: list[dict[str, Any]] = []
     for stage in network.stages:
@@ -227,7 +268,7 @@ def train_stages(
             stage,
             dealer if plan.dialogues is None else dealer._replace(size=plan.dialogues, unit="dialogues"),
             fold,
-            make_batch,
+            settled_maker(network, stage, dealer, fold, make_batch, precision),
             class_weights,
             precision,
             seeded,
@@ -240,6 +281,8 @@ def train_stages(
             name=f"{where}, {stage}" if several else where,
             seed=seed_from(*seeded),
             checkpoint=_checkpoint_of(checkpoint, stage) if several else checkpoint,
+            after=learner.take_in,
+            graphs_on=graphs_on,
         )
         history += [{"stage": stage, **row} for row in fitted.history]
     return fitted, history

@@ -212,6 +212,13 @@ class Network(nn.Module):
         """Return what a stage of training minimises, its terms, and logits."""
         raise NotImplementedError
 
+    def settled(self, batch: Batch, stage: str) -> Tensor | None:
+        """Return what a stage of training leaves as it is and reads of utterances, ``(batch, ...)``; None for nothing.
+
+        It is what `losses` of the stage would compute, where parts that stand still are in evaluation mode.
+        """
+        return None
+
     def parameters_of(self, stage: str) -> list[nn.Parameter]:
         """Return what a stage of training changes: all but the critic."""
         critic = self.acoustic.trained_apart()

@@ -19,7 +19,7 @@ class MixtureOfExperts(AcousticModel):
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the code, ``(batch, ceil(frames / pool), maps)``, rows in the order of the batch."""
-        code: Tensor = self.encoders(batch.conditions, batch.noisy, batch.lengths)
+        code: Tensor = self.encoders(batch.conditions, batch.noisy, batch.lengths, sizes=batch.expert_rows)
         return code
 
     def learn(self, batch: Batch) -> tuple[Tensor, dict[str, Term]]:

@@ -38,6 +38,7 @@ class TrainingOptions(Section):
     class_weights: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
+    graphs: Literal["auto", "on", "off"] = "auto"
 
 
 class AdversaryOptions(Section):

@@ -213,5 +213,6 @@ PAPER: Paper = {
     "training.max_epochs": Stated("epochs at most", 1000),
     "training.precision": Open("precision", "fp32"),
     "training.device": None,
+    "training.graphs": None,
 }
 """What the paper says of each option of a cell, in its order; see `serflow.studies.departures`."""

@@ -14,7 +14,7 @@ def cross_gradient(
     network: SpeakerNetwork,
     batch: Batch,
     options: Options,
-    direction: Callable[[Tensor, Tensor], Tensor],
+    direction: Callable[[Tensor, Tensor, int | None], Tensor],
 ) -> Losses:
     """Return Eq. 4: the losses on X, and those of the emotion on X^s and of the speaker on X^y.
 
@@ -27,20 +27,22 @@ def cross_gradient(
     network, batch, options
         As in every system.
     direction
-        From an input gradient ``(batch, frames, dim)`` and the lengths to what is added, times epsilon.
+        From an input gradient ``(batch, frames, dim)``, the lengths and their sum (None where the host does not know
+        it) to what is added, times epsilon.
     """
     cgt = options.cgt
     frames = batch.frames.detach().requires_grad_()
-    embeddings = network.embed(frames, batch.lengths)
+    embeddings = network.embed(frames, batch.lengths, batch.n_valid)
     emotion = emotion_loss(network.emotion(embeddings), batch)
     speaker = speaker_loss(network.name_speaker(embeddings), batch)
     along_speaker, along_emotion = (
-        cgt.epsilon * direction(input_gradient(loss, frames, cgt.clip), batch.lengths) for loss in (speaker, emotion)
+        cgt.epsilon * direction(input_gradient(loss, frames, cgt.clip), batch.lengths, batch.n_valid)
+        for loss in (speaker, emotion)
     )
     with kept_statistics(network):
-        by_speaker = network.embed(batch.frames + along_speaker, batch.lengths)
+        by_speaker = network.embed(batch.frames + along_speaker, batch.lengths, batch.n_valid)
         moved_emotion = emotion_loss(network.emotion(by_speaker), batch)
-        by_emotion = network.embed(batch.frames + along_emotion, batch.lengths)
+        by_emotion = network.embed(batch.frames + along_emotion, batch.lengths, batch.n_valid)
         moved_speaker = speaker_loss(network.name_speaker(by_emotion), batch)
     terms = {
         "emotion_loss": emotion.mean(),

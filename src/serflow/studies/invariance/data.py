@@ -195,6 +195,7 @@ def batch_maker(
             torch.from_numpy(frames.lengths[rows].astype(np.int64)).to(device),
             torch.from_numpy(targets[rows]).to(device, torch.float32),
             torch.from_numpy(speakers[rows]).to(device),
+            int(frames.lengths[rows].sum()),
         )
 
     return make

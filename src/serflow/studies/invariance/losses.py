@@ -11,13 +11,15 @@ class Batch(NamedTuple):
     """Utterances padded to one length.
 
     ``frames`` are ``(batch, frames, dim)``, normalised, zero on padded frames; ``lengths`` ``(batch,)``; ``targets``
-    ``(batch, classes)``; ``speakers`` ``(batch,)`` are indices of the speakers of training.
+    ``(batch, classes)``; ``speakers`` ``(batch,)`` are indices of the speakers of training. ``n_valid`` is the sum of
+    ``lengths``, which shapes depend on; None to have a network count.
     """
 
     frames: Tensor
     lengths: Tensor
     targets: Tensor
     speakers: Tensor
+    n_valid: int | None = None
 
 
 def emotion_loss(logits: Tensor, batch: Batch) -> Tensor:

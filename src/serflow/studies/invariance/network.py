@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from serflow.nn.adversarial import GradientReversal
-from serflow.nn.pooling import frame_mask
+from serflow.nn.pooling import valid_places
 from serflow.nn.recurrent import run_both_ways
 from serflow.studies.invariance.options import ModelOptions
 
@@ -44,10 +44,10 @@ class Flat(NamedTuple):
         return self._replace(frames=padded.reshape(-1, padded.shape[2]).index_select(0, self.places))
 
 
-def flatten(padded: Tensor, lengths: Tensor) -> Flat:
-    """Lay the valid frames of ``padded`` ``(batch, frames, dim)`` end to end."""
+def flatten(padded: Tensor, lengths: Tensor, n_valid: int | None = None) -> Flat:
+    """Lay the valid frames of ``padded`` ``(batch, frames, dim)`` end to end; ``n_valid`` as in `valid_places`."""
     n_frames = padded.shape[1]
-    places = frame_mask(lengths, n_frames).reshape(-1).nonzero().squeeze(1)
+    places = valid_places(lengths, n_frames, n_valid)
     return Flat(padded.reshape(-1, padded.shape[2]).index_select(0, places), places, lengths, n_frames)
 
 
@@ -101,7 +101,8 @@ class Tdnn(nn.Module):
     def forward(self, flat: Flat) -> Flat:
         """Return the frames that see as much context as the kernel reaches."""
         hidden = self.convolution(flat.padded().transpose(1, 2)).transpose(1, 2)
-        shorter = flatten(hidden, flat.lengths - self.reach)
+        n_valid = len(flat.frames) - len(flat.lengths) * self.reach
+        shorter = flatten(hidden, flat.lengths - self.reach, n_valid)
         dropped: Flat = self.dropout(shorter._replace(frames=self.norm(shorter.frames.relu())))
         return dropped
 
@@ -210,7 +211,7 @@ class SpeakerNetwork(nn.Module):
             None if n_speakers is None else Classifier(2 * options.fc, options.head, n_speakers, options.dropout)
         )
 
-    def embed(self, frames: Tensor, lengths: Tensor) -> Tensor:
+    def embed(self, frames: Tensor, lengths: Tensor, n_valid: int | None = None) -> Tensor:
         """Return embeddings ``(batch, 2 * fc)``.
 
         Parameters
@@ -219,8 +220,10 @@ class SpeakerNetwork(nn.Module):
             ``(batch, frames, in_dim)``; what stands on padded frames does not matter.
         lengths
             Frames of each utterance, ``(batch,)``; at least `context` of the sizes.
+        n_valid
+            Their sum, where the host knows it; None to ask for it, which waits for a GPU.
         """
-        return statistics_pooling(self.fc(self.lstm(self.tdnn(flatten(frames, lengths)))))
+        return statistics_pooling(self.fc(self.lstm(self.tdnn(flatten(frames, lengths, n_valid)))))
 
     def name_speaker(self, embeddings: Tensor, reverse: bool = False) -> Tensor:
         """Return speaker logits ``(batch, speakers)``, of embeddings behind the gradient reversal if ``reverse``."""

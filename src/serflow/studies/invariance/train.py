@@ -114,7 +114,7 @@ class SystemLearner:
     def _embed(self, rows: IntArray) -> torch.Tensor:
         batch = self.make(rows)
         with autocast(batch.frames.device, self.options.training.precision)():
-            return self.network.embed(batch.frames, batch.lengths)
+            return self.network.embed(batch.frames, batch.lengths, batch.n_valid)
 
     def _test(self, rows: IntArray) -> list[IntArray]:
         return ordered_batches(self.lengths[rows], self.options.training.batch_size)

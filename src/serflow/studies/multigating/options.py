@@ -114,6 +114,7 @@ class TrainingOptions(Section):
     temperature: float = Field(default=1.0, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
+    graphs: Literal["auto", "on", "off"] = "auto"
 
 
 class FitOptions(Section):

@@ -184,5 +184,6 @@ PAPER: Paper = {
     "training.temperature": Open("temperature of languages", 1.0),
     "training.precision": Open("precision", "fp32"),
     "training.device": None,
+    "training.graphs": None,
 }
 """What the paper says of each option of a cell, in its order; see `serflow.studies.departures`."""

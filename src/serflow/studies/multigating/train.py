@@ -28,6 +28,7 @@ from serflow.studies.multigating.vectors import utterance_vectors
 from serflow.training.batching import ordered_batches
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.fit import Losses, Schedule, fit
+from serflow.training.graphs import wanted
 from serflow.training.metrics import Measure, reference_classes, score, tally
 from serflow.training.optimizers import BETAS, Adam
 from serflow.training.seeds import seed_from, seed_torch
@@ -165,6 +166,7 @@ def train_fit(
         name=where,
         seed=seed_from(*names),
         checkpoint=checkpoint,
+        graphs_on=device if wanted(training.graphs, device) else None,
     )  # fmt: skip
     results = {}
     for part in data.languages:

@@ -61,6 +61,8 @@ class Batch(NamedTuple):
         Where SpecAugment hides, ``(batch, frames, bands)``; None in a test, and where no log-mel is read.
     targets
         ``(batch, classes)``.
+    sizes
+        ``n_samples`` as the host has them, which shapes depend on; None to have a network ask.
     """
 
     waveforms: Tensor
@@ -69,6 +71,7 @@ class Batch(NamedTuple):
     warps: Tensor
     hidden: Tensor | None
     targets: Tensor
+    sizes: tuple[int, ...] | None = None
 
 
 class Crops(NamedTuple):
@@ -311,4 +314,5 @@ def _batch(
         torch.from_numpy(warps).to(device, torch.float32),
         None if masks is None else torch.from_numpy(masks).to(device),
         torch.from_numpy(data.examples.targets[rows]).to(device, torch.float32),
+        tuple(n_samples.tolist()),
     )

@@ -1,5 +1,7 @@
 """A front end and a classifier on its frames: batches of waveforms to emotions."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -67,7 +69,7 @@ class Wav2VecFrontEnd(nn.Module):
         """Return the frames of utterances of so many samples."""
         return self.network.n_frames(n_samples)
 
-    def forward(self, waveforms: Tensor, n_samples: Tensor) -> Tensor:
+    def forward(self, waveforms: Tensor, n_samples: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
         """Return ``(batch, frames, dim)``, zero beyond the end of an utterance.
 
         Parameters
@@ -76,15 +78,19 @@ class Wav2VecFrontEnd(nn.Module):
             ``(batch, n_samples)`` at 16 kHz; no normalisation.
         n_samples
             Samples of each, ``(batch,)``.
+        sizes
+            The same as the host has them; None to ask for them, which waits for a GPU.
         """
-        most = int(self.n_frames(n_samples).max())
-        places, parts = [], []
-        for length in torch.unique(n_samples).tolist():
-            rows = torch.nonzero(n_samples == length).squeeze(1)
-            _, context = self.network(waveforms.index_select(0, rows)[:, :length], self.n_layers)
-            places.append(rows)
-            parts.append(F.pad(context, (0, 0, 0, most - context.shape[1])))
-        return torch.cat(parts).index_select(0, torch.argsort(torch.cat(places)))
+        of_length = sorted(Counter(n_samples.tolist() if sizes is None else sizes).items())
+        order = torch.argsort(n_samples, stable=True)
+        groups = torch.split(waveforms.index_select(0, order), [count for _, count in of_length])
+        found = [
+            self.network(group[:, :length], self.n_layers)[1]
+            for group, (length, _) in zip(groups, of_length, strict=True)
+        ]
+        most = max(context.shape[1] for context in found)
+        whole = torch.cat([F.pad(context, (0, 0, 0, most - context.shape[1])) for context in found])
+        return whole.index_select(0, torch.argsort(order))
 
 
 def hide(frames: Tensor, lengths: Tensor, hidden: Tensor) -> Tensor:
@@ -136,7 +142,7 @@ class Network(nn.Module, Generic[ClassifierT]):
         """
         lengths = self.front_end.n_frames(batch.n_samples)
         if isinstance(self.front_end, Wav2VecFrontEnd):
-            return {"spectrogram": self.front_end(batch.waveforms, batch.n_samples)}, lengths
+            return {"spectrogram": self.front_end(batch.waveforms, batch.n_samples, batch.sizes)}, lengths
         waveforms = {"spectrogram": batch.waveforms, "pulses": batch.pulses}
         frames = {
             name: self.front_end(samples, batch.n_samples, batch.warps)
@@ -146,6 +152,13 @@ class Network(nn.Module, Generic[ClassifierT]):
         if batch.hidden is not None:
             frames = {name: hide(values, lengths, batch.hidden) for name, values in frames.items()}
         return frames, lengths
+
+    def counted(self, batch: "Batch") -> list[int] | None:
+        """Return the lengths that `read` returns as the host has them; None where the batch does not say."""
+        if batch.sizes is None:
+            return None
+        n_frames: list[int] = self.front_end.n_frames(torch.tensor(batch.sizes)).tolist()
+        return n_frames
 
 
 def make_front_end(

@@ -145,6 +145,7 @@ class TrainingOptions(Section):
     patience: int = Field(default=15, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
+    graphs: Literal["auto", "on", "off"] = "auto"
 
 
 class Options(Section):

@@ -134,5 +134,6 @@ PAPER: Paper = {
     "training.patience": Open("epochs without gain", 15),
     "training.precision": Open("precision", "fp32"),
     "training.device": None,
+    "training.graphs": None,
 }
 """What the paper says of each option of a cell, in its order; see `serflow.studies.departures`."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from serflow.nn.normalisation import MaskedBatchNorm2d
-from serflow.nn.pooling import frame_mask, pooled_lengths
+from serflow.nn.pooling import frame_mask, pooled_lengths, valid_places
 from serflow.nn.recurrent import Bidirectional
 from serflow.studies.temporal.catalog import Stream
 from serflow.studies.temporal.options import StrfNetOptions
@@ -20,11 +20,6 @@ from serflow.studies.temporal.strf import GaborStrf, odd_taps
 STRIDES = (1, 1, 2, 1, 2, 1)
 """Of the residual blocks, over frames and bands alike."""
 _BANDS = 3
-
-
-def valid_places(lengths: Tensor, n_frames: int) -> Tensor:
-    """Return where the valid frames of a padded batch stand in it laid end to end, ``(valid,)``."""
-    return frame_mask(lengths, n_frames).reshape(-1).nonzero().squeeze(1)
 
 
 def _convolution(in_maps: int, maps: int, stride: int) -> nn.Conv2d:
@@ -56,7 +51,7 @@ class ResidualBlock(nn.Module):
     def forward(self, maps: Tensor, places: Tensor) -> Tensor:
         """Return ``(batch, maps, frames, bands)`` of ``(batch, in_maps, ...)``, both zero on padded frames.
 
-        ``places`` are those of the valid frames of the result, see `valid_places`.
+        ``places`` are those of the valid frames of the result, see `serflow.nn.pooling.valid_places`.
         """
         hidden = nn.functional.leaky_relu(self.first_norm(self.first(maps), places))
         hidden = self.second_norm(self.second(hidden), places)
@@ -143,7 +138,7 @@ class StrfNet(nn.Module):
             nn.Linear(options.hidden, n_classes),
         )
 
-    def forward(self, inputs: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
+    def forward(self, inputs: Mapping[str, Tensor], lengths: Tensor, counted: Sequence[int] | None = None) -> Tensor:
         """Return logits ``(batch, n_classes)``.
 
         Parameters
@@ -152,18 +147,22 @@ class StrfNet(nn.Module):
             ``(batch, frames, n_bands)`` each, by what the streams read; what stands on padded frames does not matter.
         lengths
             Frames of each utterance, ``(batch,)``.
+        counted
+            The same as the host has them; None to ask for them, which waits for a GPU.
         """
+        counted = lengths.tolist() if counted is None else counted
         n_frames = inputs[self.reads[0]].shape[1]
         padded = ~frame_mask(lengths, n_frames)[:, None]
         read = {name: inputs[name][:, None].masked_fill(padded, 0.0) for name in sorted(set(self.reads))}
         maps = torch.cat([layer(read[name]) for layer, name in zip(self.streams, self.reads, strict=True)], dim=1)
         # frame by frame in memory, as batch normalisation takes the valid ones out
         maps = maps.masked_fill(padded, 0.0).contiguous(memory_format=torch.channels_last)
-        places = valid_places(lengths, n_frames)
+        places = valid_places(lengths, n_frames, sum(counted))
         for block, stride in zip(self.blocks, STRIDES, strict=True):
             if stride != 1:
                 lengths, n_frames = pooled_lengths(lengths, stride), -(-n_frames // stride)
-                places = valid_places(lengths, n_frames)
+                counted = [-(-n // stride) for n in counted]
+                places = valid_places(lengths, n_frames, sum(counted))
             maps = block(maps, places)
         frames = self.embedding(maps.transpose(1, 2).flatten(2))
         logits: Tensor = self.mlp(self.attention(self.gru(frames, lengths), lengths))

@@ -37,6 +37,7 @@ from serflow.training.batching import shuffled_batches, without_singles
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import predict
 from serflow.training.fit import Losses, Schedule, fit
+from serflow.training.graphs import wanted
 from serflow.training.metrics import reference_classes, score, tally
 from serflow.training.optimizers import BETAS, Adam
 from serflow.training.seeds import numpy_generator, seed_from, seed_torch
@@ -186,6 +187,7 @@ def train_fit(cell: Cell, data: CellData, options: Options, rows: FoldRows, chec
         name=where,
         seed=seed_from(*names),
         checkpoint=checkpoint,
+        graphs_on=device if wanted(training.graphs, device) else None,
     )
     tested = [_tested(role, data, part, learner.classify(part)) for role, part in _held_out(rows)]
     # what of wav2vec is frozen lies in the file of its weights already

@@ -33,7 +33,7 @@ def terms(batch, direction, epsilon=2.0):
 def test_a_move_is_the_rms_over_the_values_of_frames_that_are_there(batch):
     """Of steps of 1 on 14 frames of 3 values, in an array of 24 frames."""
 
-    def ones(gradient, lengths):
+    def ones(gradient, lengths, n_valid):
         there = torch.arange(gradient.shape[1])[None] < lengths[:, None]
         return there[:, :, None].to(gradient.dtype).expand_as(gradient)
 
@@ -45,7 +45,7 @@ def test_a_move_is_the_rms_over_the_values_of_frames_that_are_there(batch):
 def test_each_move_is_along_its_own_tasks_gradient(batch):
     given = []
 
-    def kept(gradient, lengths):
+    def kept(gradient, lengths, n_valid):
         given.append(gradient)
         return gradient
 

@@ -108,7 +108,7 @@ class Scripted(nn.Module):
         self.register_buffer("epochs", torch.zeros(()))
         self.trained_on = []
 
-    def embed(self, frames, lengths):
+    def embed(self, frames, lengths, n_valid=None):
         assert not self.training
         return torch.stack([frames[:, 0, 0], self.epochs.expand(len(frames))], dim=1)
 
@@ -247,7 +247,7 @@ def test_frames_of_training_are_normalised_by_their_own_statistics(tmp_path, mon
     read = {True: [], False: []}
 
     class Reading(SpeakerNetwork):
-        def embed(self, frames, lengths):
+        def embed(self, frames, lengths, n_valid=None):
             read[self.training] += [frames[row, :length].numpy() for row, length in enumerate(lengths)]
             return super().embed(frames, lengths)
 

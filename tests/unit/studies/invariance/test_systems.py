@@ -45,7 +45,7 @@ class Toy(nn.Module):
         self.emotion_layer, self.speaker_layer = nn.Linear(3, 2), nn.Linear(3, 3)
         self.read = {"emotion": [], "speaker": []}
 
-    def embed(self, frames, lengths):
+    def embed(self, frames, lengths, n_valid=None):
         self.inputs = frames
         mask = (torch.arange(frames.shape[1]) < lengths[:, None])[..., None]
         return (frames * mask).sum(1)

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from serflow.nn.pooling import valid_places
 from serflow.studies.temporal.catalog import SYSTEMS, Stream
 from serflow.studies.temporal.options import StrfNetOptions
 from serflow.studies.temporal.strf import GaborStrf
-from serflow.studies.temporal.strfnet import ResidualBlock, SelfAttention, StrfNet, valid_places
+from serflow.studies.temporal.strfnet import ResidualBlock, SelfAttention, StrfNet
 
 SMALL = StrfNetOptions(kernels=2, support_ms=60, support_bands=3, channels=4, embedding=5, attention=3, hidden=6)
 STREAMS = (Stream("conv", "spectrogram"), Stream("strf", "pulses"), Stream("conv", "pulses"))

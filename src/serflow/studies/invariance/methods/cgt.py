@@ -17,4 +17,4 @@ def losses(network: "SpeakerNetwork", batch: "Batch", options: "Options") -> "Lo
     """Return Eq. 4, see `serflow.studies.invariance.cross_gradient`."""
     from serflow.studies.invariance.cross_gradient import cross_gradient
 
-    return cross_gradient(network, batch, options, lambda gradient, lengths: gradient)
+    return cross_gradient(network, batch, options, lambda gradient, lengths, n_valid: gradient)

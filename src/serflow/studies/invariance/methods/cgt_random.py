@@ -22,16 +22,17 @@ def losses(network: "SpeakerNetwork", batch: "Batch", options: "Options") -> "Lo
     return cross_gradient(network, batch, options, random_direction)
 
 
-def random_direction(gradient: "Tensor", lengths: "Tensor") -> "Tensor":
+def random_direction(gradient: "Tensor", lengths: "Tensor", n_valid: int | None = None) -> "Tensor":
     """Return a random direction on the frames of each utterance, of the norm of its gradient.
 
-    Both are ``(batch, frames, dim)`` and zero on padded frames. The numbers drawn do not depend on the padding.
+    Both are ``(batch, frames, dim)`` and zero on padded frames. The numbers drawn do not depend on the padding;
+    ``n_valid`` is the sum of ``lengths``, None to have it asked for.
     """
     import torch
 
     from serflow.studies.invariance.network import flatten
 
-    flat = flatten(gradient, lengths)
+    flat = flatten(gradient, lengths, n_valid)
     drawn = flat._replace(frames=torch.randn_like(flat.frames)).padded()
     norm, length = (values.flatten(1).norm(dim=1)[:, None, None] for values in (gradient, drawn))
     direction: Tensor = drawn * (norm / length)

@@ -31,7 +31,7 @@ def losses(network: "SpeakerNetwork", batch: "Batch", options: "Options") -> "Lo
     from serflow.studies.invariance.losses import emotion_loss, speaker_loss
     from serflow.training.fit import Losses
 
-    embeddings = network.embed(batch.frames, batch.lengths)
+    embeddings = network.embed(batch.frames, batch.lengths, batch.n_valid)
     emotion = emotion_loss(network.emotion(embeddings), batch).mean()
     speaker = speaker_loss(network.name_speaker(embeddings, reverse=True), batch).mean()
     return Losses(emotion + speaker, {"emotion_loss": emotion, "speaker_loss": speaker}, len(batch.lengths))

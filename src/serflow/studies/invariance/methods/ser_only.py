@@ -18,5 +18,5 @@ def losses(network: "SpeakerNetwork", batch: "Batch", options: "Options") -> "Lo
     from serflow.studies.invariance.losses import emotion_loss
     from serflow.training.fit import Losses
 
-    emotion = emotion_loss(network.emotion(network.embed(batch.frames, batch.lengths)), batch).mean()
+    emotion = emotion_loss(network.emotion(network.embed(batch.frames, batch.lengths, batch.n_valid)), batch).mean()
     return Losses(emotion, {"emotion_loss": emotion}, len(batch.lengths))

@@ -40,7 +40,7 @@ def losses(network: "Network[StrfNet]", batch: "Batch", class_weights: "Tensor")
 def classify(network: "Network[StrfNet]", batch: "Batch") -> "Tensor":
     """Return logits ``(batch, classes)``."""
     frames, lengths = network.read(batch)
-    logits: Tensor = network.classifier(frames, lengths)
+    logits: Tensor = network.classifier(frames, lengths, network.counted(batch))
     return logits
 
 

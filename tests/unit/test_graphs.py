@@ -1,0 +1,285 @@
+"""Bookkeeping of captured steps, with a recorder that runs a step again on the tensors that it was captured with."""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import nn
+
+from serflow.studies.dlc.catalog import load_method
+from serflow.studies.dlc.data import Batch as DlcBatch
+from serflow.studies.dlc.data import Counts
+from serflow.studies.dlc.models import Sizes, initialise
+from serflow.studies.dlc.options import ModelOptions, Options
+from serflow.training import fit as fitting
+from serflow.training.checkpoints import Checkpoint
+from serflow.training.fit import Losses, Schedule, fit
+from serflow.training.graphs import FROM_SIGHT, GraphedSteps, mapped, shape_of, tensors_of, wanted
+from serflow.training.optimizers import Adam
+from serflow.training.seeds import numpy_generator, seed_torch
+
+CPU = torch.device("cpu")
+
+
+class Recorder:
+    """Stands for `CudaRecorder`: a replay runs the step again and writes into the tensors of its capture.
+
+    As of a capture, nothing is left of the run that finds out what these are, but the gradients that it made.
+    """
+
+    def __init__(self, network):
+        self.network = network
+        self.captured = 0
+
+    def __call__(self, step):
+        self.captured += 1
+        before = [buffer.clone() for buffer in self.network.buffers()]
+        with torch.random.fork_rng(devices=[]):
+            found = step()
+        for buffer, values in zip(self.network.buffers(), before, strict=True):
+            buffer.copy_(values)
+        left = self.left(found)
+
+        def replay():
+            with torch.no_grad():
+                for kept, values in zip(left, self.run(step), strict=True):
+                    kept.copy_(values)
+
+        # a GPU's memory holds nothing before the first replay
+        with torch.no_grad():
+            for kept in left:
+                kept.fill_(torch.nan)
+        return found, replay
+
+    def run(self, step):
+        with torch.enable_grad():
+            return self.left(step())
+
+    def left(self, found):
+        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        return [*tensors_of(mapped(found, torch.Tensor.detach)), *gradients]
+
+
+class Batch(NamedTuple):
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    name: str
+
+
+def batches(period):
+    """Of three lengths, two of which come again; some have a part of the network to themselves."""
+    generator = torch.Generator().manual_seed(period)
+    for place, n in enumerate([8, 5, 8, 8, 5, 3 + period, 8, 5]):
+        inputs = torch.randn(n, 4, generator=generator)
+        yield Batch(inputs, (inputs.sum(1) > 0).long(), "ab"[place % 2])
+
+
+class Toy:
+    """With dropout, running statistics, a layer for some batches alone, and a factor that each period sets."""
+
+    def __init__(self):
+        seed_torch("toy")
+        self.network = nn.ModuleDict(
+            {
+                "first": nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.5)),
+                "a": nn.Linear(6, 2),
+                "b": nn.Linear(6, 2),
+            }
+        )
+        self.network.register_buffer("factor", torch.tensor(1.0))
+        self.seen = []
+
+    def start(self, period):
+        self.network.factor.fill_(1.0 + period)
+        self.seen.append(0.0)
+        return {}
+
+    def batches(self, period):
+        return batches(period)
+
+    def losses(self, batch):
+        logits = self.network[batch.name](self.network["first"](batch.inputs))
+        task = nn.functional.cross_entropy(logits, batch.targets)
+        return Losses(task * self.network.factor, {"task_loss": task}, len(batch.inputs), logits)
+
+    def take_in(self, batch, losses):
+        self.seen[-1] += float(losses.logits.detach().sum()) + float(batch.inputs.sum())
+
+    def validate(self):
+        (batch, *_) = batches(99)
+        logits = self.network["a"](self.network["first"](batch.inputs))
+        return {"val_loss": float(nn.functional.cross_entropy(logits, batch.targets))}
+
+
+def fitted(folder, graphs_on=None, **schedule):
+    toy = Toy()
+    found = fit(
+        toy, {"main": Adam(toy.network.parameters(), 0.05)},
+        Schedule(4, select=None, rate=lambda update, history: 1 / (1 + update), **schedule),
+        name="toy", seed=0, checkpoint=Checkpoint(folder / "fit.pt", "key"), after=toy.take_in, graphs_on=graphs_on,
+    )  # fmt: skip
+    return found, toy
+
+
+@pytest.fixture
+def recorders(monkeypatch):
+    """Let fits capture with `Recorder`; return those that they made."""
+    made = []
+
+    class Kept(GraphedSteps):
+        def __init__(self, step, network, device, record):
+            super().__init__(step, network, device, Recorder(network))
+            made.append(self)
+
+    monkeypatch.setattr(fitting, "CudaRecorder", lambda: None)
+    monkeypatch.setattr(fitting, "GraphedSteps", Kept)
+    return made
+
+
+def test_a_fit_of_replays_is_the_fit_of_its_steps_to_the_bit(tmp_path, recorders, caplog):
+    caplog.set_level("INFO")
+    plain, one = fitted(tmp_path / "plain")
+    graphed, other = fitted(tmp_path / "graphed", CPU)
+    assert graphed.history == plain.history
+    assert all(torch.equal(graphed.last[name], values) for name, values in plain.last.items())
+    assert other.seen == one.seen
+    assert len({row["loss"] for row in plain.history}) == 4
+    (steps,) = recorders
+    # lengths 8 and 5 with either layer; each runs once before it is captured, and the other lengths come once
+    assert steps.record.captured == 4
+    assert "toy: 25 of 32 steps were replays of 4 graphs" in caplog.text
+
+
+def test_a_killed_fit_goes_on_with_graphs_to_the_same_bits(tmp_path, recorders, monkeypatch):
+    whole, _ = fitted(tmp_path / "whole", CPU)
+    start = Toy.start
+    monkeypatch.setattr(Toy, "start", lambda self, period: {}[period] if period == 2 else start(self, period))
+    with pytest.raises(KeyError):
+        fitted(tmp_path / "killed", CPU)
+    monkeypatch.setattr(Toy, "start", start)
+    again, _ = fitted(tmp_path / "killed", CPU)
+    assert again.history == whole.history
+    assert all(torch.equal(again.last[name], values) for name, values in whole.last.items())
+
+
+def test_updates_of_several_batches_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="several batches"):
+        fitted(tmp_path, CPU, accumulate=2)
+
+
+def network_and_steps(most=9):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+
+    def step(batch):
+        found = network(batch).square().sum()
+        found.backward()
+        return (found,)
+
+    return network, GraphedSteps(step, network, CPU, Recorder(network), most)
+
+
+def test_a_shape_is_captured_when_it_comes_again_and_the_rest_goes_without():
+    network, steps = network_and_steps(most=2)
+    for n in (4, 5, 6, 7):
+        steps(torch.randn(n, 3))
+    assert steps.record.captured == 0
+    for n in (4, 4, 5, 6, 6, 7):
+        steps(torch.randn(n, 3))
+    assert FROM_SIGHT == 2
+    assert steps.record.captured == 2
+    assert steps.said() == "3 of 10 steps were replays of 2 graphs"
+    assert int(network[1].num_batches_tracked) == 10
+
+
+def test_a_replay_reads_the_batch_and_leaves_gradients_of_it_alone():
+    network, steps = network_and_steps()
+    batch = torch.randn(4, 3)
+    steps(batch)
+    for _ in range(2):
+        steps(torch.randn(4, 3))
+    (found,) = steps(batch)
+    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    for parameter in network.parameters():
+        parameter.grad = None
+    (alone,) = steps.step(batch)
+    assert torch.equal(found, alone)
+    assert all(torch.equal(p.grad, kept) for p, kept in zip(network.parameters(), gradients, strict=True))
+    # a graph leaves its results where it left the last ones
+    assert steps(torch.randn(4, 3))[0] is found
+
+
+def test_the_shape_of_a_batch_is_all_that_a_graph_depends_on():
+    one = Batch(torch.zeros(2, 3), torch.zeros(2, dtype=torch.long), "a")
+    same = Batch(torch.ones(2, 3), torch.ones(2, dtype=torch.long), "a")
+    assert shape_of(one) == shape_of(same)
+    assert hash(shape_of(one)) == hash(shape_of(same))
+    others = [
+        same._replace(inputs=torch.ones(3, 2)), same._replace(inputs=torch.ones(2, 3).double()),
+        same._replace(name="b"), {"inputs": torch.zeros(2, 3)}, {"outputs": torch.zeros(2, 3)},
+        (torch.zeros(2, 3), None),
+    ]  # fmt: skip
+    assert len({shape_of(other) for other in [one, *others]}) == 1 + len(others)
+
+
+def test_a_batch_is_mapped_part_by_part():
+    batch = Batch(torch.ones(2), {"x": (torch.ones(1), None), "y": 3}, "a")
+    doubled = mapped(batch, lambda values: 2 * values)
+    assert isinstance(doubled, Batch)
+    assert doubled.targets["x"] == (torch.tensor([2.0]), None)
+    assert (doubled.targets["y"], doubled.name) == (3, "a")
+    assert [values.tolist() for values in tensors_of(doubled)] == [[2.0, 2.0], [2.0]]
+
+
+@pytest.mark.parametrize("method", ["single", "dann", "moe_dlc", "dsn_dlc", "maddog"])
+def test_a_networks_step_is_the_same_again_from_the_same_tensors(method):
+    """What a step reads is a batch, weights and buffers: strengths that an epoch sets are among these."""
+    networks = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        networks.append(load_method(method).build(
+            Sizes(6, 4, (4, 4, 4)), Options(model=ModelOptions(maps=8, kernel=5, hidden=8, dropout=0.3))
+        ).train())  # fmt: skip
+        initialise(networks[-1])
+
+    def passes(network):
+        def run(batch):
+            found = network.losses(batch, torch.ones(4))
+            found.total.backward()
+            return found
+
+        return run
+
+    graphed = GraphedSteps(passes(networks[0]), networks[0], CPU, Recorder(networks[0]))
+    plain = passes(networks[1])
+    optimizers = [Adam(network.parameters_of("all"), 1e-2) for network in networks]
+    for epoch in range(3):
+        for network in networks:
+            network.start_epoch(epoch, "all")
+        for number in range(3):
+            generator = numpy_generator("batch", epoch, number)
+            frames = torch.from_numpy(generator.normal(size=(2, 12, 32, 6))).float()
+            places = torch.arange(12)
+            batch = DlcBatch(
+                *frames, torch.from_numpy(generator.integers(1, 33, 12)), torch.eye(4)[places % 4], places % 3,
+                counts=Counts((4, 4, 4)),
+            )  # fmt: skip
+            totals = []
+            for run, optimizer in zip((graphed, plain), optimizers, strict=True):
+                torch.manual_seed(number)
+                totals.append(run(batch).total.detach().clone())
+                optimizer.step()
+                optimizer.zero_grad()
+            assert torch.equal(*totals)
+    assert graphed.n_replays == 8
+    for one, other in zip(*(network.state_dict().values() for network in networks), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_graphs_are_for_a_gpu_and_have_to_be_asked_for(caplog):
+    caplog.set_level("INFO")
+    cuda = torch.device("cuda")
+    assert [wanted(setting, cuda) for setting in ("auto", "on", "off")] == [False, True, False]
+    assert not caplog.records
+    assert [wanted(setting, CPU) for setting in ("auto", "on", "off")] == [False, False, False]
+    assert "graphs: on, and steps run on cpu" in caplog.text
