@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 class _Reverse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, strength: Tensor) -> Tensor:
-        ctx.strength = strength
+    def forward(ctx: Any, values: Tensor, factor: Tensor) -> Tensor:
+        ctx.factor = factor
         return values.view_as(values)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return -ctx.strength * gradients[0], None
+        return ctx.factor * gradients[0], None
 
 
 class GradientReversal(nn.Module):
@@ -30,7 +30,7 @@ class GradientReversal(nn.Module):
         super().__init__()
         self._strength = strength
         # as exact as the number itself; where it is multiplied it is rounded to what the gradient has
-        self.register_buffer("factor", torch.tensor(strength, dtype=torch.float64), persistent=False)
+        self.register_buffer("factor", torch.tensor(-strength, dtype=torch.float64), persistent=False)
 
     @property
     def strength(self) -> float:
@@ -40,7 +40,7 @@ class GradientReversal(nn.Module):
     @strength.setter
     def strength(self, strength: float) -> None:
         self._strength = strength
-        self.factor.fill_(strength)
+        self.factor.fill_(-strength)
 
     def forward(self, values: Tensor) -> Tensor:
         """Return ``values``, of any shape but that of a number."""

@@ -25,12 +25,9 @@ def valid_places(lengths: Tensor, n_frames: int, n_valid: int | None = None) -> 
     n_valid
         The sum of ``lengths``, where the host knows it; None to ask for it, which waits for a GPU.
     """
-    if n_valid is None:
-        n_valid = int(lengths.sum())
-    device = lengths.device
-    rows = torch.repeat_interleave(torch.arange(len(lengths), device=device), lengths, output_size=n_valid)
-    skipped = torch.arange(len(lengths), device=device) * n_frames - (lengths.cumsum(0) - lengths)
-    return torch.arange(n_valid, device=device) + skipped.index_select(0, rows)
+    valid = frame_mask(lengths, n_frames).reshape(-1)
+    places = valid.nonzero() if n_valid is None else torch.nonzero_static(valid, size=n_valid)
+    return places.squeeze(1)
 
 
 def pooled_lengths(lengths: Tensor, size: int) -> Tensor:

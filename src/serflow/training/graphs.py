@@ -2,9 +2,9 @@
 
 A graph has the shapes that it was captured with, so there is one for each shape of a batch (`shape_of`), with memory of
 its own for what it reads and what it leaves behind. Moving the weights is no part of it: rates and corrections for the
-first steps are numbers that change from step to step, and of an optimiser's ten operations little is to be gained. A
-replay starts the kernels of the step that it was captured from, with random numbers from where the generator stands:
-the same operations as without graphs, in the same order.
+first steps are numbers that change from step to step, and an optimiser has seven operations or so, of all parameters at
+once. A replay starts the kernels of the step that it was captured from, with random numbers from where the generator
+stands: the same operations as without graphs, in the same order.
 
 What holds for a step that is captured: it asks a device for no value and sends it none, and what differs from step to
 step, or is set at the start of a period, is a tensor that is changed in place. It follows PyTorch's notes on CUDA

@@ -50,11 +50,11 @@ class Files(NamedTuple):
 class Counts(NamedTuple):
     """What shapes in a network depend on besides those of a batch: known before it is on a device, which is not asked.
 
-    ``conditions`` are the rows of each condition of training; ``dialogues`` are how many there are, and the turns of
-    the longest, None where there is no text.
+    ``conditions`` are the rows of each condition of training, None for a network that does not tell them apart;
+    ``dialogues`` are how many there are, and the turns of the longest, None where there is no text.
     """
 
-    conditions: tuple[int, ...]
+    conditions: tuple[int, ...] | None = None
     dialogues: tuple[int, int] | None = None
 
 
@@ -225,7 +225,12 @@ def load_cell(files: Files, cell: Cell, runs: Sequence[int], *, predicts: str, l
 
 
 def batch_maker(
-    data: CellData, statistics: FrameStatistics, targets: FloatArray, experts: IntArray, device: torch.device
+    data: CellData,
+    statistics: FrameStatistics,
+    targets: FloatArray,
+    experts: IntArray,
+    device: torch.device,
+    routes: bool = True,
 ) -> Callable[[IntArray], Batch]:
     """Return a function from rows of ``data`` to a batch on ``device``.
 
@@ -244,6 +249,8 @@ def batch_maker(
         What batches give as ``conditions``, ``(n,)``.
     device
         Where batches go.
+    routes
+        The network has an encoder for each condition: batches say how many rows each gets.
     """
     mean = torch.from_numpy(statistics.mean).to(device)
     std = torch.from_numpy(statistics.std).to(device)
@@ -251,12 +258,11 @@ def batch_maker(
     text = data.text
 
     def counted(rows: IntArray, dialogues: Sequence[int] | None = None) -> Counts:
-        known = experts[rows]
-        conditions = tuple(np.bincount(known[known >= 0]).tolist())
-        if dialogues is None:
-            return Counts(conditions)
-        turns = np.bincount(dialogues)
-        return Counts(conditions, (len(turns), int(turns.max())))
+        known, turns = experts[rows], np.bincount(dialogues or [])
+        return Counts(
+            tuple(np.bincount(known[known >= 0]).tolist()) if routes else None,
+            (len(turns), int(turns.max())) if len(turns) else None,
+        )
 
     def lexical(rows: IntArray) -> tuple[Tensor | None, Tensor | None, Tensor | None, Counts]:
         if text is None:

@@ -196,7 +196,7 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
         network,
         dealer,
         rows,
-        batch_maker(data, statistics, targets, experts, device),
+        batch_maker(data, statistics, targets, experts, device, info.routes),
         weights,
         options,
         checkpoint=checkpoint,
@@ -207,7 +207,7 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
     def tested(routing: IntArray) -> FloatArray:
         routed = experts.copy()
         routed[rows.test] = routing
-        make = batch_maker(data, statistics, targets, routed, device)
+        make = batch_maker(data, statistics, targets, routed, device, info.routes)
 
         def classify(places: IntArray) -> Tensor:
             with precision():

@@ -115,6 +115,10 @@ def test_a_batch_is_normalised_clamped_and_padded_with_zeros(files):
     assert min(too_high, too_low) > 5
     assert batch.lengths.tolist() == [9, 12, 20]
     assert batch.conditions.tolist() == experts[rows].tolist()
+    assert batch.counts.conditions == batch.expert_rows == (1, 1, 1)
+    # whoever does not tell conditions apart does not hear of them: with them no two batches would be of one shape
+    plain = batch_maker(data, FrameStatistics(mean, std), data.targets, experts, CPU, routes=False)(rows)
+    assert plain.counts.conditions is None
     assert batch.targets.tolist() == [[float(EMOTIONS[row] == name) for name in data.classes] for row in rows]
 
 
@@ -123,6 +127,7 @@ def test_tokens_and_dialogues_are_those_of_the_utterances_of_a_batch(files):
     rows = np.array([13, 12, 40, 14])
     batch = batch_maker(data, FrameStatistics(*np.ones((2, 3), np.float32)), data.targets, DRAWN_PLACES, CPU)(rows)
     assert batch.dialogues.tolist() == [0, 0, 1, 0]
+    assert batch.counts.dialogues == (2, 3)
     assert batch.tokens.shape == (4, PAD_TOKENS_TO, 4)
     assert batch.n_tokens.tolist() == [2 + row % 5 for row in rows]
     for values, row in zip(batch.tokens.numpy(), rows, strict=True):

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from serflow.report.tables import read_published_words
+from serflow.studies.invariance.data import batch_maker
 from serflow.studies.invariance.network import (
     POOL_EPS,
     BiLstm,
@@ -255,3 +256,21 @@ def test_a_network_without_speaker_classifier_says_so():
     assert describe(net)["Speaker classification"] == "n/a"
     with pytest.raises(ValueError, match="no speaker classifier"):
         net.name_speaker(torch.zeros(2, 14))
+
+
+class Frames:
+    """Utterances of 9, 12 and 7 frames, each of its own number."""
+
+    lengths = np.array([9, 12, 7])
+    dim = 3
+
+    def __getitem__(self, row):
+        return np.full((self.lengths[row], self.dim), row, dtype=np.float32)
+
+
+def test_a_batch_says_how_many_frames_it_has_before_it_is_on_a_device():
+    batch = batch_maker(Frames(), np.eye(3), np.arange(3), torch.device("cpu"))(np.array([2, 0]))
+    assert batch.n_valid == 16 == batch.lengths.sum()
+    told = flatten(batch.frames, batch.lengths, batch.n_valid)
+    assert torch.equal(told.frames, flatten(batch.frames, batch.lengths).frames)
+    assert told.frames[:, 0].tolist() == [2.0] * 7 + [0.0] * 9

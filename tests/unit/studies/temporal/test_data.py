@@ -97,6 +97,7 @@ def test_a_crop_is_the_utterance_from_its_start_with_its_gain_and_its_pulses_are
     assert batch.waveforms.shape == batch.pulses.shape == (len(LENGTHS), CROP)
     assert batch.waveforms.dtype == batch.pulses.dtype == torch.float32
     assert batch.n_samples.tolist() == [min(length, CROP) for length in LENGTHS]
+    assert list(batch.sizes) == batch.n_samples.tolist()
     assert batch.n_samples.dtype == torch.int64
     for row, name in enumerate(data.utterances):
         drawn = draw(options(), LENGTHS[row], lambda n: 1 + n // 200, *NAMES, 3, name)
@@ -126,7 +127,7 @@ def test_what_becomes_of_an_utterance_depends_on_its_name_the_fit_and_the_epoch_
         (training_batch(cell_data(), np.array([5]), options(), PULSES, CPU, NAMES, 3), np.array([5])),
     ):
         for name, values in again._asdict().items():
-            assert torch.equal(values, getattr(once, name)[rows]), name
+            assert torch.equal(torch.as_tensor(values), torch.as_tensor(getattr(once, name))[rows]), name
     for names, period in ((NAMES, 4), ((*NAMES[:4], "03M"), 3), ((*NAMES[:3], 1, "03F"), 3), (("svc", *NAMES[1:]), 3)):
         other = training_batch(cell_data(), EVERY, options(), PULSES, CPU, names, period)
         assert not torch.isclose(other.warps, once.warps).any()
@@ -155,6 +156,7 @@ def test_whole_utterances_are_tested_as_they_are():
     assert batch.hidden is None
     assert batch.warps.tolist() == [0, 0, 0]
     assert batch.n_samples.tolist() == [900, 8_100, 1_600]
+    assert batch.sizes == (900, 8_100, 1_600)
     assert batch.waveforms.shape[1] % (PAD_TO_FRAMES * 200) == 0
     assert batch.waveforms.shape[1] < 8_100 + PAD_TO_FRAMES * 200
     for place, row in enumerate(rows):
