@@ -25,6 +25,7 @@ from torch import Tensor
 
 import training_step
 from _common import best_by_turns, print_comparison
+from serflow.errors import TrainingError
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.models import Network
 from serflow.training.fit import Optimizer
@@ -64,7 +65,7 @@ def graphed(network: Network, optimizer: Optimizer, batch: Batch, weights: Tenso
 
     Raises
     ------
-    RuntimeError
+    TrainingError
         If a pass waits for the host.
     """
     both = GraphedSteps(passes(network, weights), network, weights.device, CudaRecorder())
@@ -121,7 +122,7 @@ def measure(method: str, tf32: bool) -> tuple[dict[str, float], str]:
             torch.manual_seed(0)
             for _ in range(FROM_SIGHT + 2):
                 step()
-    except RuntimeError as error:
+    except TrainingError as error:
         why_not = str(error).splitlines()[0]
     else:
         same(networks["eager"], networks["graph"])

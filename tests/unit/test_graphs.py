@@ -1,11 +1,14 @@
 """Bookkeeping of captured steps, with a recorder that runs a step again on the tensors that it was captured with."""
 
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 import torch
 from torch import nn
 
+from serflow.errors import TrainingError
 from serflow.studies.dlc.catalog import load_method
 from serflow.studies.dlc.data import Batch as DlcBatch
 from serflow.studies.dlc.data import Counts
@@ -14,7 +17,7 @@ from serflow.studies.dlc.options import ModelOptions, Options
 from serflow.training import fit as fitting
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.fit import Losses, Schedule, fit
-from serflow.training.graphs import FROM_SIGHT, GraphedSteps, mapped, shape_of, tensors_of, wanted
+from serflow.training.graphs import FROM_SIGHT, CudaRecorder, GraphedSteps, mapped, shape_of, tensors_of, wanted
 from serflow.training.optimizers import Adam
 from serflow.training.seeds import numpy_generator, seed_torch
 
@@ -274,6 +277,46 @@ def test_a_networks_step_is_the_same_again_from_the_same_tensors(method):
     assert graphed.n_replays == 8
     for one, other in zip(*(network.state_dict().values() for network in networks), strict=True):
         assert torch.equal(one, other)
+
+
+class Captures:
+    """Stands for `torch.cuda.graph`; keeps what it was called with, and what is done within."""
+
+    def __init__(self):
+        self.given, self.within = [], False
+
+    @contextmanager
+    def __call__(self, graph, pool):
+        self.given.append((graph, pool))
+        self.within = True
+        yield
+        self.within = False
+
+
+@pytest.fixture
+def captures(monkeypatch):
+    found = Captures()
+    monkeypatch.setattr(torch.cuda, "graph", found)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay="replay"))
+    return found
+
+
+def test_steps_are_captured_one_graph_each_in_memory_that_they_share(captures):
+    record = CudaRecorder()
+    for _ in range(2):
+        assert record(lambda: captures.within) == (True, "replay")
+    (one, pool), (other, same_pool) = captures.given
+    assert one is not other
+    assert pool == same_pool == "pool"
+
+
+def test_a_step_that_cannot_be_captured_is_named_with_what_to_do(captures):
+    def waits():
+        raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be")
+
+    with pytest.raises(TrainingError, match=r"\(operation not permitted .* capturing\); set training.graphs to off$"):
+        CudaRecorder()(waits)
 
 
 def test_graphs_are_for_a_gpu_and_have_to_be_asked_for(caplog):

@@ -20,6 +20,8 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from serflow.errors import TrainingError
+
 log = logging.getLogger(__name__)
 
 BatchT = TypeVar("BatchT")
@@ -95,10 +97,22 @@ class CudaRecorder:
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, step: Callable[[], FoundT]) -> tuple[FoundT, Callable[[], None]]:
-        """Capture a step; nothing of it runs."""
+        """Capture a step; nothing of it runs.
+
+        Raises
+        ------
+        TrainingError
+            If CUDA cannot capture it, as where it waits for the host.
+        """
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            found = step()
+        try:
+            with torch.cuda.graph(graph, pool=self._pool):
+                found = step()
+        except RuntimeError as error:
+            said = str(error).partition("\n")[0]
+            raise TrainingError(
+                f"a step cannot be captured as a CUDA graph ({said}); set training.graphs to off"
+            ) from error
         return found, graph.replay
 
 
