@@ -20,7 +20,7 @@ from serflow.protocols.folds import FitName, FoldRows
 from serflow.studies.dlc.catalog import load_method, method_info, method_names
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.dsn import DomainSeparation
-from serflow.studies.dlc.learner import Dealer, train_stages
+from serflow.studies.dlc.learner import Dealer, Prepared, train_stages
 from serflow.studies.dlc.models import Sizes, initialise
 from serflow.studies.dlc.options import (
     AdversaryOptions,
@@ -238,17 +238,17 @@ def learn(folder, network, batch, size=100, staged=None, **training):
     rows = np.arange(len(batch.targets))
     text = SimpleNamespace(dialogues=[str(name) for name in batch.dialogues.tolist()], turns=rows)
     data = SimpleNamespace(lengths=batch.lengths.numpy(), text=text)
-    fitted, _ = train_stages(
+    prepared = Prepared(
         network,
         Dealer("dialogues", data, batch.conditions.numpy(), size),
         FoldRows(FitName(0, "none"), rows, rows, rows),
         make,
         WEIGHTS,
-        Options(model=MODEL, training=TrainingOptions(device="cpu", **training), staged=staged or {}),
-        checkpoint=Checkpoint(folder / "fit.pt", "key"),
         names=("objectives",),
         where="objectives",
     )
+    options = Options(model=MODEL, training=TrainingOptions(device="cpu", **training), staged=staged or {})
+    fitted, _ = train_stages(prepared, options, Checkpoint(folder / "fit.pt", "key"))
     return fitted, seen
 
 

@@ -1,7 +1,7 @@
 """Stage: train and test one cell of a study. ``python -m serflow.stages.train --help``.
 
-All runs and folds of the cell are trained, one after the other. States of unfinished fits lie in ``fits`` beside the
-outputs: a killed run goes on.
+All runs and folds of the cell are trained, one after the other, or at once where the study says so. States of
+unfinished fits lie in ``fits`` beside the outputs: a killed run goes on.
 """
 
 import argparse
@@ -81,14 +81,25 @@ def read_job(arguments: argparse.Namespace) -> Job:
 
 
 def train_fits(job: Job, arguments: argparse.Namespace, states: Path) -> Iterator[tuple[Any, Any]]:
-    """Train the fits of a cell one after the other; yield who is in each, and what it left behind."""
+    """Train the fits of a cell, one after the other or as its study does; yield who is in each, and what it left."""
     depends_on = [arguments.code, arguments.options, dict(job.provenance.sources)]
     with reproducible():
         fits = list(job.study.folds(job.cell, job.data))
-        for rows in progress(fits, len(fits), " ".join(job.cell), unit="fit"):
+        checkpoints = []
+        for rows in fits:
             key = key_of(arguments.study, *job.cell, *rows.fit, *depends_on)
-            checkpoint = Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key, STATE_EVERY_S)
-            yield rows, job.study.train_fit(job.cell, job.data, job.options, rows, checkpoint)
+            checkpoints.append(Checkpoint(states / f"{rows.fit.run}_{rows.fit.fold}.pt", key, STATE_EVERY_S))
+        trained = _results(job, list(zip(fits, checkpoints, strict=True)))
+        yield from zip(progress(fits, len(fits), " ".join(job.cell), unit="fit"), trained, strict=True)
+
+
+def _results(job: Job, given: Sequence[tuple[Any, Checkpoint]]) -> Iterator[Any]:
+    """Yield what each fit leaves; a study that can train several at once has ``train_fits`` besides ``train_fit``."""
+    if hasattr(job.study, "train_fits"):
+        yield from job.study.train_fits(job.cell, job.data, job.options, given)
+        return
+    for rows, checkpoint in given:
+        yield job.study.train_fit(job.cell, job.data, job.options, rows, checkpoint)
 
 
 def write(

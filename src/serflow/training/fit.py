@@ -11,7 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -249,19 +249,13 @@ def fit(
     def weights() -> dict[str, Tensor]:
         return {key: value for key, value in network.state_dict().items() if key not in standing}
 
-    history, best, best_period = _resume(network, optimizers, checkpoint)
+    course = _resume(network, optimizers, checkpoint)
+    history = course.history
     written = -math.inf
     if history:
         log.info("%s: goes on after period %d", name, len(history) - 1)
-    with tqdm(
-        desc=name,
-        total=schedule.periods,
-        initial=len(history),
-        unit="period",
-        leave=False,
-        disable=not sys.stderr.isatty(),
-    ) as bar:
-        while schedule.goes_on(len(history), best_period):
+    with periods_bar(name, schedule, len(history)) as bar:
+        while schedule.goes_on(len(history), course.best_period):
             period = len(history)
             where = f"{name}, period {period}"
             seed_torch("epoch", seed, period)
@@ -273,41 +267,81 @@ def fit(
             network.eval()
             with torch.no_grad():
                 validated = learner.validate()
-            row = {"period": period, "updates": updates, **_values(where, started, trained, validated)}
-            history.append(row)
-            if schedule.select is None:
-                best_period = period
-            elif schedule.select not in row:
-                raise ValueError(f"{where}: no {schedule.select} to select by, only {', '.join(row)}")
-            elif best_period < 0 or row[schedule.select] > history[best_period][schedule.select]:
-                best_period = period
-                best = {key: value.detach().clone() for key, value in weights().items()}
+            row = {"period": period, "updates": updates, **joined(where, started, trained, validated)}
+            course.take(row, schedule, weights, where)
             if time.monotonic() - written >= checkpoint.every_s:
                 checkpoint.save(
                     {
                         "network": weights(),
                         "optimizers": {key: optimizer.state_dict() for key, optimizer in optimizers.items()},
-                        "history": history,
-                        "best": best,
-                        "best_period": best_period,
+                        **course.state(),
                     }
                 )
                 written = time.monotonic()
-            log.info(
-                "%s: %s%s", where,
-                ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "period"),
-                " (best)" if schedule.select is not None and best_period == period else "",
-            )  # fmt: skip
             bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", schedule.select) if key is not None})
             bar.update()
     if graphs is not None:
         log.info("%s: %s", name, graphs.said())
+    return ended(network, course, schedule)
+
+
+@dataclass
+class Course:
+    """How far a fit has come: a row for each period, which of them is the best, and its weights."""
+
+    history: list[Row] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_period: int = -1
+
+    def take(self, row: Row, schedule: Schedule, weights: Callable[[], Mapping[str, Tensor]], where: str) -> None:
+        """Take in the period that has ended; ``weights`` gives those that may change in training.
+
+        Raises
+        ------
+        ValueError
+            If the row lacks the value to select by.
+        """
+        period = len(self.history)
+        self.history.append(row)
+        if schedule.select is None:
+            self.best_period = period
+        elif schedule.select not in row:
+            raise ValueError(f"{where}: no {schedule.select} to select by, only {', '.join(row)}")
+        elif self.best_period < 0 or row[schedule.select] > self.history[self.best_period][schedule.select]:
+            self.best_period = period
+            self.best = {key: value.detach().clone() for key, value in weights().items()}
+        log.info(
+            "%s: %s%s", where,
+            ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "period"),
+            " (best)" if schedule.select is not None and self.best_period == period else "",
+        )  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """Return its part of the state of a fit on disk."""
+        return {"history": self.history, "best": self.best, "best_period": self.best_period}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> "Course":
+        """Return what `state` gave."""
+        return cls(state["history"], state["best"], state["best_period"])
+
+
+def ended(network: nn.Module, course: Course, schedule: Schedule) -> Fitted:
+    """Return what a fit that is over leaves; its network gets the best weights, and goes into evaluation mode."""
     last = {key: value.detach().to("cpu", copy=True) for key, value in network.state_dict().items()}
     network.eval()
     if schedule.select is None:
-        return Fitted(last, last, best_period, history)
-    _load(network, best)
-    return Fitted({key: value.cpu() for key, value in {**last, **best}.items()}, last, best_period, history)
+        return Fitted(last, last, course.best_period, course.history)
+    load_weights(network, course.best)
+    best = {key: value.cpu() for key, value in {**last, **course.best}.items()}
+    return Fitted(best, last, course.best_period, course.history)
+
+
+def periods_bar(name: str, schedule: Schedule, done: int) -> Any:
+    """Return a progress bar of periods, which a terminal alone shows."""
+    return tqdm(
+        desc=name, total=schedule.periods, initial=done, unit="period", leave=False, disable=not sys.stderr.isatty()
+    )
 
 
 def _standing(network: nn.Module, optimizers: Mapping[str, Optimizer]) -> set[str]:
@@ -321,21 +355,20 @@ def _standing(network: nn.Module, optimizers: Mapping[str, Optimizer]) -> set[st
     return {name for name, parameter in network.named_parameters() if id(parameter) not in moved}
 
 
-def _load(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put named weights in the place of a network's own; it keeps those that are not among them."""
     network.load_state_dict({**network.state_dict(), **weights})
 
 
-def _resume(
-    network: nn.Module, optimizers: Mapping[str, Optimizer], checkpoint: Checkpoint
-) -> tuple[list[Row], dict[str, Tensor], int]:
-    """Go on from the state on disk, if there is one; return history, best weights, and the best period."""
+def _resume(network: nn.Module, optimizers: Mapping[str, Optimizer], checkpoint: Checkpoint) -> Course:
+    """Go on from the state on disk, if there is one; return how far that fit had come."""
     state = checkpoint.load()
     if state is None:
-        return [], {}, -1
-    _load(network, state["network"])
+        return Course()
+    load_weights(network, state["network"])
     for key, optimizer in optimizers.items():
         optimizer.load_state_dict(state["optimizers"][key])
-    return state["history"], state["best"], state["best_period"]
+    return Course.of(state)
 
 
 def _passes(learner: Learner[BatchT]) -> Callable[[BatchT], Losses]:
@@ -397,7 +430,7 @@ def _divide(parameters: Sequence[Tensor], share: float) -> None:
                 parameter.grad.div_(share)
 
 
-def _values(where: str, *parts: Mapping[str, float]) -> Row:
+def joined(where: str, *parts: Mapping[str, float]) -> Row:
     """Join the values of a period; a name that stands twice, or a value that is not finite, is an error."""
     row: Row = {}
     for part in parts:

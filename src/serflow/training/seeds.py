@@ -26,6 +26,40 @@ def seed_torch(*names: str | int) -> None:
     torch.manual_seed(seed_from(*names))
 
 
+class Stream:
+    """Random numbers of torch of one of several fits that are trained at once: those that it would draw by itself.
+
+    Parameters
+    ----------
+    device
+        Where the fit draws them, besides the CPU.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._state = self._get()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Draw from this stream within the block; others go on where they were after it."""
+        outer = self._get()
+        self._set(self._state)
+        try:
+            yield
+        finally:
+            self._state = self._get()
+            self._set(outer)
+
+    def _get(self) -> list[torch.Tensor]:
+        on_gpu = [torch.cuda.get_rng_state(self._device)] if self._device.type == "cuda" else []
+        return [torch.get_rng_state(), *on_gpu]
+
+    def _set(self, states: list[torch.Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        for state in states[1:]:
+            torch.cuda.set_rng_state(state, self._device)
+
+
 @contextmanager
 def reproducible() -> Iterator[None]:
     """One thread, and deterministic kernels only, within the block.

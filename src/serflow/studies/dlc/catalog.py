@@ -27,6 +27,8 @@ _CLASSIFIER = ("model.hidden", "model.dropout")
 NOISE_CLASSIFIER = (*_TRAINING, *_ENCODER, *_CLASSIFIER)
 SINGLE = (*NOISE_CLASSIFIER, "training.reconstruction_weight", "iemocap_labels")
 DSN = (*NOISE_CLASSIFIER, "iemocap_labels", "dsn", "adversary.ramp_epochs")
+FUSED = "training.fused"
+"""Read by a method whose fits can be trained as one network: see `serflow.studies.dlc.fused`."""
 HFFN = (*_TRAINING, *_ENCODER, "training.reconstruction_weight", "iemocap_labels", "hffn", "staged")
 
 
@@ -78,6 +80,11 @@ class MethodInfo(NamedTuple):
     network: bool = True
     hears_clean: bool = False
     options: tuple[str, ...] | None = None
+
+    @property
+    def fuses(self) -> bool:
+        """Whether its fits can be trained as one network."""
+        return self.options is not None and FUSED in self.options
 
 
 def method_names() -> list[str]:

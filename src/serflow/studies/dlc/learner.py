@@ -88,6 +88,24 @@ class Predicted:
         return unweighted_accuracy(torch.cat(self._targets).cpu().numpy(), torch.cat(self._predictions).cpu().numpy())
 
 
+def losses_of(batch: Batch, found: Outcome) -> Losses:
+    """Return what a network made of a batch, as the training loop takes it."""
+    return Losses(found.total, found.terms, len(batch.targets), found.logits)
+
+
+@dataclass
+class Validation:
+    """What a network makes of the validation utterances, gathered batch by batch."""
+
+    losses: LossMeans = field(default_factory=LossMeans)
+    predicted: Predicted = field(default_factory=Predicted)
+
+    def add(self, batch: Batch, found: Outcome) -> None:
+        """Take in a batch."""
+        self.losses.add(losses_of(batch, found))
+        self.predicted.add(batch.targets, found.logits)
+
+
 @dataclass
 class StageLearner:
     """A stage of a network's training, for `serflow.training.fit`; a period is an epoch.
@@ -124,8 +142,7 @@ class StageLearner:
 
     def losses(self, batch: Batch) -> Losses:
         """Return what the stage minimises, and its terms."""
-        found = self._run(batch)
-        return Losses(found.total, found.terms, len(batch.targets), found.logits)
+        return losses_of(batch, self._run(batch))
 
     def take_in(self, batch: Batch, losses: Losses) -> None:
         """Keep what was predicted of a training batch."""
@@ -134,14 +151,20 @@ class StageLearner:
 
     def validate(self) -> Mapping[str, float]:
         """Return UA of the training as it went along, and UA and loss of validation."""
-        means, predicted = LossMeans(), Predicted()
+        found = Validation()
+        for batch in self.validation_batches():
+            found.add(batch, self._run(batch))
+        return self.validated(found)
+
+    def validation_batches(self) -> Iterator[Batch]:
+        """Return all validation utterances, shortest first where the method does not ask for dialogues."""
         for places in self.dealer.test(self.fold.val):
-            batch = self.make_batch(self.fold.val[places])
-            found = self._run(batch)
-            means.add(Losses(found.total, found.terms, len(batch.targets)))
-            predicted.add(batch.targets, found.logits)
-        val_loss = means.read(f"{' '.join(map(str, self.names))}, validation")["loss"]
-        return {"train_ua": self._trained.ua(), "val_loss": val_loss, "val_ua": predicted.ua()}
+            yield self.make_batch(self.fold.val[places])
+
+    def validated(self, found: Validation) -> Mapping[str, float]:
+        """Return the values of an epoch, given what the network made of the validation batches."""
+        val_loss = found.losses.read(f"{' '.join(map(str, self.names))}, validation")["loss"]
+        return {"train_ua": self._trained.ua(), "val_loss": val_loss, "val_ua": found.predicted.ua()}
 
     def _run(self, batch: Batch) -> Outcome:
         with self.precision():
@@ -196,7 +219,7 @@ class StagePlan(NamedTuple):
     dialogues: int | None = None
 
 
-def _plan(stage: str, options: Options) -> StagePlan:
+def stage_plan(stage: str, options: Options) -> StagePlan:
     """Return how a stage is trained; that of a network of one stage is ``all``."""
     training, staged = options.training, options.staged
     plan = StagePlan(training.optimizer, training.learning_rate, training.max_epochs)
@@ -211,51 +234,53 @@ def _plan(stage: str, options: Options) -> StagePlan:
     return plan
 
 
-def train_stages(
-    network: Network,
-    dealer: Dealer,
-    fold: FoldRows,
-    make_batch: BatchMaker,
-    class_weights: Tensor,
-    options: Options,
-    *,
-    checkpoint: Checkpoint,
-    names: Sequence[str | int],
-    where: str,
-) -> tuple[Fitted, list[dict[str, Any]]]:
+class Prepared(NamedTuple):
+    """A network that is ready to be trained on a fold, in place.
+
+    ``dealer`` and ``make_batch`` lead from rows to lists of rows, and from these to a batch; ``fold`` has the rows of
+    training and validation; ``class_weights`` are ``(classes,)``, on the device to train on; random numbers depend on
+    ``names``; ``where`` is what the log calls the fit.
+    """
+
+    network: Network
+    dealer: Dealer
+    fold: FoldRows
+    make_batch: BatchMaker
+    class_weights: Tensor
+    names: Sequence[str | int]
+    where: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is trained."""
+        return self.class_weights.device
+
+
+def train_stages(prepared: Prepared, options: Options, checkpoint: Checkpoint) -> tuple[Fitted, list[dict[str, Any]]]:
     """Train all stages of a network in turn.
 
     Parameters
     ----------
-    network
-        Trained in place.
-    dealer, make_batch
-        From rows to lists of rows, and from these to a batch.
-    fold
-        Rows of training and validation.
-    class_weights
-        ``(classes,)``, on the device to train on.
+    prepared
+        What is trained.
     options
         Of the method.
     checkpoint
         Where the state goes; a network of several stages has a file for each.
-    names
-        What random numbers depend on.
-    where
-        What the log calls this fit.
 
     Returns
     -------
     Fitted, list
         What the last stage ended with, and the histories of all, each row with its ``stage``.
     """
+    network, dealer, names, where = prepared.network, prepared.dealer, prepared.names, prepared.where
     training = options.training
-    precision = autocast(class_weights.device, training.precision)
-    graphs_on = class_weights.device if wanted(training.graphs, class_weights.device) else None
+    precision = autocast(prepared.device, training.precision)
+    graphs_on = prepared.device if wanted(training.graphs, prepared.device) else None
     several = len(network.stages) > 1
     history: list[dict[str, Any]] = []
     for stage in network.stages:
-        plan = _plan(stage, options)
+        plan = stage_plan(stage, options)
         optimizers: dict[str, Optimizer] = {
             "main": OPTIMIZERS[plan.optimizer](network.parameters_of(stage), plan.learning_rate)
         }
@@ -267,9 +292,9 @@ def train_stages(
             network,
             stage,
             dealer if plan.dialogues is None else dealer._replace(size=plan.dialogues, unit="dialogues"),
-            fold,
-            settled_maker(network, stage, dealer, fold, make_batch, precision),
-            class_weights,
+            prepared.fold,
+            settled_maker(network, stage, dealer, prepared.fold, prepared.make_batch, precision),
+            prepared.class_weights,
             precision,
             seeded,
             optimizers.get("critic"),
@@ -284,8 +309,13 @@ def train_stages(
             after=learner.take_in,
             graphs_on=graphs_on,
         )
-        history += [{"stage": stage, **row} for row in fitted.history]
+        history += history_of(stage, fitted)
     return fitted, history
+
+
+def history_of(stage: str, fitted: Fitted) -> list[dict[str, Any]]:
+    """Return the history of a stage, each row with its ``stage``."""
+    return [{"stage": stage, **row} for row in fitted.history]
 
 
 def _checkpoint_of(checkpoint: Checkpoint, stage: str) -> Checkpoint:

@@ -27,7 +27,11 @@ class ModelOptions(Section):
 
 
 class TrainingOptions(Section):
-    """How networks are trained (section V)."""
+    """How networks are trained (section V).
+
+    ``fused`` trains the fits of a cell as one network, where a method says that it can be: ``always``, ``never``, or
+    ``auto``, on a GPU alone.
+    """
 
     optimizer: Literal["adam", "adadelta"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -39,6 +43,7 @@ class TrainingOptions(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
     graphs: Literal["auto", "on", "off"] = "auto"
+    fused: Literal["auto", "always", "never"] = "auto"
 
 
 class AdversaryOptions(Section):

@@ -120,6 +120,16 @@ class Dlc(Options):
                     f"dlc.methods.{position}",
                     f"{name} is part of {other} alone; leave it out, or add {other} to dlc.experiments",
                 )
+            if self.training.fused == "always" and not method_info(name).fuses:
+                raise SettingError(
+                    "dlc.training.fused",
+                    f"fits of {name} cannot be trained as one network; take auto or never, or leave it out of "
+                    "dlc.methods",
+                )
+        if self.training.fused == "always" and self.training.graphs == "on":
+            raise SettingError(
+                "dlc.training.graphs", "steps of fused fits are not graphs; take off, or auto or never for fused"
+            )
         standing_in = [data.is_synthetic(corpus) for corpus in self.corpora]
         if any(standing_in) and not all(standing_in) and not set(self.seeds) & set(self.stand_in.seeds):
             raise SettingError(
@@ -202,7 +212,7 @@ PAPER: Paper = {
     "staged.fusion_learning_rate": Open("learning rate of the fusion", 1e-3),
     "staged.fusion_epochs": Open("epochs of the fusion", None),
     "staged.fusion_dialogues": Open("dialogues in a batch of the fusion", 10),
-    # V; the device is where it runs
+    # V; the device is where it runs, and fused how many fits at once
     "split": Stated("split by", "dialogue"),
     "training.optimizer": Stated("optimiser", "adadelta"),
     "training.learning_rate": Stated("learning rate", 1e-3),
@@ -214,5 +224,6 @@ PAPER: Paper = {
     "training.precision": Open("precision", "fp32"),
     "training.device": None,
     "training.graphs": None,
+    "training.fused": None,
 }
 """What the paper says of each option of a cell, in its order; see `serflow.studies.departures`."""

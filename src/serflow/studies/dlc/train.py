@@ -1,7 +1,7 @@
 """Train and test one method on one corpus in one noise profile (section VI)."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,18 +20,20 @@ from serflow.settings.base import CLEAN
 from serflow.stores.parquet import read_table
 from serflow.studies.dlc.catalog import Cell, MethodInfo, load_method, method_info
 from serflow.studies.dlc.data import CellData, Files, FloatArray, IntArray, batch_maker, load_cell
-from serflow.studies.dlc.learner import Dealer, train_stages
+from serflow.studies.dlc.fused import fuses, train_fused
+from serflow.studies.dlc.learner import BatchMaker, Dealer, Prepared, train_stages
 from serflow.studies.dlc.models import Network, Sizes, initialise
 from serflow.studies.dlc.options import Options
 from serflow.studies.dlc.protocol import FOLDS, NOT_HELD_OUT, check_rows, places_among, seen_conditions
 from serflow.studies.dlc.protocol import folds as fold_rows
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.evaluation import class_weights, predict
+from serflow.training.fit import Fitted
 from serflow.training.metrics import chance_tally, reference_classes, score, tally
 from serflow.training.seeds import numpy_generator, seed_torch
 from serflow.training.statistics import frame_statistics, utterance_statistics
 
-__all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit"]
+__all__ = ["Cell", "Files", "Options", "folds", "load", "train_fit", "train_fits"]
 
 log = logging.getLogger(__name__)
 UNSCORED = "unscored"
@@ -148,6 +150,19 @@ def _shuffled(targets: FloatArray, rows: FoldRows, names: Sequence[str | int]) -
     return targets
 
 
+class _Ready(NamedTuple):
+    """A fit before its training, and what its test needs besides.
+
+    ``columns`` are the classes that it predicts, of those of the cell; ``experts`` the places of the conditions among
+    those of training, and ``make_batches`` makes what makes batches of such places.
+    """
+
+    prepared: Prepared
+    columns: list[int]
+    experts: IntArray
+    make_batches: Callable[[IntArray], BatchMaker]
+
+
 def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, checkpoint: Checkpoint) -> FitResult:
     """Train on a fold and test.
 
@@ -161,53 +176,109 @@ def train_fit(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows, chec
     StoreError
         If the gate lacks an utterance, or a state is damaged.
     """
+    if not method_info(cell.method).network:
+        _checked_targets(cell, loaded.cell, rows)
+        return _classified(cell, loaded.cell, rows)
+    ready = _prepare(cell, loaded, options, rows)
+    fitted, history = train_stages(ready.prepared, options, checkpoint)
+    return _tested(cell, loaded, options, ready, fitted, history)
+
+
+def train_fits(
+    cell: Cell, loaded: Loaded, options: Options, given: Sequence[tuple[FoldRows, Checkpoint]]
+) -> Iterator[FitResult]:
+    """Train and test all fits of a cell, in their order: fused where that is asked for, else one after the other.
+
+    Raises
+    ------
+    TrainingError, StoreError
+        As `train_fit`.
+    """
+    if not fuses(cell.method, options):
+        for rows, checkpoint in given:
+            yield train_fit(cell, loaded, options, rows, checkpoint)
+        return
+    ready = [_prepare(cell, loaded, options, rows) for rows, _ in given]
+    trained = train_fused([each.prepared for each in ready], options, [checkpoint for _, checkpoint in given])
+    for each, (fitted, history) in zip(ready, trained, strict=True):
+        yield _tested(cell, loaded, options, each, fitted, history)
+
+
+def _where(cell: Cell, rows: FoldRows) -> str:
+    """Return what the log and errors call a fit."""
+    return f"{' '.join(cell)}, run {rows.fit.run}, held out {rows.fit.fold}"
+
+
+def _checked_targets(cell: Cell, data: CellData, rows: FoldRows) -> tuple[list[int], FloatArray]:
+    """Return the classes that a fit predicts, of those of the cell, and the targets that it is trained on.
+
+    Raises
+    ------
+    TrainingError
+        If training lacks one of them, or a role is empty.
+    """
+    info = method_info(cell.method)
+    check_rows(rows, data.conditions)
+    # a noise classifier knows the conditions of training alone
+    columns = list(seen_conditions(rows.fit.fold) if info.predicts == "condition" else range(len(data.classes)))
+    targets = data.targets[:, columns]
+    if info.shuffles_labels:
+        targets = _shuffled(targets, rows, (*cell, *rows.fit))
+    require_every_class(
+        targets[rows.train],
+        [data.classes[column] for column in columns],
+        f"{_where(cell, rows)}: no training utterance",
+        "use more utterances or another seed",
+    )
+    return columns, targets
+
+
+def _prepare(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows) -> _Ready:
     data, fit = loaded.cell, rows.fit
     info: MethodInfo = load_method(cell.method).METHOD
     training = options.training
-    where = f"{' '.join(cell)}, run {fit.run}, held out {fit.fold}"
     names = (*cell, *fit)
-    check_rows(rows, data.conditions)
     seen = seen_conditions(fit.fold)
-    # a noise classifier knows the conditions of training alone
-    columns = list(seen) if info.predicts == "condition" else list(range(len(data.classes)))
-    targets = data.targets[:, columns]
-    if info.shuffles_labels:
-        targets = _shuffled(targets, rows, names)
-    classes = [data.classes[column] for column in columns]
-    require_every_class(
-        targets[rows.train], classes, f"{where}: no training utterance", "use more utterances or another seed"
-    )
-    if not info.network:
-        return _classified(cell, data, rows)
+    columns, targets = _checked_targets(cell, data, rows)
     device = usable_device(training.device, training.precision, "dlc.training")
     statistics = frame_statistics(data.noisy, data.noisy_rows[rows.train])
-    weights = _class_weights(targets[rows.train], training.class_weights).to(device)
     experts = places_among(seen, data.conditions)
     sizes = Sizes(
         n_bands=len(statistics.mean),
-        n_classes=len(classes),
+        n_classes=len(columns),
         condition_counts=tuple(np.bincount(experts[rows.train], minlength=len(seen)).tolist()),
         text_dim=0 if data.text is None else data.text.tokens.array.shape[1],
     )
-    network = _build(cell.method, sizes, options, names, device)
-    precision = autocast(device, training.precision)
-    dealer = Dealer(info.batches, data, experts, training.batch_size)
-    fitted, history = train_stages(
-        network,
-        dealer,
-        rows,
-        batch_maker(data, statistics, targets, experts, device, info.routes),
-        weights,
-        options,
-        checkpoint=checkpoint,
+
+    def make_batches(places: IntArray) -> BatchMaker:
+        return batch_maker(data, statistics, targets, places, device, info.routes)
+
+    prepared = Prepared(
+        network=_build(cell.method, sizes, options, names, device),
+        dealer=Dealer(info.batches, data, experts, training.batch_size),
+        fold=rows,
+        make_batch=make_batches(experts),
+        class_weights=_class_weights(targets[rows.train], training.class_weights).to(device),
         names=names,
-        where=where,
+        where=_where(cell, rows),
     )
+    return _Ready(prepared, columns, experts, make_batches)
+
+
+def _tested(
+    cell: Cell, loaded: Loaded, options: Options, ready: _Ready, fitted: Fitted, history: Sequence[dict[str, Any]]
+) -> FitResult:
+    data, rows, columns, experts = loaded.cell, ready.prepared.fold, ready.columns, ready.experts
+    fit, network, dealer, where = rows.fit, ready.prepared.network, ready.prepared.dealer, ready.prepared.where
+    info: MethodInfo = load_method(cell.method).METHOD
+    seen = seen_conditions(fit.fold)
+    classes = [data.classes[column] for column in columns]
+    precision = autocast(ready.prepared.device, options.training.precision)
 
     def tested(routing: IntArray) -> FloatArray:
         routed = experts.copy()
         routed[rows.test] = routing
-        make = batch_maker(data, statistics, targets, routed, device, info.routes)
+        make = ready.make_batches(routed)
 
         def classify(places: IntArray) -> Tensor:
             with precision():

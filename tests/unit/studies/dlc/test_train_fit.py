@@ -187,8 +187,8 @@ class Given(Exception):  # noqa: N818
 @pytest.mark.parametrize("method", ["single", "noise_classifier"])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_classes_weigh_inversely_to_their_training_utterances(files, tmp_path, monkeypatch, method, weighted):
-    def stop(network, dealer, fold, make_batch, class_weights, *args, **kwargs):
-        raise Given(class_weights)
+    def stop(prepared, *args):
+        raise Given(prepared.class_weights)
 
     monkeypatch.setattr(train_module, "train_stages", stop)
     fit = Fit(files, method, "exp2", training={"class_weights": weighted})

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from serflow.studies.dlc.catalog import NOISE_CLASSIFIER, MethodInfo
+from serflow.studies.dlc.catalog import FUSED, NOISE_CLASSIFIER, MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
     from serflow.studies.dlc.options import Options
 
-METHOD = MethodInfo(title="Noise classifier", predicts="condition", options=NOISE_CLASSIFIER)
+METHOD = MethodInfo(title="Noise classifier", predicts="condition", options=(*NOISE_CLASSIFIER, FUSED))
 
 
 def build(sizes: "Sizes", options: "Options") -> "Network":

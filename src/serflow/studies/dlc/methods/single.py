@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from serflow.studies.dlc.catalog import SINGLE, MethodInfo
+from serflow.studies.dlc.catalog import FUSED, SINGLE, MethodInfo
 
 if TYPE_CHECKING:
     from serflow.studies.dlc.models import Network, Sizes
     from serflow.studies.dlc.options import Options
 
-METHOD = MethodInfo(title="Single", options=SINGLE)
+METHOD = MethodInfo(title="Single", options=(*SINGLE, FUSED))
 
 
 def build(sizes: "Sizes", options: "Options") -> "Network":
