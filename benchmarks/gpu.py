@@ -1,16 +1,18 @@
-"""A training step on a GPU: eager, as one CUDA graph, and of plain torch; Single, DSN-DLC and HFFN-Single.
+"""A training step on a GPU: eager, as one CUDA graph, of plain torch, and of several fits at once.
 
 ``python benchmarks/gpu.py``: batches of 32 utterances of 300 frames and 128 maps, as in ``training_step.py``, in fp32
-and TF32. The graph is that of a fit with ``training.graphs: on``: it holds the forward and the backward pass; Adam
-moves the weights outside. The peer of the first lines is the network of plain torch layers with `torch.optim.Adam`;
-that of the others is our eager step, which has the same weights after a few steps (checked, dropout included). A
-network that cannot be captured is named with what CUDA says. Each has a process of its own; the whole takes a minute or
-two. Where there is no GPU it says so, and ends.
+and TF32, of Single, DSN-DLC and HFFN-Single. The graph is that of a fit with ``training.graphs: on``: it holds the
+forward and the backward pass; Adam moves the weights outside. The peer of the first lines is the network of plain torch
+layers with `torch.optim.Adam`; that of the others is our eager step, which has the same weights after a few steps
+(checked, dropout included). A network that cannot be captured is named with what CUDA says. Of Single and the noise
+classifier, a step of 5 or 9 fits as one network stands beside our eager steps one after the other (``fused.py``). Each
+has a process of its own; the whole takes two minutes or three. Where there is no GPU it says so, and ends.
 Unit: milliseconds a step.
 """
 
 import argparse
 import copy
+import itertools
 import json
 import multiprocessing
 import sys
@@ -23,6 +25,7 @@ import serflow  # noqa: F401  # one thread, before NumPy starts
 import torch
 from torch import Tensor
 
+import fused
 import training_step
 from _common import best_by_turns, print_comparison
 from serflow.errors import TrainingError
@@ -133,6 +136,16 @@ def measure(method: str, tf32: bool) -> tuple[dict[str, float], str]:
     return {name: taken / STEPS for name, taken in best_by_turns(runs, repeats=5).items()}, why_not
 
 
+def measure_fused(method: str, n_members: int, tf32: bool) -> dict[str, float]:
+    """Return how long a step of each of several fits takes, at once and one after the other (s)."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    contest = fused.singles(method, "paper", FRAMES, MAPS, BATCH, n_members, torch.device("cuda"))
+    for _ in range(2):
+        torch.testing.assert_close(contest.at_once(), contest.alone(), rtol=1e-2, atol=1e-2)
+    runs = {"at_once": repeated(contest.at_once), "alone": repeated(contest.alone)}
+    return {name: taken / STEPS for name, taken in best_by_turns(runs, repeats=5).items()}
+
+
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if not torch.cuda.is_available():
@@ -150,6 +163,11 @@ def main() -> None:
                 print(json.dumps({"no_graph": name, "why": why_not}), file=sys.stderr, flush=True)
             else:
                 print_comparison(f"{name}_graph_beside_eager", ms["graph"], ms["eager"], "ms/step")
+    for method, n_members, precision in itertools.product(("single", "noise_classifier"), (5, 9), ("fp32", "tf32")):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            found = pool.apply(measure_fused, (method, n_members, precision == "tf32"))
+        ms = {name: 1000 * taken for name, taken in found.items()}
+        print_comparison(f"gpu_fused_{precision}_{method}_{n_members}", ms["at_once"], ms["alone"], "ms")
 
 
 if __name__ == "__main__":

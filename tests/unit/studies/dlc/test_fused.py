@@ -58,7 +58,7 @@ def files(tmp_path_factory):
 
 def options(how, model=None, **training):
     model = {"maps": 6, "hidden": 7, "kernel": 4, "dropout": 0.3, **(model or {})}
-    training = {"max_epochs": 7, "patience": 2, "batch_size": 8, "learning_rate": 0.01, "device": "cpu", **training}
+    training = {"max_epochs": 5, "patience": 2, "batch_size": 8, "learning_rate": 0.01, "device": "cpu", **training}
     return Options(model=ModelOptions(**model), training=TrainingOptions(fused=how, **training))
 
 
@@ -227,6 +227,7 @@ def test_auto_fuses_on_a_gpu_alone(files, tmp_path, monkeypatch):
     monkeypatch.setattr(fused, "resolve_device", lambda name, key: torch.device("cuda", 0))
     assert fused.fuses("single", options("auto"))
     assert not fused.fuses("dann", options("auto"))
+    assert not fused.fuses("single", options("auto", graphs="on"))
     assert not fused.fuses("single", options("never"))
 
 
@@ -235,6 +236,8 @@ def test_settings_refuse_to_always_fuse_a_method_that_cannot_be():
     check_config({"dlc": {"training": {"fused": "always"}, "methods": ["single"]}})
     with pytest.raises(ConfigError, match=r"dlc\.training\.fused: fits of moe_slc cannot be trained as one network"):
         check_config({"dlc": {"training": {"fused": "always"}, "methods": ["single", "moe_slc"]}})
+    with pytest.raises(ConfigError, match=r"dlc\.training\.graphs: steps of fused fits are not graphs"):
+        check_config({"dlc": {"training": {"fused": "always", "graphs": "on"}, "methods": ["single"]}})
 
 
 def test_methods_that_say_they_can_be_fused_have_networks_that_can():

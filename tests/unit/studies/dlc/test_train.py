@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -505,6 +506,26 @@ def test_bfloat16_trains_to_finite_losses(inputs, tmp_path, bfloat16):
     options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": "bf16", "max_epochs": 2}}
     history = read_table(train(inputs, tmp_path / "cell", options=options) / "history.parquet").to_pandas()
     assert np.isfinite(history.loss).all()
+
+
+def test_fused_fits_leave_the_artefacts_of_fits_one_after_the_other(inputs, tmp_path):
+    found = {}
+    for how in ("never", "always"):
+        options = {**OPTIONS, "training": {**OPTIONS["training"], "fused": how}}
+        found[how] = train(inputs, tmp_path / how, options=options)
+    alone, at_once = found.values()
+    assert sorted(digests(at_once)) == sorted(digests(alone))
+    metrics = [read_json(folder / "metrics.json") for folder in found.values()]
+    assert metrics[0] == metrics[1]
+    said = [read_metadata(folder / "predictions.parquet")["options"]["training"]["fused"] for folder in found.values()]
+    assert said == ["never", "always"]
+    for name in ("predictions", "history"):
+        one, other = (read_table(folder / f"{name}.parquet").to_pandas() for folder in found.values())
+        pd.testing.assert_frame_equal(one, other, rtol=0, atol=1e-5)
+    weights = [load_file(folder / "model.safetensors") for folder in found.values()]
+    assert {name: values.shape for name, values in weights[0].items()} == {
+        name: values.shape for name, values in weights[1].items()
+    }
 
 
 def test_bfloat16_is_refused_where_the_machine_cannot_compute_it(inputs, tmp_path, monkeypatch):
