@@ -32,7 +32,7 @@ NAMES = {
     **{"study": "dlc", "table": "table1", "cell": "exp1/single/toy/h1", "corpus": "toy", "condition": "clean"},
     **{"feature": "mfb", "shard": "0000", "profile": "h1", "protocol": "speaker-0", "recogniser": "deepspeech"},
     **{"utterance": "u1", "optimizer": "adam", "fit": "0_none", "backbone": "byol", "name": "exp1/single/toy/h1"},
-    "recording": "u1-h1",
+    **{"recording": "u1-h1", "version": "clean"},
 }
 # what is made whatever the page says of it: the other forms of a pattern, and what it rests on
 ARRAYS = ("packed/{feature}/{corpus}/{condition}.npy", "packed/audio/{corpus}.npy")
@@ -59,10 +59,12 @@ def write_run(folder: Path, cell: dict[str, str]) -> RunFiles:
 
 def write_runs(folder: Path) -> None:
     files = write_run(folder / "results", CELL)
+    Checkpoint(place(folder, "results", "runs/{study}/{cell}/fits/{fit}.pt"), "key").save({"a": torch.arange(99.0)})
+    shutil.copytree(files.predictions.parent, place(folder, "results", "versions/{version}/{study}/{cell}"))
     pilot = folder / "results/dlc/pilot/toy/adam"
     shutil.copytree(files.predictions.parent, pilot)
     (pilot / "embeddings.parquet").unlink()
-    Checkpoint(place(folder, "results", "runs/{study}/{cell}/fits/{fit}.pt"), "key").save({"a": torch.arange(99.0)})
+    shutil.rmtree(pilot / "fits")
 
 
 def write_stores(folder: Path) -> None:
@@ -194,13 +196,13 @@ def test_any_damage_of_any_artefact_is_noticed_and_the_others_are_looked_at(tree
 
 @pytest.mark.parametrize(("top", "pattern"), PATTERNS)
 def test_whoever_reads_a_damaged_artefact_refuses_it(tree: Path, top: str, pattern: str) -> None:
-    """As far as serflow reads it: ``inspect`` opens whatever can be opened."""
+    """As far as serflow reads it: ``inspect`` opens whatever can be opened. Versions are damaged as runs are."""
     path = place(tree, top, pattern)
     if path.suffix not in (".parquet", ".csv", ".json", ".safetensors", ".npy"):
         return
     shown = path.with_suffix(".parquet") if path.suffix == ".npy" else path
     before = path.read_bytes()
-    for damaged in damages(before, pattern):
+    for damaged in damages(before, pattern.replace("versions/{version}/", "runs/")):
         path.write_bytes(damaged)
         with pytest.raises(SerflowError):
             describe(shown)
@@ -212,6 +214,15 @@ def test_a_stand_in_is_what_its_manifest_says(tree: Path, where: str) -> None:
     (tree / where).write_bytes(b"other")
     assert len(faults(tree)) == 1
     assert "resources/synthetic/toy: has" in faults(tree)[0]
+
+
+def test_a_run_of_a_version_belongs_where_its_cell_is_named(tree: Path) -> None:
+    place_of = tree / "results/versions/clean/dlc"
+    (place_of / "exp1").rename(place_of / "exp2")
+    try:
+        assert any("is runs/dlc/exp1/single/toy/h1/metrics.json by what it says" in fault for fault in faults(tree))
+    finally:
+        (place_of / "exp2").rename(place_of / "exp1")
 
 
 def test_weights_are_what_their_record_says(tree: Path, whole: Path) -> None:

@@ -16,6 +16,7 @@ from serflow.corpora._tables import LISTING_SCHEMA, REJECTED_COLUMNS, UTTERANCES
 from serflow.files import write_csv, write_sealed_json
 from serflow.noise.esc50 import RejectedClip
 from serflow.noise.mixing import PLAN_SCHEMA, PlanRow
+from serflow.premiums import measure
 from serflow.qc import checks as quality
 from serflow.report import comparison, intervals
 from serflow.runs.artefacts import EMBEDDINGS_SCHEMA, HISTORY_SCHEMA, PREDICTIONS_SCHEMA
@@ -64,6 +65,7 @@ HEADINGS = {
     "transcripts/{recogniser}/wer.csv": tabulate_wer.COLUMNS,
     "{study}/{table}_vs_paper.csv": comparison.COLUMNS,
     "{study}/{table}_intervals.csv": intervals.COLUMNS,
+    "{study}/premiums.csv": measure.COLUMNS,
     "{study}/claims.csv": claims_card.COLUMNS,
     "qc/{study}.csv": quality.COLUMNS,
     "audit/{study}.csv": audit.COLUMNS,

@@ -54,6 +54,7 @@ TARGETS = (
         "results/dlc/table1.tex",
         "results/temporal/context.md",
         "audit",
+        "premiums",
     ),
     *("resources/synthetic/esc50.json", "resources/deepspeech/libdeepspeech.so"),
     *(f"results/transcripts/{recogniser}/wer.csv" for recogniser in ("deepspeech", "wav2vec2")),

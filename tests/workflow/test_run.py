@@ -175,6 +175,7 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
                     "dlc/pilot/",
                     "noise/{corpus}/levels",
                     "statistics/",
+                    "versions/",
                     "packed/audio/",
                     "pulses/",
                     "report/",

@@ -32,6 +32,13 @@ from serflow.errors import ConfigError, SerflowError
 from serflow.files import require_folder, require_writable, sha256_file, sweep
 from serflow.fingerprint import fingerprint
 from serflow.noise.published import READS
+from serflow.premiums.versions import (
+    VERSION_PATTERN,
+    WITHOUT_LEAKS,
+    tables_of,
+    trained_apart,
+    versions,
+)
 from serflow.protocols.splits import PROTOCOL_PATTERN
 from serflow.settings.base import CLEAN, SYNTHETIC, path_below
 from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, gpus_here
@@ -71,6 +78,8 @@ if workflow.is_main_process:
         raise WorkflowError(str(error)) from None
 
 STUDIES = CONFIG.plans()
+# of each study: as in its paper, clean, and with a leak alone
+VERSIONS = {name: versions(study) for name, study in STUDIES.items()}
 
 # What the jobs of this plan need and is not there: the input functions of those that would read it note it here.
 MISSING = []
@@ -120,6 +129,7 @@ wildcard_constraints:
     protocol=PROTOCOL_PATTERN,
     recogniser="deepspeech|wav2vec2|reference",
     shard=r"\d{4}",
+    version=VERSION_PATTERN,
 
 
 # Targets
@@ -201,6 +211,7 @@ def wildcard_values(target):
         ],
         "protocol": sorted(draws),
         "shard": ["0000"],
+        "version": sorted({name for study in studies for name in trained_apart(study)}),
     }
 
 
@@ -777,7 +788,7 @@ def cell_files(study, name, table):
 
 
 def files_of_cells(study, name, cells):
-    return [f"results/runs/{study.name}/{'/'.join(cell)}/{name}" for cell in cells]
+    return [f"{study.root}/{'/'.join(cell)}/{name}" for cell in cells]
 
 
 def utterance_tables(corpora):
@@ -808,6 +819,74 @@ def published(study):
     """Digests of a paper's own numbers, which lie in the package."""
     folder = SRC / "serflow" / "studies" / study.name / "published"
     return [sha256_file(file)[:16] for file in sorted(folder.glob("*.csv"))]
+
+
+# Versions
+
+
+def version_names(study):
+    """Names of the versions that are trained, for the wildcard of their rules."""
+    return "|".join(trained_apart(study)) or "none"
+
+
+def in_version(study, wildcards):
+    return VERSIONS[study.name][wildcards.version]
+
+
+def params_of_version(study):
+    """The params of a training that hang on the version; all others are those of the rule that it is like."""
+    cell_of = study.cell
+    return {
+        "cell": lambda wildcards: named(cell_of(wildcards)._asdict()),
+        "runs": lambda wildcards: runs_of_cell(
+            in_version(study, wildcards), cell_of(wildcards)
+        ),
+        "options": lambda wildcards: as_json(
+            in_version(study, wildcards).options(cell_of(wildcards))
+        ),
+    }
+
+
+def runs_of_cell(study, cell):
+    """The runs of a cell, which may have some of its own."""
+    of_cell = getattr(study, "runs_of", None)
+    return study.runs(cell.corpus) if of_cell is None else of_cell(cell)
+
+
+premium_tables = functools.cache(tables_of)
+
+
+def predictions_of_versions(study):
+    """The predictions of all tables of premiums in all versions, each once."""
+    return list(
+        dict.fromkeys(
+            path
+            for version in VERSIONS[study.name].values()
+            for table in premium_tables(study)
+            for path in cell_files(version, "predictions.parquet", table)
+        )
+    )
+
+
+def layouts_of_versions(study):
+    """By table the layout of the clean version, and of others that have another one."""
+    found = {}
+    for table in premium_tables(study):
+        of = {
+            # what stands beside a table is of no matter here
+            name: version.layout(table)._replace(departures={}, quoted=()).to_json()
+            for name, version in VERSIONS[study.name].items()
+        }
+        clean = of.pop(WITHOUT_LEAKS)
+        others = {name: layout for name, layout in of.items() if layout != clean}
+        found[table] = {WITHOUT_LEAKS: clean, **others}
+    return json.dumps(found)
+
+
+def premiums_on_page(study):
+    """What a page shows of premiums, where the configuration asks for them."""
+    asked = CONFIG.report.premiums and premium_tables(study)
+    return [f"results/{study.name}/premiums.csv"] if asked else []
 
 
 # Tables for manuscripts
@@ -895,7 +974,7 @@ def shown(study, *suffixes):
     """Tables or figures of a study's page, in the order of its targets."""
     return [
         path
-        for path in study.targets()
+        for path in [*study.targets(), *premiums_on_page(study)]
         if path.endswith(suffixes) and not path.endswith(BESIDE)
     ]
 

@@ -50,6 +50,28 @@ use rule train_dlc as train_noise_classifier with:
         "Train the noise classifier of {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, runs {params.runs}"
 
 
+use rule train_dlc as train_dlc_version with:
+    input:
+        unpack(
+            lambda wildcards: dlc_inputs(
+                in_version(DLC, wildcards), DLC.cell(wildcards)
+            )
+        ),
+    output:
+        **run_files(f"results/versions/{{version}}/{DLC_CELL}"),
+    log:
+        "results/logs/train_dlc_version/{version}/{experiment}/{method}/{corpus}/{profile}.log",
+    benchmark:
+        "results/benchmarks/train_dlc_version/{version}/{experiment}/{method}/{corpus}/{profile}.tsv"
+    wildcard_constraints:
+        version=version_names(DLC),
+        method="|".join(method_names()),
+    params:
+        **params_of_version(DLC),
+    message:
+        "Train {wildcards.method} on {wildcards.corpus} in profile {wildcards.profile}, {wildcards.experiment}, version {wildcards.version}"
+
+
 STAND_INS = [corpus for corpus in DLC.corpora() if CONFIG.is_synthetic(corpus)]
 
 for tables in DLC.tables:

@@ -56,6 +56,41 @@ rule train_invariance:
         " --model {output.model} --embeddings {output.embeddings} --log {log}"
 
 
+use rule train_invariance as train_invariance_version with:
+    input:
+        unpack(
+            lambda wildcards: packed_store(
+                "mfcc", "mfcc_kaldi", wildcards.corpus, CLEAN
+            )
+        ),
+        unpack(
+            lambda wildcards: packed_store(
+                "vad", "energy_vad", wildcards.corpus, CLEAN
+            )
+        ),
+        utterances="results/corpora/{corpus}/utterances.parquet",
+        splits=lambda wildcards: cell_splits(
+            in_version(INVARIANCE, wildcards), wildcards
+        ),
+    output:
+        **run_files(
+            "results/versions/{version}/invariance/{system}/{corpus}/{variant}",
+            "embeddings.parquet",
+        ),
+    log:
+        "results/logs/train_invariance_version/{version}/{system}/{corpus}/{variant}.log",
+    benchmark:
+        "results/benchmarks/train_invariance_version/{version}/{system}/{corpus}/{variant}.tsv"
+    wildcard_constraints:
+        version=version_names(INVARIANCE),
+        system="|".join(system_names()),
+        variant=r"[a-z0-9.-]+",
+    params:
+        **params_of_version(INVARIANCE),
+    message:
+        "Train {wildcards.system} on {wildcards.corpus}, {wildcards.variant}, version {wildcards.version}"
+
+
 rule describe_invariance_networks:
     """Table 1: what the networks are built of, read off the trained ones."""
     input:

@@ -97,6 +97,63 @@ rule train_multigating:
         " --model {output.model} --embeddings {output.embeddings} --log {log}"
 
 
+use rule train_multigating_joint as train_multigating_joint_version with:
+    input:
+        unpack(lambda wildcards: cell_stores(MULTIGATING, wildcards)),
+        utterances=lambda wildcards: utterance_tables(
+            MULTIGATING.corpora_of(MULTIGATING.cell(wildcards))
+        ),
+        splits=lambda wildcards: in_version(MULTIGATING, wildcards).split_files(
+            MULTIGATING.cell(wildcards)
+        ),
+    output:
+        **several_run_files(
+            "results/versions/{{version}}/multigating/{{system}}/{corpus}/{{variant}}",
+            corpus=MULTIGATING.joint_corpora(),
+        ),
+    log:
+        "results/logs/train_multigating_joint_version/{version}/{system}/{variant}.log",
+    benchmark:
+        "results/benchmarks/train_multigating_joint_version/{version}/{system}/{variant}.tsv"
+    wildcard_constraints:
+        version=version_names(MULTIGATING),
+        system="|".join(MULTIGATING.systems("all")),
+        variant=r"[a-z0-9._-]+",
+    params:
+        options=params_of_version(MULTIGATING)["options"],
+    message:
+        "Train {wildcards.system} on {params.corpora}, {wildcards.variant}, version {wildcards.version}"
+
+
+use rule train_multigating as train_multigating_version with:
+    input:
+        unpack(lambda wildcards: cell_stores(MULTIGATING, wildcards)),
+        utterances=lambda wildcards: utterance_tables(
+            MULTIGATING.corpora_of(MULTIGATING.cell(wildcards))
+        ),
+        splits=lambda wildcards: in_version(MULTIGATING, wildcards).split_files(
+            MULTIGATING.cell(wildcards)
+        ),
+    output:
+        **run_files(
+            "results/versions/{version}/multigating/{system}/{corpus}/{variant}",
+            "embeddings.parquet",
+        ),
+    log:
+        "results/logs/train_multigating_version/{version}/{system}/{corpus}/{variant}.log",
+    benchmark:
+        "results/benchmarks/train_multigating_version/{version}/{system}/{corpus}/{variant}.tsv"
+    wildcard_constraints:
+        version=version_names(MULTIGATING),
+        system="|".join(MULTIGATING.systems("one")),
+        corpus="|".join(MULTIGATING.corpora()),
+        variant=r"[a-z0-9._-]+",
+    params:
+        options=params_of_version(MULTIGATING)["options"],
+    message:
+        "Train {wildcards.system} on {params.corpora}, {wildcards.variant}, version {wildcards.version}"
+
+
 rule tabulate_multigating_corpora:
     """Table 1: the corpora, counted."""
     input:

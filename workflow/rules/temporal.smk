@@ -44,6 +44,32 @@ rule train_temporal:
         " --model {output.model} --log {log}"
 
 
+use rule train_temporal as train_temporal_version with:
+    input:
+        unpack(lambda wildcards: cell_pulses(TEMPORAL, wildcards)),
+        unpack(lambda wildcards: cell_wav2vec(TEMPORAL, wildcards)),
+        utterances="results/corpora/{corpus}/utterances.parquet",
+        splits=lambda wildcards: split_files(
+            in_version(TEMPORAL, wildcards), wildcards.corpus
+        ),
+        audio="results/packed/audio/{corpus}.parquet",
+        audio_array="results/packed/audio/{corpus}.npy",
+    output:
+        **run_files("results/versions/{version}/temporal/{system}/{corpus}/{variant}"),
+    log:
+        "results/logs/train_temporal_version/{version}/{system}/{corpus}/{variant}.log",
+    benchmark:
+        "results/benchmarks/train_temporal_version/{version}/{system}/{corpus}/{variant}.tsv"
+    wildcard_constraints:
+        version=version_names(TEMPORAL),
+        system="|".join(SYSTEMS),
+        variant=r"[a-z0-9-]+",
+    params:
+        **params_of_version(TEMPORAL),
+    message:
+        "Train {wildcards.system} on {wildcards.corpus}, {wildcards.variant}, version {wildcards.version}"
+
+
 rule describe_temporal_networks:
     """The context spans of Table 1, computed from the trained networks."""
     input:

@@ -4,6 +4,7 @@ Parquet and JSON files and the states of fits hold their digest, of the files of
 record beside their folder, of packed arrays in their index; all others have it in a hidden file beside them.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from string import Formatter
@@ -182,6 +183,9 @@ def _check_place(path: Path, pattern: str, said: dict[str, Any]) -> None:
     """Refuse a file of results that lies where another belongs."""
     results = results_folder(path)
     inside = None if results is None else path.absolute().relative_to(results.absolute()).as_posix()
+    if inside is not None:
+        # which version a run is of, it does not say
+        inside = re.sub("^versions/[^/]+/", "runs/", inside)
     fields = [name for _, name, _, _ in Formatter().parse(pattern) if name]
     if inside is None or inside.split("/")[0] != pattern.split("/")[0] or not said.keys() >= set(fields):
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 from serflow.errors import StoreError
 from serflow.plugins import plugin_names
 
-_TARGETS = ("audio", "corpora", "features", "noise", "packed", "runs", "splits", "transcripts")
+_TARGETS = ("audio", "corpora", "features", "noise", "packed", "runs", "splits", "transcripts", "versions")
 """Folders of results/ whose files Snakemake can be asked for by name, besides those of studies."""
 
 _FOLDER_TARGETS = {"features": "", "corpora": "utterances.parquet", "runs": "metrics.json"}

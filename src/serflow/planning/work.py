@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from serflow.config import Config
 from serflow.planning.commands import Command
 from serflow.planning.hours import Hours
-from serflow.protocols.splits import COUPLES, DRAWN, N_UTTERANCE_FOLDS
+from serflow.protocols.splits import COUPLES, DRAWN, N_UTTERANCE_FOLDS, OTHER
 from serflow.settings.base import DOWNLOAD, STAND_IN
 from serflow.settings.features import TEXT_FEATURE
 
@@ -271,12 +271,13 @@ def folds_of(protocol: str, speakers: int | None, sessions: int | None) -> Folds
         return Folds(int(number), (int(number) - 1) / speakers)
     if kind in ("dialogue_fold", "speaker_fold") and speakers:
         return Folds(speakers, (speakers - 1) / speakers)
-    if kind == "pair" and speakers:
+    if kind.removeprefix(OTHER) == "pair" and speakers:
         sessions = speakers // 2
     if sessions and sessions > 1:
         if kind in COUPLES:
-            # of one couple in turn one validates and the other is tested
-            return Folds(sessions * (2 if number == "both" else 1), (sessions - 1) / sessions)
+            # of one couple in turn one validates and the other is tested; or one of another couple validates
+            out = 1.5 if kind.startswith(OTHER) else 1
+            return Folds(sessions * (2 if number == "both" else 1), (sessions - out) / sessions)
         if kind == "leave_session":
             return Folds(sessions, (sessions - 2) / sessions)
         if kind == "session_fold":

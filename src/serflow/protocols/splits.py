@@ -10,6 +10,8 @@
 ``session-F``        a fold a session: of its two speakers the woman validates and the man is tested (Tu et al., section
                      3.1); with ``M`` the other way round, with ``both`` each in turn
 ``pair-F``           the same, where there are no sessions: the n-th woman and the n-th man are the n-th pair
+``other_session-F``  the tests of ``session-F``, and the woman of the tested session has no role: that of the next one
+                     validates (after the last comes the first); likewise ``other_pair-F``
 ``last_session``     a fold for each speaker of all sessions but the last: one is tested, the others of them train, and
                      the last session validates in every fold (Xia et al., section 3.3)
 ``leave_session``    a fold a session: all of it is tested, the next one validates (after the last comes the first)
@@ -50,8 +52,9 @@ DRAWN = {
     "utterance": (0.64, 0.8),
 }
 """Protocols of which there are draws, and where they cut the order of the units."""
-COUPLES = ("session", "pair")
-"""Protocols that hold out a woman and a man in turn."""
+OTHER = "other_"
+COUPLES = ("session", "pair", f"{OTHER}session", f"{OTHER}pair")
+"""Protocols that hold out a woman and a man in turn; those of `OTHER` validate on neither of the two."""
 VALIDATES = ("F", "M", "both")
 WHOLE_SESSIONS = ("last_session", "leave_session")
 """Protocols of whose folds a whole session is held out."""
@@ -293,18 +296,24 @@ def _speakers_in_folds(n_folds: int, utterances: Sequence[Row]) -> list[Division
 
 
 def _couples_in_turn(protocol: Protocol, utterances: Sequence[Row]) -> list[Division]:
-    """Return a fold for each session or pair, or two: ``{session}-F`` is that in which the woman validates."""
-    found = _sessions(utterances) if protocol.kind == "session" else _pairs(utterances)
+    """Return a fold for each session or pair, or two: ``{session}-F`` is that in which a woman validates.
+
+    She is of the tested session, or of the next one, and then the woman of the tested session has no role.
+    """
+    what = protocol.kind.removeprefix(OTHER)
+    other = what != protocol.kind
+    found = _sessions(utterances) if what == "session" else _pairs(utterances)
     if len(found) < 2:
-        raise CorpusError(
-            f"one {protocol.kind} ({', '.join(found)}) cannot be held out and trained on, two are needed at least"
-        )
+        raise CorpusError(f"one {what} ({', '.join(found)}) cannot be held out and trained on, two are needed at least")
+    names = list(found)
+    validating = dict(zip(names, [*names[1:], names[0]] if other else names, strict=True))
     turns = ("F", "M") if protocol.validates == "both" else (str(protocol.validates),)
     divisions = []
     for name, of_gender in found.items():
         for turn in turns:
-            validates, tested = of_gender[_GENDERS[turn]], of_gender[_GENDERS["M" if turn == "F" else "F"]]
-            role = {validates: "val", tested: "test"}
+            tested = of_gender[_GENDERS["M" if turn == "F" else "F"]]
+            validates = found[validating[name]][_GENDERS[turn]]
+            role: dict[str, str | None] = {**dict.fromkeys(of_gender.values()), tested: "test", validates: "val"}
             divisions.append(Division(f"{name}-{turn}", [role.get(str(row["speaker"]), "train") for row in utterances]))
     return divisions
 

@@ -5,7 +5,7 @@ several runs, with other trainings; see `serflow.runs.bootstrap`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,7 +68,7 @@ class _Entry(NamedTuple):
 
 
 class TableIntervals:
-    """The samples of a table's cells."""
+    """The samples of a table's cells; corpora that are ``apart`` are not drawn as those of other tables are."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class TableIntervals:
         clusters: Mapping[str, Clusters],
         replicates: int = REPLICATES,
         role: str = TEST,
+        apart: Collection[str] = (),
     ) -> None:
         self.layout = layout
         self.role = role
@@ -100,8 +101,8 @@ class TableIntervals:
             if fits:
                 self._check_paired(fits)
                 # other roles are of other clusters, and drawn apart from those of the test
-                drawn_as = corpus if role == TEST else f"{corpus} {role}"
-                self._scores.update(score_runs(fits, drawn_as, layout.over_folds, replicates))
+                drawn_as = [corpus, *([] if role == TEST else [role]), *(["apart"] if corpus in apart else [])]
+                self._scores.update(score_runs(fits, " ".join(drawn_as), layout.over_folds, replicates))
 
     def _entry(self, cells: Sequence[CellFits], row: Heading, column: Heading) -> _Entry | None:
         """Return a cell of the table; None where there is none, nothing was predicted, or it is of another role."""

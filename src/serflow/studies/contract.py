@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from serflow.report.headings import Layout
+from serflow.settings.base import Section
 
 
 class Curves(NamedTuple):
@@ -35,12 +36,27 @@ class Exposure(NamedTuple):
     remark: str = ""
 
 
+class Leak(NamedTuple):
+    """What the paper's protocol lets training know of the test, and the one setting that says so.
+
+    ``setting`` is a key of the study's section, ``paper`` its value in the paper (or the like of it, for a corpus that
+    is not the paper's), ``clean`` one that closes the leak; ``says`` what leaks, in a few words.
+    """
+
+    key: str
+    says: str
+    setting: str
+    paper: Any
+    clean: Any
+
+
 class Plan(Protocol):
     """What the rules ask of a study: answered from the configuration alone, without torch, pandas or data.
 
     ``name`` is the study's folder, its key in ``config.yaml`` and its folder of results; ``title`` what people call the
     paper; ``about`` says in plain words, as Markdown, which paper it is and what it asks; ``tables`` are its tables of
-    scores, in lists of those that are made together; the parts of a cell are the wildcards of the rule that trains it.
+    scores, in lists of those that are made together; the parts of a cell are the wildcards of the rule that trains it;
+    ``settings`` is its section, ``root`` the folder of its runs.
     """
 
     @property
@@ -57,6 +73,12 @@ class Plan(Protocol):
 
     @property
     def curves(self) -> Curves: ...  # noqa: D102
+
+    @property
+    def settings(self) -> Section: ...  # noqa: D102
+
+    @property
+    def root(self) -> str: ...  # noqa: D102
 
     def corpora(self) -> list[str]:
         """Return the corpora that it is trained on."""
@@ -99,6 +121,12 @@ class Plan(Protocol):
 
     def exposure(self, cell: Any) -> Exposure:
         """Return what the audit is told of a cell."""
+
+    def leaks(self) -> list[Leak]:
+        """Return what training knows of the test by the paper's protocol, for the corpora that are asked for."""
+
+    def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
+        """Return the plan with some settings changed; its runs lie in ``root`` if cells do not tell them apart."""
 
     def modules(self, cell: Any) -> list[str]:
         """Return the modules that are loaded by name when a cell is trained, for the fingerprint of its code."""

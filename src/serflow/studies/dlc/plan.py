@@ -6,7 +6,7 @@ table of them. ``table1_gain`` and ``noise_classifier_gain`` are the same in the
 which noise is mixed as by the authors' code.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from serflow.backbones.base import releases
@@ -16,7 +16,7 @@ from serflow.settings.base import CLEAN, DOWNLOAD
 from serflow.settings.data import Data
 from serflow.settings.features import TEXT_FEATURE
 from serflow.settings.noise import PROFILES
-from serflow.studies.contract import Curves, Exposure
+from serflow.studies.contract import Curves, Exposure, Leak
 from serflow.studies.departures import departures
 from serflow.studies.dlc.catalog import Cell, method_info
 from serflow.studies.dlc.options import Options
@@ -54,9 +54,10 @@ class Plan:
     )
     curves = Curves("table1", "val_ua", "validation UA (%)")
 
-    def __init__(self, settings: Dlc, data: Data) -> None:
+    def __init__(self, settings: Dlc, data: Data, root: str = "results/runs/dlc") -> None:
         self.settings = settings
         self.data = data
+        self.root = root
         # the noise classifier's accuracy stands beside Table I
         names = ("table1", "noise_classifier") if self._gates(settings.profiles) else ("table1",)
         endings = ("", GAIN) if settings.gain_profiles else ("",)
@@ -134,7 +135,7 @@ class Plan:
         inputs = {}
         gate, text = self.gate(cell), self.text_feature(cell)
         if gate is not None:
-            inputs["gate"] = f"results/runs/dlc/{'/'.join(gate)}/predictions.parquet"
+            inputs["gate"] = f"{self.root}/{'/'.join(gate)}/predictions.parquet"
         if text is not None:
             packed = f"results/packed/{text}/{cell.corpus}/{cell.profile}"
             inputs |= {"text": f"{packed}.parquet", "text_array": f"{packed}.npy"}
@@ -253,6 +254,19 @@ class Plan:
         if options.hffn != "staged":
             unread.add("staged")
         return [name for name in names if name not in unread]
+
+    def leaks(self) -> list[Leak]:
+        """Return what training knows of the test: speakers, where splits are of dialogues or utterances.
+
+        With ``noise.clips: by_fold`` none is told: noise is drawn by the split of the configuration.
+        """
+        if self.data.noise.clips == "by_fold":
+            return []
+        return [Leak("speakers", "speakers of the test are in training", "split", "dialogue", "speaker")]
+
+    def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
+        """Return the plan with some settings changed, whose runs lie in another folder."""
+        return Plan(self.settings.model_copy(update=changed), self.data, root)
 
     def exposure(self, cell: Cell) -> Exposure:
         """Return what the audit is told of a cell."""

@@ -6,13 +6,13 @@ reach on validation speakers. No table reads the search: a value that it finds i
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from serflow.protocols.splits import draw_name
+from serflow.protocols.splits import OTHER, draw_name
 from serflow.report.headings import Heading, Layout, Where
 from serflow.settings.data import Data
-from serflow.studies.contract import Curves, Exposure
+from serflow.studies.contract import Curves, Exposure, Leak
 from serflow.studies.departures import departures
 from serflow.studies.invariance.catalog import COUNTED, Cell, system_info
 from serflow.studies.invariance.options import ModelOptions, Options, TrainingOptions
@@ -50,9 +50,10 @@ class Plan:
     )
     curves = Curves("table2", "val_wa", "validation accuracy (%)")
 
-    def __init__(self, settings: Invariance, data: Data) -> None:
+    def __init__(self, settings: Invariance, data: Data, root: str = "results/runs/invariance") -> None:
         self.settings = settings
         self.data = data
+        self.root = root
         self.tables = [["table2"], ["table3"], ["probe"], ["speakers"], ["search"]]
 
     @property
@@ -193,6 +194,16 @@ class Plan:
                     group: getattr(settings, group).model_copy(update=update) for group, update in values.items()
                 }
         return Options(**changed)
+
+    def leaks(self) -> list[Leak]:
+        """Return what training knows of the test: the epoch is chosen on whom the tested speaker talks to."""
+        kind = self.settings.held_out.removeprefix(OTHER)
+        says = "the epoch is chosen on the partner of the tested speaker"
+        return [Leak("partners", says, "held_out", kind, OTHER + kind)]
+
+    def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
+        """Return the plan with some settings changed, whose runs lie in another folder."""
+        return Plan(self.settings.model_copy(update=changed), self.data, root)
 
     def exposure(self, cell: Cell) -> Exposure:
         """Return what the audit is told of a cell."""

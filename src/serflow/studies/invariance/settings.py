@@ -68,7 +68,7 @@ class Invariance(Options):
     corpus: str = "iemocap"
     systems: Annotated[list[str], Field(min_length=1), Distinct] = Field(default=["ser_only", "mtl", "dat", "cgt"])
     controls: Annotated[list[Literal["cgt_random", "svc", "chance", "majority"]], Distinct] = Field(default=[])
-    held_out: Literal["session", "pair"] = "session"
+    held_out: Literal["session", "pair", "other_session", "other_pair"] = "session"
     validates: Literal["F", "M", "both"] = "F"
     runs: Runs = Field(default=[0, 1, 2, 3, 4])
     many_speakers: ManySpeakers = ManySpeakers()

@@ -11,7 +11,7 @@ from typing import Any
 from serflow.protocols.splits import draw_name
 from serflow.report.headings import Heading, Layout
 from serflow.settings.data import Data
-from serflow.studies.contract import Curves, Exposure
+from serflow.studies.contract import Curves, Exposure, Leak
 from serflow.studies.departures import departures
 from serflow.studies.multigating.catalog import ALPHA, JOINT, MAIN, NO_AUX, ONLY, SELECTOR, SYSTEMS, Cell
 from serflow.studies.multigating.options import FEATURES, PARTIALS, EncoderOptions, Options, TrainingOptions
@@ -52,9 +52,10 @@ class Plan:
     )
     curves = Curves("table3", "val_wa", "validation WA (%)")
 
-    def __init__(self, settings: Multigating, data: Data) -> None:
+    def __init__(self, settings: Multigating, data: Data, root: str = "results/runs/multigating") -> None:
         self.settings = settings
         self.data = data
+        self.root = root
         self.languages = settings.spoken()
         self.name_of = {language.corpus: name for name, language in self.languages.items()}
         named = [name for name in LITERATURE if name in self.languages]
@@ -203,6 +204,14 @@ class Plan:
             selector = variant.removeprefix(SELECTOR)
             changed["sharing"] = changed["sharing"].model_copy(update={"selector": selector})
         return Options(**{**changed, "languages": spoken})
+
+    def leaks(self) -> list[Leak]:
+        """Return what training knows of the test: speakers, where single utterances are dealt."""
+        return [Leak("speakers", "speakers of the test are in training", "split", "utterance", "speaker_folds")]
+
+    def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
+        """Return the plan with some settings changed, whose runs lie in another folder."""
+        return Plan(self.settings.model_copy(update=changed), self.data, root)
 
     def exposure(self, cell: Cell) -> Exposure:
         """Return what the audit is told of a cell."""

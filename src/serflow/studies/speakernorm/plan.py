@@ -4,14 +4,22 @@
 reached where the words were not trained on, ``probe`` how well a linear probe names speakers by what the heads read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serflow.report.headings import Heading, Layout
 from serflow.settings.data import Data
-from serflow.studies.contract import Curves, Exposure
+from serflow.studies.contract import Curves, Exposure, Leak
 from serflow.studies.departures import departures
-from serflow.studies.speakernorm.catalog import BASELINE, DIRECTIONS, SHARED, Cell, Direction, case_name, title_of
+from serflow.studies.speakernorm.catalog import (
+    BASELINE,
+    DIRECTIONS,
+    SHARED,
+    Cell,
+    Direction,
+    case_name,
+    title_of,
+)
 from serflow.studies.speakernorm.options import Options
 from serflow.studies.speakernorm.settings import PAPER, Speakernorm
 
@@ -24,6 +32,8 @@ FOLD_TITLES = {
     "utterance_fold": "utterance_0",
 }
 """Of the first fold of IEMOCAP."""
+APART = {"dialogue_fold": "session_fold", "utterance_fold": "speaker_fold"}
+"""For each of `SHARED`, folds that hold out whole speakers: where there are dialogues, both speakers of them."""
 READ_OFF = {"chance": ("Chance", "chance"), "majority": ("Majority class", "majority")}
 _NOT_IN_PAPER = "not in the paper"
 _NOT_A_ROW = "not a row of the paper"
@@ -41,9 +51,10 @@ class Plan:
         "University): wav2vec 2.0 learns emotion and words at once; does it help to unlearn the speaker on the way?"
     )
 
-    def __init__(self, settings: Speakernorm, data: Data) -> None:
+    def __init__(self, settings: Speakernorm, data: Data, root: str = "results/runs/speakernorm") -> None:
         self.settings = settings
         self.data = data
+        self.root = root
         self.tables = [["table2"], ["table3"], ["best"], ["scripts"], *([["probe"]] if settings.probe else [])]
         self.curves = Curves("cases", f"{self.watched}_wa", "accuracy (%)")
 
@@ -111,6 +122,17 @@ class Plan:
             direction, _, beta = cell.case.partition("-")
             changed["speaker"] = settings.speaker.model_copy(update={"direction": direction, "beta": float(beta)})
         return Options(**changed)
+
+    def leaks(self) -> list[Leak]:
+        """Return what training knows of the test: speakers, in folds of dialogues and of utterances."""
+        shared = [kind for kind in self.settings.folds if kind in SHARED]
+        paper = shared[0] if shared else SHARED[0]
+        says = "speakers of the test are in training"
+        return [Leak("speakers", says, "folds", [paper], [APART[paper]])]
+
+    def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
+        """Return the plan with some settings changed; its runs lie where they would anyway, as cells name the folds."""
+        return Plan(self.settings.model_copy(update=changed), self.data, self.root)
 
     def exposure(self, cell: Cell) -> Exposure:
         """Return what the audit is told of a cell."""

@@ -4,13 +4,14 @@
 with the utterances of all folds taken together, ``controls`` what the paper does not have.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from serflow.protocols.splits import draw_name
+from serflow.protocols.splits import WHOLE_SESSIONS, draw_name
 from serflow.report.headings import Heading, Layout, Where
 from serflow.settings.base import STAND_IN
 from serflow.settings.data import Data
-from serflow.studies.contract import Curves, Exposure
+from serflow.studies.contract import Curves, Exposure, Leak
 from serflow.studies.departures import departures
 from serflow.studies.temporal import costs
 from serflow.studies.temporal.catalog import PLAIN, SYSTEMS, WARPED, Cell
@@ -57,9 +58,10 @@ class Plan:
     )
     curves = Curves("table1", "val_ua", "validation UA (%)")
 
-    def __init__(self, settings: Temporal, data: Data) -> None:
+    def __init__(self, settings: Temporal, data: Data, root: str = "results/runs/temporal") -> None:
         self.settings = settings
         self.data = data
+        self.root = root
         self.tables = [["table1"], ["table2"], ["table3"], ["segments"], ["pooled"]]
         if settings.controls:
             self.tables.append(["controls"])
@@ -219,6 +221,17 @@ class Plan:
                 update["context_layers"] = int(more[1])
             changed["segment_net"] = changed["segment_net"].model_copy(update=update)
         return Options(**changed)
+
+    def leaks(self) -> list[Leak]:
+        """Return what training knows of the test: whom the tested speaker talks to, in a corpus of sessions."""
+        if self.settings.folds not in WHOLE_SESSIONS:
+            return []
+        says = "the partner of the tested speaker is in training, with the same dialogues"
+        return [Leak("partners", says, "folds", "last_session", "leave_session")]
+
+    def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
+        """Return the plan with some settings changed, whose runs lie in another folder."""
+        return Plan(self.settings.model_copy(update=changed), self.data, root)
 
     def exposure(self, cell: Cell) -> Exposure:
         """Return what the audit is told of a cell."""
