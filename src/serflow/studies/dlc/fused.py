@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from serflow.devices import autocast, resolve_device
+from serflow.devices import autocast
 from serflow.nn.convolution import Convolution, MaskedInstanceNorm
 from serflow.nn.grouped import (
     Stack,
@@ -57,14 +57,9 @@ MOST = 16
 def fuses(method: str, options: Options) -> bool:
     """Tell whether the fits of a method are to be trained as one network; settings refuse `always` of another.
 
-    Steps that are CUDA graphs are of one fit each.
+    ``auto`` is ``never``: at the papers' sizes it does not pay on a CPU, and on a GPU nothing of this has run so far.
     """
-    if not method_info(method).fuses:
-        return False
-    training = options.training
-    if training.fused == "auto":
-        return training.graphs != "on" and resolve_device(training.device, "dlc.training.device").type == "cuda"
-    return training.fused == "always"
+    return method_info(method).fuses and options.training.fused == "always"
 
 
 class Singles:

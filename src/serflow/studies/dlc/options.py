@@ -29,8 +29,8 @@ class ModelOptions(Section):
 class TrainingOptions(Section):
     """How networks are trained (section V).
 
-    ``fused`` trains the fits of a cell as one network, where a method says that it can be: ``always``, ``never``, or
-    ``auto``, on a GPU alone.
+    ``fused`` trains the fits of a cell as one network, where a method says that it can be: ``always``, ``never``;
+    ``auto`` is ``never`` as yet. ``graphs`` replays steps as CUDA graphs: ``on``, ``off``; ``auto`` is ``off`` as yet.
     """
 
     optimizer: Literal["adam", "adadelta"] = "adam"
