@@ -1,5 +1,7 @@
 """Pitch pulses' log-mel spectrogram against a plain loop over parselmouth and librosa, and Praat's analysis alone."""
 
+import time
+
 import librosa
 import numpy as np
 import parselmouth
@@ -47,6 +49,7 @@ def compare(audio: list[FloatArray]) -> None:
             "floor": lambda: [analysis_alone(waveform) for waveform in audio],
         },
         REPEATS,
+        time.process_time,
     )
     duration_s = sum(map(len, audio)) / SAMPLE_RATE
     speed = {key: duration_s / seconds for key, seconds in taken.items()}

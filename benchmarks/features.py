@@ -2,7 +2,7 @@
 
 ``python benchmarks/features.py [--data DIR] [--only mel,kaldi,pitch,ge2e,allosaurus,wav2vec,store,memory]``: DIR
 holds EmoDB (DIR/emodb); without it, speech-like noise in utterances of 1.5 to 4 s. One thread, all contenders in one
-run on the same audio. One JSON line a comparison; ``ratio`` is ours over the peer's, so above 1 ours is faster (or, for
+run on the same audio, by turns; what computes is measured in processor time. One JSON line a comparison; ``ratio`` is ours over the peer's, so above 1 ours is faster (or, for
 sizes and memory, larger).
 """
 
