@@ -4,9 +4,8 @@ Both load each file at 16 kHz, compute the same frames (checked) and write them 
 
 ``python benchmarks/log_mel.py [--data DIR --corpus emodb]``: DIR holds corpora, DIR/emodb the audio files; FLAC
 copies are turned back into the WAV files that their publisher ships, unless ``--flac`` is given. Without ``--data``
-200 speech-like WAV files of 2 s are made in a temporary folder. Unit: seconds of audio per second of
-processor time. The ratio to the
-floor tells how much of the time goes into decoding and the Fourier transform alone.
+200 speech-like WAV files of 2 s are made in a temporary folder. Unit: seconds of audio per second
+of processor time. The ratio to the floor tells how much of it goes into decoding and the Fourier transform alone.
 """
 
 import argparse
