@@ -13,14 +13,20 @@ import soundfile
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-def best_by_turns(contenders: dict[str, Callable[[], object]], repeats: int = 3) -> dict[str, float]:
-    """Return the best wall time (s) of each contender; they take turns, so a busy machine slows all alike."""
+def best_by_turns(
+    contenders: dict[str, Callable[[], object]], repeats: int = 3, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Return the best time (s) of each contender; they take turns, so a busy machine slows all alike.
+
+    ``clock`` is that of the wall, or `time.process_time` for what computes in one thread: other processes on the same
+    core count there only by what they take of the caches.
+    """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, run in contenders.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return {name: min(taken) for name, taken in times.items()}
 
 
@@ -51,3 +57,47 @@ def write_speech_like(folder: Path, n_files: int, duration_s: float, sample_rate
         paths.append(folder / f"burst{index:04d}.wav")
         soundfile.write(paths[-1], 0.3 * noise / np.abs(noise).max() * syllables, sample_rate, subtype="PCM_16")
     return paths
+
+
+def precisions() -> tuple[str, ...]:
+    """Return the precisions that recurrent networks are measured in: bf16 only where the processor computes in it."""
+    import torch
+
+    from serflow.devices import require_precision
+    from serflow.errors import ConfigError
+
+    try:
+        require_precision(torch.device("cpu"), "bf16", "precision")
+    except ConfigError as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return ("fp32",)
+    return ("fp32", "bf16")
+
+
+ROWS = 128
+"""Rows at which a product of matrices is fastest: fewer read the weights too often, more do not stay in the cache."""
+
+
+def recurrent_products(inputs: list[int], hidden: int, n_rows: int) -> Callable[[], None]:
+    """Return a function that does the matrix products of LSTM layers in fp32, and nothing else: their floor.
+
+    Parameters
+    ----------
+    inputs
+        Values that a row has as input of each layer (each direction, where there are two).
+    hidden
+        Units of a layer.
+    n_rows
+        Steps of all sequences together.
+    """
+    import torch
+
+    shapes = [(torch.rand(ROWS, each + hidden), torch.rand(each + hidden, 4 * hidden)) for each in inputs]
+    gates = torch.empty(ROWS, 4 * hidden)
+
+    def run() -> None:
+        for rows, weights in shapes:
+            for _ in range(round(n_rows / ROWS)):
+                torch.mm(rows, weights, out=gates)
+
+    return run

@@ -95,6 +95,14 @@ def run(benchmark: str, arguments: list[str]) -> list[Line]:
     return lines
 
 
+def apart(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the arguments before the first ``--``, which are this script's, and those after it, as they came."""
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
 def table_of(comparisons: Iterable[Comparison], on: str) -> Table:
     """Return what is printed at the end."""
     table = Table("comparison", "ours", "peer", "unit", "ratio", "last", "", title=f"on {on}")
@@ -115,9 +123,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="add what is found to benchmarks/recorded.jsonl")
     parser.add_argument("benchmarks", nargs="+", help="files, then -- and what each of them is given")
-    own, _, given = " ".join(sys.argv[1:]).partition(" -- ")
-    arguments = parser.parse_args(own.split())
-    lines = [line for benchmark in arguments.benchmarks for line in run(benchmark, given.split())]
+    own, given = apart(sys.argv[1:])
+    arguments = parser.parse_args(own)
+    lines = [line for benchmark in arguments.benchmarks for line in run(benchmark, given)]
     comparisons = compare(lines, read_recorded(), processor())
     Console().print(table_of(comparisons, processor()))
     if arguments.record:

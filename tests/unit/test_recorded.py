@@ -61,6 +61,19 @@ def test_a_benchmark_that_fails_ends_the_run(record, tmp_path):
         record.run(str(script), [])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "own", "given"),
+    [
+        (["a.py"], ["a.py"], []),
+        (["--record", "a folder/b.py", "--", "--data", "my data", "--", "x"], ["--record", "a folder/b.py"],
+         ["--data", "my data", "--", "x"]),
+        (["a.py", "--"], ["a.py"], []),
+    ],
+)  # fmt: skip
+def test_arguments_keep_their_blanks(record, arguments, own, given):
+    assert record.apart(arguments) == (own, given)
+
+
 def test_what_is_recorded_can_be_read(repository):
     for text in (repository / "benchmarks/recorded.jsonl").read_text().splitlines():
         found = json.loads(text)

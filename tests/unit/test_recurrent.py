@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from serflow.nn.recurrent import Bidirectional, reverse_frames
+from serflow.nn.recurrent import Bidirectional, reverse_frames, run_layers
 
 LENGTHS = torch.tensor([5, 2, 7, 1])
 
@@ -58,3 +58,20 @@ def test_padding_changes_nothing():
     torch.manual_seed(0)
     layer = Bidirectional("gru", 3, 4).double()
     torch.testing.assert_close(valid(layer(padded(11, fill=1e3), LENGTHS)), valid(layer(padded(7), LENGTHS)))
+
+
+def test_layers_are_torchs_own_on_packed_utterances_with_gradients():
+    torch.manual_seed(0)
+    lstm = nn.LSTM(3, 4, 3, bidirectional=True, batch_first=True).double()
+    inputs, peer_inputs = padded(7, fill=1e3).requires_grad_(), padded(7).requires_grad_()
+    packed = pack_padded_sequence(peer_inputs, LENGTHS, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)
+    found = run_layers(lstm, inputs, LENGTHS)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(found.shape, dtype=torch.float64)
+    gradients, peers = (
+        torch.autograd.grad((states * weights).sum(), [given, *lstm.parameters()])
+        for states, given in ((found, inputs), (expected, peer_inputs))
+    )
+    for gradient, peer in zip(gradients, peers, strict=True):
+        torch.testing.assert_close(gradient, peer)

@@ -363,7 +363,7 @@ def whole_file(descriptor: int) -> Content:
     begin = _skip_id3(io.BufferedReader(Part(descriptor, 0, end)))
     if begin >= end:
         raise AudioError("truncated: the file ends within the ID3 tag in front of its audio")
-    samples = _find_samples(io.BufferedReader(Part(descriptor, begin, end), 1 << 16))
+    samples = _find_samples(io.BufferedReader(Part(descriptor, begin, end)))
     replaced: dict[int, bytes] = {}
     whole = end
     lacks = 0

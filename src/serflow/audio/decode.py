@@ -162,8 +162,10 @@ class Recording:
             if not len(block):
                 break
             n_read += len(block)
-            n_clipped += int(np.count_nonzero((block >= highest) | (block <= -highest)))
-            n_beyond += 0 if is_pcm16 else int(np.count_nonzero((block > 1) | (block < -1)))
+            # few blocks have any, and two passes tell
+            if block.max() >= highest or block.min() <= -highest:
+                n_clipped += int(np.count_nonzero((block >= highest) | (block <= -highest)))
+                n_beyond += 0 if is_pcm16 else int(np.count_nonzero((block > 1) | (block < -1)))
             if self._n_frames is None and n_read > self._max_duration_s * self.rate:
                 self._check_duration(n_read)
             mono = block[:, 0] if self.channels == 1 else block.mean(axis=1, dtype=np.float64)
@@ -317,5 +319,6 @@ def decode(
         ``start`` to ``end``.
     """
     with open_recording(path, start, end, min_duration_s=min_duration_s, max_duration_s=max_duration_s) as recording:
-        waveform = np.concatenate(list(recording.blocks()))
+        blocks = list(recording.blocks())
+    waveform = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     return Decoded(waveform, recording.rate, recording.channels, recording.subtype)

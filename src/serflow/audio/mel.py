@@ -18,8 +18,8 @@ SAMPLE_RATE = 16_000
 _BLOCK_SAMPLES = 1 << 19
 """Samples transformed at once: enough to hide the cost of a call, few enough for work space of 2 MB."""
 
-_BAND_GROUPS = 8
-"""Bands are weighted in groups of neighbours, each from the columns that it touches."""
+_GROUPED_BANDS = 8
+"""Bands are weighted in groups of so many neighbours, each from the columns that it touches: a vector of AVX2."""
 
 _SINGLE_PRECISION_RANGE = 3e-7
 """In a band this far below the mean power of its frame (-65 dB) the rounding of a float32 FFT shows."""
@@ -290,9 +290,9 @@ def _half_complex(filters: FloatArray) -> FloatArray:
 def _band_groups(filters: FloatArray) -> list[tuple[slice, slice, FloatArray]]:
     """Return bands, columns and weights ``(n_columns, n_bands)`` of groups of neighbouring bands."""
     groups = []
-    for bands in np.array_split(np.arange(len(filters)), min(_BAND_GROUPS, len(filters))):
+    for start in range(0, len(filters), _GROUPED_BANDS):
+        bands = slice(start, start + _GROUPED_BANDS)
         touched = np.flatnonzero(filters[bands].any(axis=0))
         columns = slice(int(touched[0]), int(touched[-1]) + 1)
-        weights = np.ascontiguousarray(filters[bands, columns].T)
-        groups.append((slice(int(bands[0]), int(bands[-1]) + 1), columns, weights))
+        groups.append((bands, columns, np.ascontiguousarray(filters[bands, columns].T)))
     return groups

@@ -17,6 +17,7 @@ from serflow.backbones.base import Output
 from serflow.devices import autocast
 from serflow.errors import SerflowError
 from serflow.files import read_json
+from serflow.nn.recurrent import run_layers
 
 _BATCH = 16
 _GPU_BATCH = 128
@@ -47,8 +48,11 @@ class Allosaurus(PretrainedNetwork):
 
         ``frames`` is ``(batch, frames, n_features)``, longest first, ``lengths`` ``(batch,)`` on the CPU.
         """
-        states, _ = self.blstm_layer(pack_padded_sequence(frames, lengths, batch_first=True))
-        padded, _ = pad_packed_sequence(states, batch_first=True)
+        if frames.device.type == "cpu":
+            padded = run_layers(self.blstm_layer, frames, lengths)
+        else:
+            states, _ = self.blstm_layer(pack_padded_sequence(frames, lengths, batch_first=True))
+            padded, _ = pad_packed_sequence(states, batch_first=True)
         return padded, self.phone_layer(padded)
 
 
@@ -89,7 +93,7 @@ def read_model(folder: Path) -> tuple[FrontEnd, Allosaurus]:
 class AllosaurusBackbone:
     """Allosaurus over utterances; see `Backbone`. Outputs: ``blstm`` (states of the last layer), ``phones`` (logits).
 
-    Utterances of all lengths share batches: the recurrence runs on packed sequences.
+    Utterances of all lengths share batches, those of similar lengths together; padding changes no result.
     """
 
     def __init__(self, front: FrontEnd, network: Allosaurus, device: torch.device, precision: str) -> None:

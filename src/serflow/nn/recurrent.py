@@ -1,5 +1,7 @@
 """Bidirectional recurrent layers over padded utterances; padding changes nothing on the frames of an utterance."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -38,8 +40,45 @@ def run_both_ways(forwards: nn.RNNBase, backwards: nn.RNNBase, frames: Tensor, l
     lengths
         Frames of each utterance, ``(batch,)``.
     """
-    ahead = forwards(frames)[0]
-    back = backwards(reverse_frames(frames, lengths))[0]
+    return _both_ways(lambda seen: forwards(seen)[0], lambda seen: backwards(seen)[0], frames, lengths)
+
+
+def run_layers(lstm: nn.LSTM, frames: Tensor, lengths: Tensor) -> Tensor:
+    """Return what torch's bidirectional LSTM gives for packed sequences, computed as `run_both_ways` does.
+
+    Parameters
+    ----------
+    lstm
+        Layers of both directions with biases, ``batch_first``, without projections and without dropout.
+    frames, lengths
+        As in `run_both_ways`.
+
+    Returns
+    -------
+    States of the last layer, ``(batch, frames, 2 * units)``; 0 on padded frames.
+    """
+    states = frames
+    for layer in range(lstm.num_layers):
+        forwards, backwards = (partial(_run_direction, lstm, f"l{layer}{suffix}") for suffix in ("", "_reverse"))
+        states = _both_ways(forwards, backwards, states, lengths)
+    place = torch.arange(states.shape[1], device=states.device)
+    return states.masked_fill((place >= lengths[:, None])[:, :, None], 0)
+
+
+def _run_direction(lstm: nn.LSTM, name: str, frames: Tensor) -> Tensor:
+    """Return the states ``(batch, frames, units)`` of the direction of a layer whose parameters end in ``name``."""
+    weights = [getattr(lstm, f"{kind}_{name}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    seen = frames.to(weights[0].dtype)
+    start = seen.new_zeros(1, len(seen), lstm.hidden_size)
+    states: Tensor = torch.lstm(seen, (start, start), weights, True, 1, 0.0, lstm.training, False, True)[0]
+    return states
+
+
+def _both_ways(
+    forwards: Callable[[Tensor], Tensor], backwards: Callable[[Tensor], Tensor], frames: Tensor, lengths: Tensor
+) -> Tensor:
+    ahead = forwards(frames)
+    back = backwards(reverse_frames(frames, lengths))
     return torch.cat([ahead, reverse_frames(back, lengths)], dim=2)
 
 
