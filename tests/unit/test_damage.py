@@ -101,7 +101,7 @@ def write_rest(folder: Path, top: str, pattern: str) -> None:
     path = place(folder, top, pattern)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
-        (kind,) = [kind for kind, where in _PLACES.items() if where == pattern]
+        (kind,) = [kind for kind, where in _PLACES.items() if where.replace("{name}", "{cell}") == pattern]
         table = pa.table({"utterance": [f"u{i}" for i in range(20)], "value": np.arange(20.0)})
         said = {name: value for name, value in NAMES.items() if name != "backbone"}
         write_table(path, table, kind=kind, metadata={**said, "content": content(folder)})

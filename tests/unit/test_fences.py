@@ -159,7 +159,7 @@ LOADED = {
     "plot_figure": {"matplotlib"},
     "report_study": {"pandas", "matplotlib"},
     "make_synthetic_esc50": {"scipy"},
-    **{stage: {"torch"} for stage in ("train", "train_batch", "train_joint")},
+    **{stage: {"torch"} for stage in ("train", "train_batch", "train_joint", "predict_in_noise")},
 }
 """Of these, what each stage imports before it begins; the others none. A network is imported where one is named."""
 

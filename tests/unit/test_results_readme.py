@@ -28,7 +28,8 @@ from serflow.stores.parquet import write_table
 from serflow.stores.pulses import PULSES_SCHEMA
 from serflow.stores.vectors import vectors_schema
 from serflow.stores.waveforms import WAVEFORMS_SCHEMA
-from serflow.studies.dlc import figure4, pilot
+from serflow.studies.dlc import figure4, pilot, robustness, shift
+from serflow.studies.dlc.sweep_schema import SWEEP_SCHEMA
 from serflow.studies.multigating import figure3 as multigating_figure3
 from serflow.studies.multigating import figure4 as multigating_figure4
 from serflow.studies.multigating import gates
@@ -54,6 +55,7 @@ SCHEMAS = {
     ("runs/{study}/{cell}/history.parquet", None): HISTORY_SCHEMA,
     ("runs/{study}/{cell}/embeddings.parquet", None): EMBEDDINGS_SCHEMA,
     ("audit/fingerprints/{corpus}.parquet", None): FINGERPRINTS_SCHEMA,
+    ("{study}/robustness/{cell}.parquet", None): SWEEP_SCHEMA,
 }
 HEADINGS = {
     "corpora/{corpus}/rejected.csv": REJECTED_COLUMNS,
@@ -72,6 +74,8 @@ HEADINGS = {
     "audit/near_duplicates/{corpus}.csv": NEAR_COLUMNS,
     "dlc/figure4.csv": figure4.COLUMNS,
     "dlc/pilot/{corpus}.csv": pilot.COLUMNS,
+    "dlc/robustness.csv": robustness.COLUMNS,
+    "dlc/shift.csv": shift.COLUMNS,
     "temporal/receptive_fields.csv": receptive_fields.COLUMNS,
     "multigating/figure3.csv": multigating_figure3.COLUMNS,
     "multigating/figure4.csv": multigating_figure4.COLUMNS,

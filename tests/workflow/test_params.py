@@ -35,6 +35,8 @@ TARGETS = (
         "results/table1.csv",
         "features",
         "results/dlc/pilot/iemocap.svg",
+        "results/dlc/robustness.svg",
+        "results/dlc/shift.svg",
         "invariance",
         "results/invariance/search.csv",
         "temporal",

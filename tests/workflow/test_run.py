@@ -173,6 +173,9 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
             if pattern.startswith(
                 (
                     "dlc/pilot/",
+                    "dlc/robustness",
+                    "{study}/robustness/",
+                    "dlc/shift",
                     "noise/{corpus}/levels",
                     "statistics/",
                     "versions/",

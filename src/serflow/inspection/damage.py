@@ -42,6 +42,7 @@ _PLACES = {
     "transcripts": "transcripts/{recogniser}/{corpus}/{condition}/{shard}.parquet",
     "fingerprints": "audit/fingerprints/{corpus}.parquet",
     **{kind: f"{_RUN}{kind}.parquet" for kind in ("predictions", "history", "embeddings")},
+    "noise_sweep": "{study}/robustness/{name}.parquet",
 }
 """Where in a folder of results an artefact lies, by what it says of itself."""
 

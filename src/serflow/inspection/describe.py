@@ -27,6 +27,7 @@ _DESCRIBERS: dict[str, Callable[[Path], Description]] = {
     "predictions": runs.describe_rows,
     "history": runs.describe_rows,
     "embeddings": runs.describe_rows,
+    "noise_sweep": runs.describe_rows,
     "csv": files.describe_csv,
     "json": files.describe_json,
     "safetensors": files.describe_weights,

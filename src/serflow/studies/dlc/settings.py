@@ -41,6 +41,33 @@ class StandIn(Section):
         return {name: value for name, value in self if name in type(group).model_fields}
 
 
+class Robustness(Section):
+    """What the curves over levels of noise are drawn of: trained networks, and the levels (dB) that they are asked at.
+
+    ``methods`` None: all that are trained in ``experiment`` and can be; ``profile`` None: the first of
+    ``dlc.profiles``.
+    """
+
+    experiment: Literal["exp1", "exp2"] = "exp1"
+    profile: str | None = None
+    methods: Names | None = None
+    snr_db: Annotated[list[Annotated[float, Field(ge=-100, le=100)]], Field(min_length=1), Distinct] = Field(
+        default=[20.0, 10.0, 5.0, 0.0, -5.0]
+    )
+
+
+def why_not_swept(method: str, experiment: str) -> str | None:
+    """Say why a method has no curve over levels of noise; None where it may have one."""
+    info = method_info(method)
+    if info.predicts != "emotion":
+        return "predicts no emotion"
+    if experiment not in info.experiments:
+        return f"is not part of {experiment} (dlc.robustness.experiment)"
+    if info.modality == "multi":
+        return "reads words as well, which would have to be recognised anew at every level; give methods that only hear"
+    return None if info.network else "keeps no network that could be asked again"
+
+
 class Dlc(Options):
     """Table I of the DLC paper."""
 
@@ -65,6 +92,7 @@ class Dlc(Options):
     split: Literal["dialogue", "speaker"] = "dialogue"
     asr: Literal["deepspeech", "wav2vec2", "reference"] = "deepspeech"
     stand_in: StandIn = StandIn()
+    robustness: Robustness = Robustness()
 
     @field_validator("methods")
     @classmethod
@@ -77,6 +105,13 @@ class Dlc(Options):
     def trained_methods(self) -> list[str]:
         """Return the methods that are trained, controls among them."""
         return [*self.methods, *(name for name in self.controls if name in TRAINED_CONTROLS)]
+
+    def swept_methods(self) -> list[str]:
+        """Return the methods whose networks are asked at every level of noise."""
+        swept = self.robustness
+        if swept.methods is not None:
+            return swept.methods
+        return [name for name in self.trained_methods() if why_not_swept(name, swept.experiment) is None]
 
     def experiments_of(self, method: str) -> list[str]:
         """Return the experiments that a method is part of, of those that are asked for, in the paper's order."""
@@ -130,6 +165,18 @@ class Dlc(Options):
             raise SettingError(
                 "dlc.training.graphs", "steps of fused fits are not graphs; take off, or auto or never for fused"
             )
+        swept = self.robustness
+        if swept.profile is not None and swept.profile not in known["noise.profiles"]:
+            raise SettingError(
+                "dlc.robustness.profile",
+                unknown(f"{swept.profile!r} is not in noise.profiles", swept.profile, known["noise.profiles"]),
+            )
+        for position, name in enumerate(swept.methods or ()):
+            key = f"dlc.robustness.methods.{position}"
+            if name not in method_names():
+                raise SettingError(key, unknown(f"no method {name!r}", name, method_names()))
+            if (why := why_not_swept(name, swept.experiment)) is not None:
+                raise SettingError(key, f"{name} {why}")
         standing_in = [data.is_synthetic(corpus) for corpus in self.corpora]
         if any(standing_in) and not all(standing_in) and not set(self.seeds) & set(self.stand_in.seeds):
             raise SettingError(
@@ -152,6 +199,8 @@ PAPER: Paper = {
     # columns, rows and runs, which the table shows; stand-ins, whose values stand in the options that they replace
     **dict.fromkeys(["corpora", "profiles", "gain_profiles", "experiments", "methods", "controls", "seeds"]),
     **dict.fromkeys(f"stand_in.{name}" for name in StandIn.model_fields),
+    # what trained networks are asked afterwards
+    **dict.fromkeys(f"robustness.{name}" for name in Robustness.model_fields),
     # III-A
     "iemocap_labels": Open("labels of IEMOCAP", "merged"),
     # III-B; where the noise comes from stands in its own remarks
