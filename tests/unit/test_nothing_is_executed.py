@@ -30,8 +30,8 @@ def name_of(function):
     if isinstance(function, ast.Name):
         return function.id
     if isinstance(function, ast.Attribute):
-        owner = name_of(function.value)
-        return f"{owner}.{function.attr}" if owner else function.attr
+        # of an object without a name nothing but a dot stands before it: `networks[0].eval()` is no `eval`
+        return f"{name_of(function.value)}.{function.attr}"
     return ""
 
 
