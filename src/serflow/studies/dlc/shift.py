@@ -50,7 +50,8 @@ def shift_counts(before: Sequence[str], after: Sequence[str], classes: Sequence[
 def shares(counts: FloatArray) -> FloatArray:
     """Return the percentages of each row; NaN in one without any."""
     totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(100.0 * counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    found: FloatArray = np.divide(100.0 * counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    return found
 
 
 def shift_table(cells: Sequence[Swept], facts: Mapping[str, Any]) -> pd.DataFrame:
@@ -112,7 +113,8 @@ def draw_shift(table: pd.DataFrame, corpora: Mapping[str, str], marks: Sequence[
             f"What becomes of each emotion at {level} dB",
             marks=marks,
             note="Row: what the network says of the clean audio; column: what it says of the same utterance in noise; "
-            "percent of the row, all runs together. The diagonal is what stays.",
+            "percent of the row, all runs together. The diagonal is what stays. A row without numbers: what it says of "
+            "no clean utterance.",
         ),
         (len(rows), len(kinds)),
         (

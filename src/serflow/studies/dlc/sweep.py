@@ -189,7 +189,7 @@ def _said(swept: Swept, present: Collection[str], kind: str, snr_db: float | Non
         names = [data.utterances[row] for row in rows]
         true = np.full(len(rows), CONDITIONS.index(kind), dtype=np.int64)
         more: dict[str, Sequence[Any]] = {}
-        routing = true
+        routing: IntArray = true
         if gate_data is not None:
             routing = _gated(swept.gates[fit.rows.fit], gate_data, names)
             more["gate"] = [CONDITIONS[index] for index in routing]
