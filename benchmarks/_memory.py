@@ -1,21 +1,45 @@
-"""Peak memory: of extracting a feature from one share of audio and from ten times as much, and of training steps."""
+"""Peak memory: of commands, of extracting a feature from one share of audio and from ten times as much, of steps."""
 
 import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from _common import print_comparison
 from serflow.audio.prepared import PreparedUtterance, write_prepared
+from serflow.errors import SerflowError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 N_UTTERANCES = 200
-MEASURED = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); \
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+
+
+class Peak(NamedTuple):
+    """The most memory (MB) that a process had: all that was resident, and what was anonymous; see `_peak`."""
+
+    resident: float
+    anonymous: float
+
+
+def peak_of(command: Sequence[str], folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Peak:
+    """Run a command in a folder and return the peak of its memory.
+
+    Raises
+    ------
+    SerflowError
+        With what it said, if it fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-S", str(Path(__file__).with_name("_peak.py")), *command],
+        cwd=folder, env=environment, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise SerflowError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return Peak(*(int(kib) / 1024 for kib in done.stdout.split()[-2:]))
 
 
 def rise_mb(step: Callable[[], object]) -> float:
@@ -39,12 +63,11 @@ def write_audio(path: Path, n_utterances: int) -> None:
 
 
 def peak_mb(folder: Path, audio: Path, feature: str, *options: str) -> float:
-    """Return the peak resident memory (MB) of the stage as Snakemake runs it."""
+    """Return the peak resident memory (MB) of extracting a feature."""
     stage = [sys.executable, "-m", "serflow.stages.extract_features", "--feature", feature]
     stage += ["--corpus", "noise", "--condition", "clean", "--audio", str(audio), "--code", "benchmark"]
     stage += ["--frames", str(folder / "out.parquet"), "--log", str(folder / "log"), *options]
-    done = subprocess.run([sys.executable, "-c", MEASURED, *stage], check=True, capture_output=True, text=True)
-    return int(done.stdout.split()[-1]) / 1024
+    return peak_of(stage).resident
 
 
 def compare(folder: Path) -> None:

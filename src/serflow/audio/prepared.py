@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from serflow.audio.decode import MAX_DURATION_S, SAMPLE_RATE, open_recording
 from serflow.errors import AudioError
+from serflow.stores.groups import grouped
 from serflow.stores.parquet import iterate_batches, write_batches
 
 AUDIO_KIND = "audio"
@@ -146,19 +147,6 @@ def _table(group: list[PreparedUtterance]) -> pa.Table:
     return pa.table(arrays, schema=AUDIO_SCHEMA)
 
 
-def _batches(utterances: Iterable[PreparedUtterance]) -> Iterator[pa.Table]:
-    group: list[PreparedUtterance] = []
-    n_bytes = 0
-    for item in utterances:
-        group.append(item)
-        n_bytes += item.pcm16.nbytes
-        if len(group) == _ROW_GROUP or n_bytes >= _ROW_GROUP_BYTES:
-            yield _table(group)
-            group, n_bytes = [], 0
-    if group:
-        yield _table(group)
-
-
 def write_prepared(
     path: str | os.PathLike[str],
     utterances: Iterable[PreparedUtterance],
@@ -172,7 +160,7 @@ def write_prepared(
     return write_batches(
         path,
         AUDIO_SCHEMA,
-        _batches(utterances),
+        map(_table, grouped(utterances, _ROW_GROUP, lambda item: item.pcm16.nbytes, _ROW_GROUP_BYTES)),
         kind=AUDIO_KIND,
         metadata=metadata,
         use_dictionary=["source_subtype"],

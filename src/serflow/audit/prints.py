@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import pyarrow as pa
 from serflow.audit.fingerprint import Landmarks, parameters
 from serflow.audit.near import Near
 from serflow.files import check_digest, write_csv
+from serflow.stores.groups import grouped
 from serflow.stores.parquet import check, iterate_batches, write_batches
 
 FINGERPRINTS_KIND = "fingerprints"
@@ -34,19 +35,9 @@ def write_prints(
     path: str | os.PathLike[str], rows: Iterable[tuple[str, Landmarks]], metadata: Mapping[str, Any]
 ) -> int:
     """Write the fingerprints of utterances, and return how many there are."""
-
-    def tables() -> Iterator[pa.Table]:
-        group: list[tuple[str, Landmarks]] = []
-        for row in rows:
-            group.append(row)
-            if len(group) == ROW_GROUP:
-                yield _table(group)
-                group = []
-        if group:
-            yield _table(group)
-
     said = {**metadata, "parameters": parameters()}
-    return write_batches(path, FINGERPRINTS_SCHEMA, tables(), kind=FINGERPRINTS_KIND, metadata=said)
+    tables = map(_table, grouped(rows, ROW_GROUP))
+    return write_batches(path, FINGERPRINTS_SCHEMA, tables, kind=FINGERPRINTS_KIND, metadata=said)
 
 
 def _table(group: Sequence[tuple[str, Landmarks]]) -> pa.Table:

@@ -193,6 +193,11 @@ def read_published(study: str, table: str, n_corner: int) -> Published:
     }
 
 
+def published_tables(study: str, layouts: Mapping[str, Layout]) -> dict[str, Published]:
+    """Return what a paper printed of tables, by their names; see `read_published`."""
+    return {name: read_published(study, layout.printed or name, len(layout.corner)) for name, layout in layouts.items()}
+
+
 def _printed(cell: str) -> Printed:
     mean, _, std = cell.partition(" ± ")
     return Printed(float(mean), float(std) if std else None)

@@ -31,6 +31,7 @@ PREDICTION_OF = {"prediction": "prediction", "oracle": "oracle_prediction"}
 """Column of what was predicted, by the name of its tally."""
 WORDS = ("edits", "words")
 """Columns of what WER is counted from."""
+_READ = ("run", "fold", "role", "utterance", "target", *PREDICTION_OF.values(), *WORDS)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -123,10 +124,14 @@ def read_predictions(path: Path, role: str = "test") -> CellFits:
     StoreError
         If the file is absent or damaged, or has predictions and none of ``role``.
     """
-    table = parquet.read_table(path, kind="predictions")
-    metadata = parquet.read_metadata(path)
-    chosen = table.filter(pc.equal(table.column("role"), role))
-    if table.num_rows and not chosen.num_rows:
+    metadata = parquet.check(path, "predictions")
+    parts, n_rows = [], 0
+    # what was scored of all that is predicted, a fit at a time
+    for table in parquet.read_groups(path, columns=_READ):
+        n_rows += table.num_rows
+        parts.append(table.filter(pc.equal(table.column("role"), role)).drop_columns(["role"]))
+    chosen = pa.concat_tables(parts) if parts else parquet.read_table(path, columns=["run", "fold", "utterance"])
+    if n_rows and not chosen.num_rows:
         raise StoreError(_AGAIN.format(path, f"no predictions of {role} utterances"))
     places: dict[tuple[int, str], list[int]] = {}
     runs, folds = (chosen.column(name).to_pylist() for name in ("run", "fold"))

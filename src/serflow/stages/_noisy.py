@@ -1,16 +1,14 @@
 """What stages share that read audio, clean or with noise mixed in as it is read."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from serflow.audio.prepared import FloatArray, PreparedUtterance
 from serflow.errors import ConfigError
 from serflow.noise.mixing import ClipBank, planned, read_plan
 
 CLEAN = "clean"
-Item = TypeVar("Item")
 
 
 def waveform_reader(
@@ -61,10 +59,3 @@ def stand_ins(described: Mapping[str, Mapping[str, Any]], network: Mapping[str, 
         "weights": "weights" in network and network["weights"]["synthetic"],
     }
     return [what for what, synthetic in found.items() if synthetic]
-
-
-def grouped(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield items in lists of ``size``, the last one shorter."""
-    iterator = iter(items)
-    while group := list(itertools.islice(iterator, size)):
-        yield group

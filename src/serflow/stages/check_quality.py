@@ -10,7 +10,7 @@ from serflow.qc.checks import COLUMNS, Sources, check_fits, check_table
 from serflow.qc.page import page, rows
 from serflow.report.facts import marks
 from serflow.report.headings import Layout
-from serflow.report.tables import read_published
+from serflow.report.tables import published_tables
 from serflow.runs.bootstrap import REPLICATES, clusters_by_corpus, read_predictions
 from serflow.runs.provenance import joined
 from serflow.runs.scores import read_runs
@@ -25,10 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
         runs,
         [read_predictions(path.with_name("predictions.parquet")) for path in arguments.cells],
         clusters_by_corpus(arguments.utterances, arguments.unit),
-        {
-            name: read_published(arguments.study, layout.printed or name, len(layout.corner))
-            for name, layout in layouts.items()
-        },
+        published_tables(arguments.study, layouts),
         read_bands(arguments.study),
     )
     checks = [check_fits(runs)]

@@ -14,8 +14,8 @@ from serflow.backbones.base import load_text_encoder
 from serflow.backbones.weights import read_weights
 from serflow.progress import progress
 from serflow.stage import json_option, run_stage, stage_parser
-from serflow.stages._noisy import grouped
 from serflow.stores.frames import FrameRow, write_frames
+from serflow.stores.groups import grouped
 from serflow.stores.parquet import check, count_rows
 from serflow.transcripts.store import TRANSCRIPTS_KIND, iterate_transcripts
 

@@ -19,8 +19,9 @@ from serflow.files import read_sealed_json
 from serflow.progress import progress
 from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
-from serflow.stages._noisy import grouped, stand_ins, waveform_reader
+from serflow.stages._noisy import stand_ins, waveform_reader
 from serflow.stores.frames import FrameRow, write_frames
+from serflow.stores.groups import grouped
 from serflow.stores.parquet import count_rows, read_metadata
 from serflow.stores.vectors import write_vectors
 

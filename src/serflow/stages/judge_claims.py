@@ -11,7 +11,7 @@ from serflow.claims.ledger import claims_path, read_claims
 from serflow.files import digested_path, write_csv
 from serflow.protocols.splits import UNITS
 from serflow.report.headings import Layout
-from serflow.report.tables import read_published
+from serflow.report.tables import published_tables
 from serflow.runs.bootstrap import REPLICATES, clusters_by_corpus
 from serflow.runs.scores import read_runs
 from serflow.stage import json_option, run_stage, stage_parser
@@ -23,10 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     layouts = {name: Layout.from_json(content) for name, content in arguments.layouts.items()}
     sources = Sources(
         layouts,
-        {
-            name: read_published(arguments.study, layout.printed or name, len(layout.corner))
-            for name, layout in layouts.items()
-        },
+        published_tables(arguments.study, layouts),
         read_runs(arguments.cells),
         clusters_by_corpus(arguments.utterances, arguments.unit),
     )

@@ -1,12 +1,13 @@
 """Stage: train, validation and test roles by a named protocol. ``python -m serflow.stages.split_utterances --help``."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from serflow.corpora._tables import read_utterances
-from serflow.protocols.splits import COLUMNS, DRAWN, divide, parse_protocol
+from serflow.protocols.splits import COLUMNS, DRAWN, Row, divide, parse_protocol
 from serflow.stage import run_stage, stage_parser
 from serflow.stores.parquet import read_metadata, write_batches
 
@@ -14,18 +15,20 @@ SPLIT_KIND = "split"
 SPLIT_SCHEMA = pa.schema([("utterance", pa.string()), ("fold", pa.string()), ("role", pa.string())])
 
 
+def _table(rows: Sequence[Row], fold: str, roles: Sequence[str | None]) -> pa.Table:
+    """Return who is in a fold."""
+    placed = [(row["utterance"], fold, role) for row, role in zip(rows, roles, strict=True) if role is not None]
+    return pa.table([list(column) for column in zip(*placed, strict=True)], schema=SPLIT_SCHEMA)
+
+
 def main(arguments: argparse.Namespace) -> None:
     """Split ``--utterances`` into ``--split``, whose folds are those of ``--protocol``."""
     protocol = parse_protocol(arguments.protocol)
     rows = read_utterances(arguments.utterances, columns=list(COLUMNS)).to_pylist()
-    tables = []
-    for fold, roles in divide(arguments.protocol, rows):
-        placed = [(row["utterance"], fold, role) for row, role in zip(rows, roles, strict=True) if role is not None]
-        tables.append(pa.table([list(column) for column in zip(*placed, strict=True)], schema=SPLIT_SCHEMA))
     write_batches(
         arguments.split,
         SPLIT_SCHEMA,
-        tables,
+        (_table(rows, fold, roles) for fold, roles in divide(arguments.protocol, rows)),
         kind=SPLIT_KIND,
         metadata={
             "corpus": read_metadata(arguments.utterances)["corpus"],

@@ -20,7 +20,8 @@ from serflow.errors import AudioError, ConfigError, WeightsError
 from serflow.progress import progress
 from serflow.reasons import by_reason
 from serflow.stage import json_option, run_stage, stage_parser
-from serflow.stages._noisy import grouped, stand_ins, waveform_reader
+from serflow.stages._noisy import stand_ins, waveform_reader
+from serflow.stores.groups import grouped
 from serflow.stores.parquet import count_rows, read_metadata
 from serflow.transcripts.references import REFERENCE, check_complete, check_language, read_references
 from serflow.transcripts.scoring import count_errors

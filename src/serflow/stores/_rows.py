@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from serflow.errors import StoreError
 from serflow.stores._rounding import check_mantissa_bits, round_mantissa
+from serflow.stores.groups import grouped
 
 FloatArray = npt.NDArray[np.float32]
 Metadata = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
@@ -41,18 +42,9 @@ def check_row(row: FrameRow, dim: int, where: Path, what: str) -> None:
         raise StoreError(f"{where}: {what} of {row.utterance} hold NaN or infinity")
 
 
-def grouped(rows: Iterable[FrameRow], size: int) -> Iterator[list[FrameRow]]:
+def row_groups(rows: Iterable[FrameRow], size: int) -> Iterator[list[FrameRow]]:
     """Yield rows in lists of up to ``size``, or of 16 MiB if that comes first."""
-    group: list[FrameRow] = []
-    n_bytes = 0
-    for row in rows:
-        group.append(row)
-        n_bytes += row.frames.nbytes
-        if len(group) == size or n_bytes >= GROUP_BYTES:
-            yield group
-            group, n_bytes = [], 0
-    if group:
-        yield group
+    return grouped(rows, size, lambda row: row.frames.nbytes, GROUP_BYTES)
 
 
 def joined(group: list[FrameRow], mantissa_bits: int | None) -> FloatArray:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from serflow.errors import StoreError
 from serflow.files import atomic_path, sha256_file
-from serflow.stores._rows import FloatArray, FrameRow, Metadata, check_row, grouped, joined, with_store_entries
+from serflow.stores._rows import FloatArray, FrameRow, Metadata, check_row, joined, row_groups, with_store_entries
 from serflow.stores.parquet import check, iterate_batches, read_metadata, read_table, write_batches, write_table
 from serflow.stores.vectors import VECTORS_KIND, iterate_vectors
 
@@ -57,7 +57,7 @@ def _batches(rows: Iterable[FrameRow], dim: int, where: Path, mantissa_bits: int
             check_row(row, dim, where, "frames")
             yield row
 
-    for group in grouped(checked(), ROW_GROUP):
+    for group in row_groups(checked(), ROW_GROUP):
         offsets = np.zeros(len(group) + 1, dtype=np.int32)
         np.cumsum([row.frames.size for row in group], out=offsets[1:])
         yield pa.table(

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from serflow.errors import StoreError
 from serflow.stores.frames import shared_metadata
+from serflow.stores.groups import grouped
 from serflow.stores.parquet import iterate_batches, read_metadata, write_batches
 
 PULSES_KIND = "pulses"
@@ -55,20 +56,15 @@ def write_pulses(
     """
     counts = dict.fromkeys(_COUNTS, 0)
 
-    def tables() -> Iterator[pa.Table]:
-        group: list[PulseRow] = []
+    def checked() -> Iterator[PulseRow]:
         for row in rows:
             _check(row, Path(path))
             counts["n_utterances"] += 1
             counts["n_without"] += not len(row.pulses)
-            group.append(row)
-            if len(group) == ROW_GROUP:
-                yield _table(group)
-                group = []
-        if group:
-            yield _table(group)
+            yield row
 
-    write_batches(path, PULSES_SCHEMA, tables(), kind=PULSES_KIND, metadata=lambda: {**metadata(), **counts})
+    tables = map(_table, grouped(checked(), ROW_GROUP))
+    write_batches(path, PULSES_SCHEMA, tables, kind=PULSES_KIND, metadata=lambda: {**metadata(), **counts})
     return counts
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from serflow.errors import StoreError
-from serflow.stores._rows import FrameRow, Metadata, check_row, grouped, joined, with_store_entries
+from serflow.stores._rows import FrameRow, Metadata, check_row, joined, row_groups, with_store_entries
 from serflow.stores.parquet import iterate_batches, write_batches
 
 VECTORS_KIND = "vectors"
@@ -30,7 +30,7 @@ def _batches(rows: Iterable[FrameRow], dim: int, where: Path, mantissa_bits: int
                 raise StoreError(f"{where}: {utterance} has {len(row.frames)} vectors, not one; write it as frames")
             yield row
 
-    for group in grouped(checked(), VECTOR_ROW_GROUP):
+    for group in row_groups(checked(), VECTOR_ROW_GROUP):
         yield pa.table(
             [
                 pa.array([row.utterance for row in group], pa.string()),
