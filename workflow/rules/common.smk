@@ -43,7 +43,6 @@ from serflow.protocols.splits import PROTOCOL_PATTERN
 from serflow.settings.base import CLEAN, SYNTHETIC, path_below
 from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, gpus_here
 from serflow.state import ABSENT, EVERYTHING, look
-from serflow.studies.dlc.asked_in_noise import sweep_options, swept_cells
 from serflow.targets import as_in_rules, nearest
 
 # `python` in a rule is the interpreter that runs snakemake, or conda's where asked for, with the package of this checkout
@@ -888,47 +887,6 @@ def premiums_on_page(study):
     """What a page shows of premiums, where the configuration asks for them."""
     asked = CONFIG.report.premiums and premium_tables(study)
     return [f"results/{study.name}/premiums.csv"] if asked else []
-
-
-# Noise as an axis
-
-
-def sweep_inputs(study, wildcards):
-    """What the cell was trained on, the networks that it left behind, and what is mixed."""
-    cell = study.cell(wildcards)
-    inputs = {
-        name: path
-        for name, path in dlc_inputs(study, cell).items()
-        if not name.startswith("gate")
-    }
-    inputs["model"] = f"results/runs/dlc/{'/'.join(cell)}/model.safetensors"
-    gate = study.gate(cell)
-    if gate is not None:
-        inputs["gate_model"] = f"results/runs/dlc/{'/'.join(gate)}/model.safetensors"
-    return {
-        **inputs,
-        "audio": audio_shards(wildcards),
-        "clips": "results/noise/clips.parquet",
-    }
-
-
-def sweep_settings(study, wildcards):
-    """What the cell and, where it is routed, its noise classifier were trained with."""
-    trained = sweep_options(study, study.cell(wildcards))
-    return [
-        option(name.replace("_", "-"), as_json(options))
-        for name, options in trained.items()
-        if options is not None
-    ]
-
-
-def sweep_files(study):
-    """What each network says; a method that no levels can be tried on stops the plan."""
-    try:
-        cells = swept_cells(study)
-    except ConfigError as error:
-        raise WorkflowError(str(error)) from None
-    return [f"results/dlc/robustness/{'/'.join(cell)}.parquet" for cell in cells]
 
 
 # Tables for manuscripts

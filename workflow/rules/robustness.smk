@@ -1,14 +1,55 @@
 # Noise as an axis: the trained networks of the DLC paper in every kind of noise at a grid of levels. Nothing is trained for it
 # that is not trained for a table, and no table needs it.
-from serflow.studies.dlc.asked_in_noise import sweep_facts
+from serflow.studies.dlc.asked_in_noise import (
+    sweep_facts,
+    sweep_options,
+    swept_cells,
+)
 
 SWEEP = DLC.settings.robustness
+
+
+def sweep_inputs(wildcards):
+    """What the cell was trained on, the networks that it left behind, and what is mixed."""
+    cell = DLC.cell(wildcards)
+    inputs = {
+        name: path
+        for name, path in dlc_inputs(DLC, cell).items()
+        if not name.startswith("gate")
+    }
+    inputs["model"] = f"results/runs/dlc/{'/'.join(cell)}/model.safetensors"
+    gate = DLC.gate(cell)
+    if gate is not None:
+        inputs["gate_model"] = f"results/runs/dlc/{'/'.join(gate)}/model.safetensors"
+    return {
+        **inputs,
+        "audio": audio_shards(wildcards),
+        "clips": "results/noise/clips.parquet",
+    }
+
+
+def sweep_settings(wildcards):
+    """What the cell and, where it is routed, its noise classifier were trained with."""
+    trained = sweep_options(DLC, DLC.cell(wildcards))
+    return [
+        option(name.replace("_", "-"), as_json(options))
+        for name, options in trained.items()
+        if options is not None
+    ]
+
+
+def sweep_files(wildcards):
+    try:
+        cells = swept_cells(DLC)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+    return [f"results/dlc/robustness/{'/'.join(cell)}.parquet" for cell in cells]
 
 
 rule predict_in_noise:
     """Ask the networks of a cell what they hear in its test utterances, in every kind of noise at every level."""
     input:
-        unpack(lambda wildcards: sweep_inputs(DLC, wildcards)),
+        unpack(sweep_inputs),
     output:
         predictions=f"results/dlc/robustness/{DLC_CELL.removeprefix('dlc/')}.parquet",
     log:
@@ -26,7 +67,7 @@ rule predict_in_noise:
         cell=named_wildcards,
         inputs=named_inputs,
         runs=lambda wildcards: DLC.runs(wildcards.corpus),
-        options=lambda wildcards: sweep_settings(DLC, wildcards),
+        options=sweep_settings,
         extractor=CONFIG.extractor(DLC.settings.feature),
         parameters=lambda wildcards: as_json(CONFIG.parameters(DLC.settings.feature)),
         rounding=rounding_options,
@@ -57,7 +98,7 @@ for figure, drawn in (
         name:
             f"plot_dlc_{figure}"
         input:
-            predictions=lambda wildcards: sweep_files(DLC),
+            predictions=sweep_files,
             utterances=utterance_tables(DLC.corpora()),
         output:
             figure=f"results/dlc/{figure}.svg",
