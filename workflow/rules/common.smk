@@ -43,6 +43,7 @@ from serflow.protocols.splits import PROTOCOL_PATTERN
 from serflow.settings.base import CLEAN, SYNTHETIC, path_below
 from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, gpus_here
 from serflow.state import ABSENT, EVERYTHING, look
+from serflow.studies.dlc.asked_in_noise import sweep_options, swept_cells
 from serflow.targets import as_in_rules, nearest
 
 # `python` in a rule is the interpreter that runs snakemake, or conda's where asked for, with the package of this checkout
@@ -737,6 +738,42 @@ def dlc_inputs(study, cell):
         "splits": split_files(study, corpus),
         "plan": f"results/noise/{corpus}/{cell.profile}.parquet",
     }
+
+
+def sweep_inputs(study, cell):
+    """What asking a cell in noise reads: what it was trained on, the networks that it left behind, and what is mixed."""
+    inputs = {
+        name: path for name, path in dlc_inputs(study, cell).items() if name != "gate"
+    }
+    gate = study.gate(cell)
+    models = {"model": cell, **({} if gate is None else {"gate_model": gate})}
+    return {
+        **inputs,
+        **{
+            name: f"results/runs/dlc/{'/'.join(of)}/model.safetensors"
+            for name, of in models.items()
+        },
+        "audio": audio_shards(cell),
+        "clips": "results/noise/clips.parquet",
+    }
+
+
+def sweep_settings(study, cell):
+    """What the cell and, where it is routed, its noise classifier were trained with."""
+    return [
+        option(name.replace("_", "-"), as_json(options))
+        for name, options in sweep_options(study, cell).items()
+        if options is not None
+    ]
+
+
+def sweep_files(study):
+    """What every cell says in noise."""
+    try:
+        cells = swept_cells(study)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+    return [f"results/dlc/robustness/{'/'.join(cell)}.parquet" for cell in cells]
 
 
 def inputs_of_batch(study, wildcards, profiles):

@@ -1,55 +1,14 @@
 # Noise as an axis: the trained networks of the DLC paper in every kind of noise at a grid of levels. Nothing is trained for it
 # that is not trained for a table, and no table needs it.
-from serflow.studies.dlc.asked_in_noise import (
-    sweep_facts,
-    sweep_options,
-    swept_cells,
-)
+from serflow.studies.dlc.asked_in_noise import sweep_facts
 
 SWEEP = DLC.settings.robustness
-
-
-def sweep_inputs(wildcards):
-    """What the cell was trained on, the networks that it left behind, and what is mixed."""
-    cell = DLC.cell(wildcards)
-    inputs = {
-        name: path
-        for name, path in dlc_inputs(DLC, cell).items()
-        if not name.startswith("gate")
-    }
-    inputs["model"] = f"results/runs/dlc/{'/'.join(cell)}/model.safetensors"
-    gate = DLC.gate(cell)
-    if gate is not None:
-        inputs["gate_model"] = f"results/runs/dlc/{'/'.join(gate)}/model.safetensors"
-    return {
-        **inputs,
-        "audio": audio_shards(wildcards),
-        "clips": "results/noise/clips.parquet",
-    }
-
-
-def sweep_settings(wildcards):
-    """What the cell and, where it is routed, its noise classifier were trained with."""
-    trained = sweep_options(DLC, DLC.cell(wildcards))
-    return [
-        option(name.replace("_", "-"), as_json(options))
-        for name, options in trained.items()
-        if options is not None
-    ]
-
-
-def sweep_files(wildcards):
-    try:
-        cells = swept_cells(DLC)
-    except ConfigError as error:
-        raise WorkflowError(str(error)) from None
-    return [f"results/dlc/robustness/{'/'.join(cell)}.parquet" for cell in cells]
 
 
 rule predict_in_noise:
     """Ask the networks of a cell what they hear in its test utterances, in every kind of noise at every level."""
     input:
-        unpack(sweep_inputs),
+        unpack(lambda wildcards: sweep_inputs(DLC, DLC.cell(wildcards))),
     output:
         predictions=f"results/dlc/robustness/{DLC_CELL.removeprefix('dlc/')}.parquet",
     log:
@@ -67,12 +26,12 @@ rule predict_in_noise:
         cell=named_wildcards,
         inputs=named_inputs,
         runs=lambda wildcards: DLC.runs(wildcards.corpus),
-        options=sweep_settings,
+        options=lambda wildcards: sweep_settings(DLC, DLC.cell(wildcards)),
         extractor=CONFIG.extractor(DLC.settings.feature),
         parameters=lambda wildcards: as_json(CONFIG.parameters(DLC.settings.feature)),
         rounding=rounding_options,
         levels=SWEEP.snr_db,
-        clips=CONFIG.noise.clips,
+        clips=option("clips", CONFIG.noise.clips),
         seed=option("seed", CONFIG.noise.seed),
         code=lambda wildcards: code(
             "stages.predict_in_noise",
@@ -85,7 +44,7 @@ rule predict_in_noise:
     shell:
         "python -m serflow.stages.predict_in_noise --study dlc --cell {params.cell} --inputs {params.inputs}"
         " --runs {params.runs} {params.options:q} --extractor {params.extractor}"
-        " --parameters {params.parameters:q} {params.rounding} --snr-db {params.levels} --clips {params.clips}"
+        " --parameters {params.parameters:q} {params.rounding} --snr-db {params.levels} {params.clips}"
         " {params.seed} --code {params.code} --predictions {output.predictions} --log {log}"
 
 
@@ -98,7 +57,7 @@ for figure, drawn in (
         name:
             f"plot_dlc_{figure}"
         input:
-            predictions=sweep_files,
+            predictions=lambda wildcards: sweep_files(DLC),
             utterances=utterance_tables(DLC.corpora()),
         output:
             figure=f"results/dlc/{figure}.svg",
