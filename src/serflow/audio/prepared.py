@@ -130,21 +130,29 @@ def prepare(
 
 
 def _table(group: list[PreparedUtterance]) -> pa.Table:
-    samples = [item.pcm16.astype("<i2", copy=False).data.cast("B") for item in group]
+    samples = [item.pcm16.astype("<i2", copy=False) for item in group]
     columns = [
         [item.utterance for item in group],
         [SAMPLE_RATE] * len(group),
         [len(item.pcm16) for item in group],
-        samples,
         [item.source_rate for item in group],
         [item.source_channels for item in group],
         [item.source_subtype for item in group],
         [item.clipped_samples for item in group],
         [item.clipped_share for item in group],
-        [hashlib.sha256(entry).hexdigest() for entry in samples],
+        [hashlib.sha256(entry.data).hexdigest() for entry in samples],
     ]
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, AUDIO_SCHEMA, strict=True)]
-    return pa.table(arrays, schema=AUDIO_SCHEMA)
+    others = [field for field in AUDIO_SCHEMA if field.name != "pcm16"]
+    arrays = {field.name: pa.array(values, field.type) for values, field in zip(columns, others, strict=True)}
+    arrays["pcm16"] = _binary(samples)
+    return pa.table([arrays[name] for name in AUDIO_SCHEMA.names], schema=AUDIO_SCHEMA)
+
+
+def _binary(samples: list[PcmArray]) -> pa.Array:
+    """Return the bytes of arrays; `pa.array` would never let go of their memory (pyarrow 26, of any `memoryview`)."""
+    offsets = np.cumsum([0, *(entry.nbytes for entry in samples)]).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.concatenate(samples))]
+    return pa.Array.from_buffers(pa.binary(), len(samples), buffers)
 
 
 def write_prepared(

@@ -57,10 +57,10 @@ def _batches(rows: Iterable[FrameRow], dim: int, where: Path, mantissa_bits: int
             check_row(row, dim, where, "frames")
             yield row
 
-    for group in row_groups(checked(), ROW_GROUP):
+    def table(group: list[FrameRow]) -> pa.Table:
         offsets = np.zeros(len(group) + 1, dtype=np.int32)
         np.cumsum([row.frames.size for row in group], out=offsets[1:])
-        yield pa.table(
+        return pa.table(
             [
                 pa.array([row.utterance for row in group], pa.string()),
                 pa.array([len(row.frames) for row in group], pa.int32()),
@@ -69,6 +69,9 @@ def _batches(rows: Iterable[FrameRow], dim: int, where: Path, mantissa_bits: int
             ],
             schema=FRAMES_SCHEMA,
         )
+
+    # by `map`, which does not hold a group while the next one is made
+    return map(table, row_groups(checked(), ROW_GROUP))
 
 
 def write_frames(

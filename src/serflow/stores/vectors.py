@@ -30,14 +30,17 @@ def _batches(rows: Iterable[FrameRow], dim: int, where: Path, mantissa_bits: int
                 raise StoreError(f"{where}: {utterance} has {len(row.frames)} vectors, not one; write it as frames")
             yield row
 
-    for group in row_groups(checked(), VECTOR_ROW_GROUP):
-        yield pa.table(
+    def table(group: list[FrameRow]) -> pa.Table:
+        return pa.table(
             [
                 pa.array([row.utterance for row in group], pa.string()),
                 pa.FixedSizeListArray.from_arrays(pa.array(joined(group, mantissa_bits)), dim),
             ],
             schema=vectors_schema(dim),
         )
+
+    # by `map`, which does not hold a group while the next one is made
+    return map(table, row_groups(checked(), VECTOR_ROW_GROUP))
 
 
 def write_vectors(

@@ -1,0 +1,113 @@
+"""What is written and read a group at a time is not held beyond it: memory does not grow with the corpus."""
+
+import gc
+import tracemalloc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serflow.audio.prepared import PreparedUtterance, write_prepared
+from serflow.audit.fingerprint import Landmarks
+from serflow.audit.near import near_duplicates
+from serflow.audit.prints import write_prints
+from serflow.stores.frames import FrameRow, write_frames
+from serflow.stores.groups import grouped
+from serflow.stores.pulses import PulseRow, write_pulses
+from serflow.stores.vectors import write_vectors
+
+_N_CODES = 1 << 19
+METADATA = {"corpus": "made_up", "synthetic": True, "shard": "0000", "n_shards": 1}
+# utterances of a row group
+GROUPS = {"audio": 64, "frames": 8, "vectors": 1024, "pulses": 512, "fingerprints": 512}
+
+
+class _Lent:
+    """Arrays that are handed out one by one, and how many of them are held at most."""
+
+    def __init__(self) -> None:
+        self.held: list[weakref.ref[Any]] = []
+        self.most = 0
+
+    def lend(self, array: Any) -> Any:
+        self.held = [held for held in self.held if held() is not None]
+        self.held.append(weakref.ref(array))
+        self.most = max(self.most, len(self.held))
+        return array
+
+    def left(self) -> int:
+        gc.collect()
+        return sum(held() is not None for held in self.held)
+
+
+def _audio(path, n, lent):
+    def rows() -> Iterator[PreparedUtterance]:
+        for number in range(n):
+            yield PreparedUtterance(f"u{number}", lent.lend(np.full(100, 1, np.int16)), 16_000, 1, "PCM_16", 0)
+
+    write_prepared(path, rows(), METADATA)
+
+
+def _frames(path, n, lent):
+    write_frames(path, (FrameRow(f"u{k}", lent.lend(np.ones((3, 2), np.float32))) for k in range(n)), 2, METADATA)
+
+
+def _vectors(path, n, lent):
+    write_vectors(path, (FrameRow(f"u{k}", lent.lend(np.ones((1, 2), np.float32))) for k in range(n)), 2, METADATA)
+
+
+def _pulses(path, n, lent):
+    write_pulses(path, (PulseRow(f"u{k}", 9, lent.lend(np.array([1, 5]))) for k in range(n)), lambda: METADATA)
+
+
+def _fingerprints(path, n, lent):
+    def landmarks() -> Landmarks:
+        return Landmarks(lent.lend(np.ones(2, np.int32)), np.ones(2, np.int32))
+
+    write_prints(path, ((f"u{k}", landmarks()) for k in range(n)), METADATA)
+
+
+WRITERS = {
+    "audio": _audio,
+    "frames": _frames,
+    "vectors": _vectors,
+    "pulses": _pulses,
+    "fingerprints": _fingerprints,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_store_lets_go_of_what_it_has_written(kind, tmp_path):
+    lent = _Lent()
+    WRITERS[kind](tmp_path / "store.parquet", 3 * GROUPS[kind] + 1, lent)
+    # a group that is being written, and the first of the next
+    assert GROUPS[kind] <= lent.most <= GROUPS[kind] + 1
+    assert lent.left() == 0
+
+
+def test_groups_end_where_they_are_full_or_large():
+    assert list(grouped(range(5), 2)) == [[0, 1], [2, 3], [4]]
+    assert list(grouped([3, 4, 1, 9, 1], 3, lambda item: item, 7)) == [[3, 4], [1, 9], [1]]
+    assert list(grouped([], 3)) == []
+
+
+def _bytes_of_a_search(n: int) -> int:
+    """Return the most memory of a search among ``n`` utterances of 100 landmarks that have nothing in common."""
+    codes = np.random.default_rng(0).permutation(_N_CODES)[: 100 * n].reshape(n, 100).astype(np.int32)
+    frames = np.arange(100, dtype=np.int32)
+    prints = [Landmarks(of_one, frames) for of_one in codes]
+    tracemalloc.start()
+    try:
+        assert near_duplicates(prints) == []
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_search_for_near_duplicates_grows_by_few_bytes_a_landmark(monkeypatch):
+    monkeypatch.setattr("serflow.audit.near.MOST_LOOKED_UP", 20_000)
+    monkeypatch.setattr("serflow.audit.near.N_CODES", _N_CODES)
+    few, many = _bytes_of_a_search(2_000), _bytes_of_a_search(5_000)
+    assert (many - few) / (100 * 3_000) < 30
