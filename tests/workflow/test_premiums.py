@@ -50,7 +50,7 @@ def test_the_clean_run_differs_in_its_split_alone(finished: Workflow) -> None:
     sources = [said["provenance"]["sources"] for said in (paper, clean)]
     differing = {name for name in sources[0] if sources[0][name] != sources[1][name]}
     assert {name.partition("/")[0] for name in differing} == {"splits"}
-    split = pd.read_parquet(finished.folder / "results/splits/iemocap/speaker-0.parquet")
+    split = pd.read_parquet(finished.folder / "results/splits/iemocap/partners-0.parquet")
     utterances = pd.read_parquet(finished.folder / "results/corpora/iemocap/utterances.parquet")
     of_role = split.merge(utterances, on="utterance").groupby("role")["speaker"].agg(set)
     assert speakers <= of_role["test"]

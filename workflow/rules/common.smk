@@ -35,6 +35,9 @@ from serflow.noise.published import READS
 from serflow.premiums.versions import (
     VERSION_PATTERN,
     WITHOUT_LEAKS,
+    cells_of,
+    corpora_of,
+    layout_of,
     tables_of,
     trained_apart,
     versions,
@@ -891,6 +894,7 @@ def runs_of_cell(study, cell):
 
 
 premium_tables = functools.cache(tables_of)
+premium_corpora = functools.cache(corpora_of)
 
 
 def predictions_of_versions(study):
@@ -900,7 +904,11 @@ def predictions_of_versions(study):
             path
             for version in VERSIONS[study.name].values()
             for table in premium_tables(study)
-            for path in cell_files(version, "predictions.parquet", table)
+            for path in files_of_cells(
+                version,
+                "predictions.parquet",
+                cells_of(version, table, premium_corpora(study)),
+            )
         )
     )
 
@@ -910,8 +918,7 @@ def layouts_of_versions(study):
     found = {}
     for table in premium_tables(study):
         of = {
-            # what stands beside a table is of no matter here
-            name: version.layout(table)._replace(departures={}, quoted=()).to_json()
+            name: layout_of(version, table, premium_corpora(study)).to_json()
             for name, version in VERSIONS[study.name].items()
         }
         clean = of.pop(WITHOUT_LEAKS)

@@ -8,7 +8,7 @@ for study in STUDIES.values():
                 f"tabulate_{study.name}_premiums"
             input:
                 predictions=predictions_of_versions(study),
-                utterances=utterance_tables(study.corpora()),
+                utterances=utterance_tables(premium_corpora(study)),
             output:
                 premiums=f"results/{study.name}/premiums.csv",
             log:

@@ -1,7 +1,8 @@
 """The premium of a leak: the score with it, minus that of the clean version, cell by cell of a table.
 
-The two versions are other trainings, and as a rule tested on other utterances. Speakers are drawn, and runs: where a
-run of both is tested on the same speakers these are drawn alike, else apart (`serflow.runs.bootstrap`).
+The two versions are other trainings, and as a rule tested on other utterances. Speakers are drawn, and runs: where all
+runs of both are tested on the same speakers these are drawn alike, else apart (`serflow.runs.bootstrap`). Where only
+some are the same, the interval is wider for it: what they have in common is not taken out of the difference.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 from serflow.files import two_digits
 from serflow.premiums.versions import AS_IN_PAPER, WITH, WITHOUT_LEAKS
 from serflow.report.headings import Layout, full_name, merged, printed_name, why_absent
-from serflow.report.intervals import TableIntervals
+from serflow.report.intervals import FEW_CLUSTERS, TableIntervals
 from serflow.runs.bootstrap import REPLICATES, CellFits, Clusters, interval, over_runs
 from serflow.runs.scores import common_runs, take
 
@@ -127,8 +128,8 @@ def _line(
     runs = common_runs([cell for entry in entries for cell in entry.cells])
     with_leak, without = leaky.sample(*place, runs), clean.sample(*other, runs)
     corpora = dict.fromkeys(cell.cell["corpus"] for entry in entries for cell in entry.cells)
-    n_speakers = min(with_leak.n_clusters, without.n_clusters)
-    drawn = "the same speakers" if alike.issuperset(corpora) else "other speakers"
+    n_speakers = min(leaky.fewest_clusters(*place, runs), clean.fewest_clusters(*other, runs))
+    drawn = "alike" if alike.issuperset(corpora) else "apart"
     low = high = math.nan
     notes = list(dict.fromkeys(mark for corpus in corpora for mark in clean.clusters[corpus].marks))
     if n_speakers < LEAST_SPEAKERS:
@@ -136,6 +137,8 @@ def _line(
         notes.append(f"no interval: {n_speakers} speaker(s) in the smallest test set, {LEAST_SPEAKERS} are needed")
     else:
         low, high = interval(over_runs(with_leak.replicates - without.replicates), n_speakers)
+        if n_speakers < FEW_CLUSTERS:
+            notes.append(f"few speakers: {n_speakers} in the smallest test set")
     if len(runs) == 1:
         notes.append("one run: test sampling only, not how training varies")
     of_runs = with_leak.values - without.values

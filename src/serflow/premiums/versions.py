@@ -4,9 +4,10 @@ Typing only: a version is a plan of changed settings, whose runs lie in a folder
 the configuration is not trained twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from serflow.report.headings import Layout, merged
 from serflow.studies.contract import Plan
 
 AS_IN_PAPER, WITHOUT_LEAKS, WITH = "paper", "clean", "with_"
@@ -48,16 +49,33 @@ def trained_apart(plan: Plan) -> dict[str, Plan]:
     return {name: version for name, version in versions(plan).items() if version.root == root_of(name, plan.name)}
 
 
-def tables_of(plan: Plan) -> list[str]:
-    """Return the tables whose premiums can be told: those with intervals of which a corpus is split in another way."""
+def corpora_of(plan: Plan) -> list[str]:
+    """Return the corpora whose premiums can be told: those that the clean version splits in another way."""
     of = versions(plan)
-    if not of:
-        return []
-    others = {name for name in plan.corpora() if of[AS_IN_PAPER].draws(name) != of[WITHOUT_LEAKS].draws(name)}
+    return [name for name in plan.corpora() if of and of[AS_IN_PAPER].draws(name) != of[WITHOUT_LEAKS].draws(name)]
+
+
+def cells_of(version: Plan, table: str, corpora: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the cells of a table that are of some corpora."""
+    return [cell for cell in version.cells(table) if cell.corpus in corpora]  # type: ignore[attr-defined]
+
+
+def layout_of(version: Plan, table: str, corpora: Collection[str]) -> Layout:
+    """Return a table without what stands beside it and without what takes in another corpus than these."""
+    layout = version.layout(table)
+    rows, columns = (
+        [heading for heading in headings if set(merged(heading.where).get("corpus", ())).issubset(corpora)]
+        for headings in (layout.rows, layout.columns)
+    )
+    return layout._replace(rows=rows, columns=columns, departures={}, quoted=())
+
+
+def tables_of(plan: Plan) -> list[str]:
+    """Return the tables whose premiums can be told: those with intervals that have cells of `corpora_of`."""
+    corpora = corpora_of(plan)
     return [
         table
         for tables in plan.tables
         for table in tables
-        if f"results/{plan.name}/{table}_intervals.csv" in plan.targets()
-        and others & {cell.corpus for cell in plan.cells(table)}  # type: ignore[attr-defined]
+        if f"results/{plan.name}/{table}_intervals.csv" in plan.targets() and cells_of(plan, table, corpora)
     ]

@@ -3,6 +3,8 @@
 ===================  ===================================================================================================
 ``dialogue-0``       whole dialogues, 70/10/20, draw 0 (DLC, section IV)
 ``speaker-3``        whole speakers, 70/10/20, draw 3
+``partners-0``       whole groups of speakers who have dialogues in common, of IEMOCAP its sessions, 70/10/20, draw 0;
+                     without dialogues each speaker alone
 ``speaker80-0``      whole speakers, 80/10/10, draw 0 (Tu et al., section 3.1)
 ``utterance-0``      single utterances, 64/16/20, draw 0 (Wang et al., section 3), of every emotion alike
 ``speaker64-0``      whole speakers, 64/16/20, draw 0
@@ -46,6 +48,7 @@ VAL_END = 0.8
 DRAWN = {
     "dialogue": (TRAIN_END, VAL_END),
     "speaker": (TRAIN_END, VAL_END),
+    "partners": (TRAIN_END, VAL_END),
     "speaker80": (0.8, 0.9),
     "speaker64": (0.64, 0.8),
     "sentence": (0.64, 0.8),
@@ -80,7 +83,7 @@ class Choice(NamedTuple):
 
 
 CHOICES = (
-    Choice("dlc.split", ("dialogue", "speaker"), "dlc.corpora"),
+    Choice("dlc.split", ("dialogue", "speaker", "partners"), "dlc.corpora"),
     Choice("invariance.held_out", COUPLES, "invariance.corpus"),
     Choice("invariance.many_speakers.split", ("speaker80", "speaker"), "invariance.many_speakers.corpus"),
     Choice("temporal.folds", (*WHOLE_SESSIONS, "in_turn", "speaker"), "temporal.corpus"),
@@ -207,14 +210,7 @@ def _divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
         cuts = DRAWN[parts.kind]
         if parts.unit == "utterance":
             return [Division(protocol, _stratified(utterances, parts.draw, cuts))]
-        units = (
-            _sentences(utterances)
-            if parts.unit == "sentence"
-            else [
-                split_unit(parts.unit, str(row["utterance"]), row["dialogue"], str(row["speaker"]))
-                for row in utterances
-            ]
-        )
+        units = _units(parts, utterances)
         role = split_units(units, parts.draw, cuts)
         return [Division(protocol, [role[unit] for unit in units])]
     if parts.kind == "speaker_folds":
@@ -226,6 +222,15 @@ def _divide(protocol: str, utterances: Sequence[Row]) -> list[Division]:
     if parts.kind in TESTED_IN_TURN:
         return _parts_in_turn(parts.kind, utterances)
     return _all_but_last_session(utterances) if parts.kind == "last_session" else _sessions_in_turn(utterances)
+
+
+def _units(parts: Protocol, utterances: Sequence[Row]) -> list[str]:
+    """Return what each utterance is kept together with."""
+    if parts.kind == "partners":
+        return _partners(utterances)
+    if parts.unit == "sentence":
+        return _sentences(utterances)
+    return [split_unit(parts.unit, str(row["utterance"]), row["dialogue"], str(row["speaker"])) for row in utterances]
 
 
 def _stratified(utterances: Sequence[Row], seed: int, cuts: tuple[float, float]) -> list[str | None]:
@@ -257,6 +262,32 @@ def _stratified(utterances: Sequence[Row], seed: int, cuts: tuple[float, float])
 def _every(places: Sequence[int], share: float) -> set[int]:
     """Return evenly spaced places, of the first ``k`` the ``share``, rounded."""
     return {place for k, place in enumerate(places) if round(share * (k + 1)) > round(share * k)}
+
+
+def _partners(utterances: Sequence[Row]) -> list[str]:
+    """Return of each utterance the first by name of all who talk to its speaker, to one of these, and so on.
+
+    Raises
+    ------
+    CorpusError
+        If they are fewer than three groups.
+    """
+    group = {str(row["speaker"]): {str(row["speaker"])} for row in utterances}
+    first_of: dict[str, str] = {}
+    for row in utterances:
+        if row["dialogue"] is None:
+            continue
+        speaker = str(row["speaker"])
+        other = first_of.setdefault(row["dialogue"], speaker)
+        if other not in group[speaker]:
+            joined = group[speaker] | group[other]
+            group.update(dict.fromkeys(joined, joined))
+    found = [min(group[str(row["speaker"])]) for row in utterances]
+    if len(set(found)) < len(ROLES):
+        raise CorpusError(
+            f"{len(group)} speaker(s) in {len(set(found))} group(s) that talk to each other, three groups are needed"
+        )
+    return found
 
 
 def _sentences(utterances: Sequence[Row]) -> list[str]:

@@ -168,6 +168,13 @@ class TableIntervals:
             sum(sizes[1]),
         )
 
+    def fewest_clusters(self, i: int, j: int, runs: Sequence[int]) -> int:
+        """Return the clusters of the smallest test set that a cell of the table takes in, in the given runs."""
+        entry = self.entries[i, j]
+        return min(
+            self._scores[(cell.name, entry.what, entry.kind), run].n_clusters for cell in entry.cells for run in runs
+        )
+
     def _remarks(self, entry: _Entry) -> list[str]:
         corpora = list(dict.fromkeys(cell.cell["corpus"] for cell in entry.cells))
         if len(corpora) == 1:

@@ -54,7 +54,7 @@ def test_the_premium_is_the_difference_and_nothing_where_speakers_do_not_differ(
     assert [found[name] for name in ("with_leak", "without", "premium", "low", "high")] == [
         "80.00", "50.00", "30.00", "30.00", "30.00",
     ]  # fmt: skip
-    assert (found["drawn"], found["n_speakers"], found["n_runs"]) == ("the same speakers", 12, 3)
+    assert (found["drawn"], found["n_speakers"], found["n_runs"]) == ("alike", 12, 3)
     assert (found["row"], found["column"], found["leak"], found["std"]) == ("A", "WA", "speakers", "0.00")
 
 
@@ -76,10 +76,11 @@ def test_speakers_tested_in_both_are_paired_and_others_are_not(tmp_path, cluster
     same, others = varied(tmp_path / "b", shares, range(6)), varied(tmp_path / "c", shares, range(6, 12))
     (paired,), (apart,) = told(first, same, clusters), told(first, others, clusters)
     assert (paired["low"], paired["high"]) == ("0.00", "0.00")
-    assert apart["drawn"] == "other speakers"
+    assert apart["drawn"] == "apart"
     half = 1.96 * math.sqrt(2 * np.var(shares) / 6) * 100
     assert float(apart["high"]) - float(apart["low"]) == pytest.approx(2 * half, rel=0.15)
     assert "one run" in apart["note"]
+    assert "few speakers: 6 in the smallest test set" in apart["note"]
 
 
 def test_of_few_speakers_no_interval_is_told(tmp_path, clusters):
@@ -87,6 +88,25 @@ def test_of_few_speakers_no_interval_is_told(tmp_path, clusters):
     assert (found["premium"], found["low"], found["high"], found["drawn"]) == ("30.00", "", "", "")
     assert found["n_speakers"] == 4
     assert "no interval: 4 speaker(s)" in found["note"]
+
+
+def test_of_a_mean_over_corpora_the_smallest_test_set_counts(tmp_path):
+    """Two corpora of four speakers each are not eight speakers."""
+    clusters, cells = {}, []
+    for corpus in ("toy", "other"):
+        rows = [
+            {UTTERANCE: f"{corpus}{speaker}_{i}", "speaker": f"s{speaker}"}
+            for speaker in range(4)
+            for i in range(OF_EACH)
+        ]
+        clusters |= clusters_by_corpus([write_utterances(tmp_path / corpus, corpus=corpus, rows=rows)], UNIT)
+        said = [(row[UTTERANCE], np.eye(3)[i % 3].tolist(), i % 3) for i, row in enumerate(rows)]
+        files = write_cell(tmp_path / "runs" / corpus, {**CELL, "corpus": corpus}, [predicted(said)])
+        cells.append(read_predictions(files.predictions))
+    both = Version(LAYOUT._replace(where={"corpus": ("toy", "other")}), cells)
+    (found,) = told(both, both, clusters)
+    assert (found["n_speakers"], found["low"]) == (4, "")
+    assert "no interval" in found["note"]
 
 
 def test_several_leaks_are_told_together_and_each(tmp_path, clusters):

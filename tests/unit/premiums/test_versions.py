@@ -3,8 +3,20 @@
 import pytest
 
 from serflow.config import Config, check_config
-from serflow.premiums.versions import AS_IN_PAPER, WITH, WITHOUT_LEAKS, root_of, tables_of, trained_apart, versions
+from serflow.premiums.versions import (
+    AS_IN_PAPER,
+    WITH,
+    WITHOUT_LEAKS,
+    cells_of,
+    corpora_of,
+    layout_of,
+    root_of,
+    tables_of,
+    trained_apart,
+    versions,
+)
 from serflow.protocols.splits import divide
+from serflow.report.headings import merged
 from serflow.studies.contract import Leak
 
 STUDIES = sorted(Config().plans())
@@ -95,6 +107,37 @@ def test_where_clips_follow_the_split_no_version_has_another_split():
     assert versions(plan("dlc", noise={"clips": "by_fold"})) == {}
 
 
+def test_videos_of_unknown_speakers_are_not_trained_again_nor_told():
+    whole = plan("dlc")
+    assert whole.corpora() == ["msp_improv", "iemocap", "mosei"]
+    known = corpora_of(whole)
+    assert known == ["msp_improv", "iemocap"]
+    for version in versions(whole).values():
+        assert {cell.corpus for cell in cells_of(version, "table1", known)} == set(known)
+        columns = [merged(column.where)["corpus"] for column in layout_of(version, "table1", known).columns]
+        assert set(columns) == {("msp_improv",), ("iemocap",)}
+
+
+def test_a_corpus_alone_whose_speakers_are_not_known_has_no_premium():
+    assert tables_of(plan("dlc", {"corpora": ["mosei"]})) == []
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_what_is_told_is_split_in_another_way(study):
+    """A table whose cells have the same split in both versions would be trained twice for a premium of nothing."""
+    whole = plan(study)
+    for table in tables_of(whole):
+        for paper, clean in zip(
+            *(cells_of(versions(whole)[name], table, corpora_of(whole)) for name in (AS_IN_PAPER, WITHOUT_LEAKS)),
+            strict=True,
+        ):
+            of_paper, of_clean = (
+                versions(whole)[name].draws(cell.corpus)
+                for name, cell in ((AS_IN_PAPER, paper), (WITHOUT_LEAKS, clean))
+            )
+            assert of_paper != of_clean
+
+
 def test_of_several_leaks_each_is_set_back_alone():
     class Two(type(plan("temporal"))):
         def leaks(self):
@@ -116,7 +159,7 @@ def test_of_several_leaks_each_is_set_back_alone():
 
 
 CLEAN = {
-    "dlc": [("train", "test", "speaker"), ("train", "val", "speaker")],
+    "dlc": [("train", "test", "speaker"), ("train", "val", "speaker"), ("train", "test", "dialogue")],
     "invariance": [("val", "test", "session"), ("val", "test", "dialogue"), ("train", "test", "session")],
     "multigating": [("train", "test", "speaker"), ("val", "test", "speaker")],
     "speakernorm": [("train", "test", "speaker"), ("train", "test", "dialogue")],

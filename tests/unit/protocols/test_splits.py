@@ -418,6 +418,39 @@ def test_sentences_and_speakers_are_kept_whole(name, unit, of_roles):
     assert len({member for of_role in found.values() for member in of_role}) == sum(of_roles)
 
 
+def talk(*dialogues, alone=()):
+    """Return a row of each speaker in each dialogue, and of who talks to nobody."""
+    said = [(name, speaker) for name, speakers in enumerate(dialogues) for speaker in speakers]
+    return [
+        {"utterance": f"u{place}", "dialogue": name if name is None else f"d{name}", "speaker": speaker}
+        for place, (name, speaker) in enumerate([*said, *((None, speaker) for speaker in alone)])
+    ]
+
+
+@pytest.mark.parametrize("draw", range(6))
+def test_who_talk_to_each_other_are_kept_together_and_those_whom_these_talk_to(draw):
+    rows = talk("ab", "cd", "bc", "ef", "gh", "g", alone="i")
+    (division,) = divide(f"partners-{draw}", rows)
+    roles = {}
+    for row, role in zip(rows, division.roles, strict=True):
+        roles.setdefault(row["speaker"], set()).add(role)
+    assert all(len(of_speaker) == 1 for of_speaker in roles.values())
+    assert roles["a"] == roles["b"] == roles["c"] == roles["d"]
+    assert roles["e"] == roles["f"]
+    assert roles["g"] == roles["h"]
+    assert {role for of_speaker in roles.values() for role in of_speaker} == set(ROLES)
+
+
+def test_without_dialogues_partners_are_split_as_speakers():
+    rows = talk(alone="abcdefghij")
+    assert divide("partners-2", rows)[0].roles == divide("speaker-2", rows)[0].roles
+
+
+def test_too_few_groups_of_partners_are_refused():
+    with pytest.raises(CorpusError, match=r"5 speaker\(s\) in 2 group\(s\) that talk .* set dlc.split to dia"):
+        divide("partners-0", talk("ab", "cd", "de"))
+
+
 def test_a_sentence_is_what_is_said_where_the_text_is_known():
     """Of scripted dialogues, which speakers share, every line is one sentence."""
     rows = spoken(EMODB, text="as before")

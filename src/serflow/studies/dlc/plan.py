@@ -165,13 +165,17 @@ class Plan:
 
     def unit(self) -> str:
         """Return what splits keep together: dialogue or speaker."""
-        return self.settings.split
+        return "dialogue" if self.settings.split == "dialogue" else "speaker"
 
     def draws(self, corpus: str) -> list[str]:
-        """Return the split of each run: a draw each, or one for all where noise clips follow the split."""
+        """Return the split of each run: a draw each, or one for all where noise clips follow the split.
+
+        Who speaks in MOSEI is not known: a video stands for a speaker and is a dialogue, so that all splits are one.
+        """
         runs = self.runs(corpus)
+        kind = "dialogue" if self.data.layout(corpus) == "mosei" else self.settings.split
         drawn = runs if self.data.noise.clips == "shared" else [runs[0]] * len(runs)
-        return [draw_name(self.settings.split, draw) for draw in drawn]
+        return [draw_name(kind, draw) for draw in drawn]
 
     def card_inputs(self) -> dict[str, list[str]]:
         """Return the files that the protocol card reads, by the names that it knows them by."""
@@ -258,11 +262,14 @@ class Plan:
     def leaks(self) -> list[Leak]:
         """Return what training knows of the test: speakers, where splits are of dialogues or utterances.
 
-        With ``noise.clips: by_fold`` none is told: noise is drawn by the split of the configuration.
+        Who talks to them is held out with them: a dialogue of theirs must not be in training instead. With
+        ``noise.clips: by_fold`` none is told: noise is drawn by the split of the configuration.
         """
         if self.data.noise.clips == "by_fold":
             return []
-        return [Leak("speakers", "speakers of the test are in training", "split", "dialogue", "speaker")]
+        split = self.settings.split
+        clean = "partners" if split == "dialogue" else split
+        return [Leak("speakers", "speakers of the test are in training", "split", "dialogue", clean)]
 
     def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
         """Return the plan with some settings changed, whose runs lie in another folder."""

@@ -89,7 +89,7 @@ class Dlc(Options):
     ] = Field(default=["single_clean", "chance"])
     feature: str = "mfb"
     seeds: Runs = Field(default=[0, 1, 2])
-    split: Literal["dialogue", "speaker"] = "dialogue"
+    split: Literal["dialogue", "speaker", "partners"] = "dialogue"
     asr: Literal["deepspeech", "wav2vec2", "reference"] = "deepspeech"
     stand_in: StandIn = StandIn()
     robustness: Robustness = Robustness()
