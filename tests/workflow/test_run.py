@@ -191,7 +191,7 @@ def test_every_file_is_as_the_page_of_results_says(finished: Workflow) -> None:
             )
         ),
         *("noise/{corpus}/{profile}/audio/plan.csv", "noise/{corpus}/{profile}/audio/{utterance}.flac"),
-        *("{study}/claims.csv", "{study}/claims.md", "qc/{study}.csv", "qc/{study}.md"),
+        *("{study}/claims.csv", "{study}/claims.md", "qc/{study}.csv", "qc/{study}.md", "{study}/premiums.csv"),
         *("{study}/{table}.tex", "{study}/{table}.md"),
     }
     assert made == set(page.patterns()) - elsewhere

@@ -169,7 +169,7 @@ def test_the_history_has_the_losses_of_a_system(trained):
 @pytest.mark.parametrize("system", ["dat", "cgt_random"])
 def test_a_killed_fit_ends_in_the_same_bytes(made, tmp_path, monkeypatch, system):
     whole = train(tmp_path / "whole", made, system)
-    validate = fit_module._values
+    validate = fit_module.joined
     left = iter(range(9))
 
     def killed(*parts):
@@ -177,7 +177,7 @@ def test_a_killed_fit_ends_in_the_same_bytes(made, tmp_path, monkeypatch, system
             raise KeyboardInterrupt
         return validate(*parts)
 
-    monkeypatch.setattr(fit_module, "_values", killed)
+    monkeypatch.setattr(fit_module, "joined", killed)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "killed", made, system)
     monkeypatch.undo()
