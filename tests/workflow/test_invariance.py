@@ -92,13 +92,13 @@ def test_claims_are_judged_and_say_what_they_need(finished: Workflow) -> None:
     assert set(claims["verdict"]) == {"cannot tell"}
     by_number = claims.set_index("number")
     dat = by_number[by_number["claim"] == "dat_helps"].loc["SER_SR_DAT - SER_only, IEMOCAP Test"]
-    assert (dat["drawn"], dat["marks"], dat["n_clusters"]) == ("clusters and runs", "synthetic", "5")
+    assert (dat["drawn"], dat["marks"], dat["n_clusters"]) == ("clusters and runs", "synthetic; other settings", "5")
     assert dat["note"].startswith("needs two runs or more")
     assert by_number.loc["SER_SR_CGT - SER_only, * Test", "note"].iloc[0] == "needs row SER_SR_CGT in table2"
     assert by_number.loc["SER_SR_DAT, IEMOCAP Val - IEMOCAP Test", "drawn"] == "clusters and runs"
     assert by_number.loc["SER_SR_DAT - SER_only, IEMOCAP embeddings", "drawn"] == "runs alone"
     page = (finished.folder / "results/invariance/claims.md").read_text()
-    assert "**cannot tell** (synthetic): needs two runs or more" in page
+    assert "**cannot tell** (synthetic, other settings): needs two runs or more" in page
 
 
 def test_a_table_is_typeset_and_says_what_it_is_made_from(finished: Workflow) -> None:
