@@ -41,7 +41,7 @@ _FREE = frozenset(
         "difference", "iemocap_labels", "emotions", "intensity", "folds_used", "tested", "speakers", "style",
         "held_out", "watch", "alpha", "strength", "schedule", "epsilon", "plateau_factor", "plateau_patience",
         "warmup", "clip_norm", "betas", "beta", "eval_updates", "temperature", "dropout", "gain_db", "init_std",
-        "gamma", "delta", "l0", "more_than", "scale", "bias", "segment_weight", "corpus",
+        "gamma", "delta", "l0", "more_than", "scale", "bias", "segment_weight", "corpus", "graphs", "fused",
     }
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from serflow.config import check_config
 from serflow.planning.costs import OWN, Cost, Measured, known_costs, line, measure, recorded, summed
 from serflow.planning.finished import mean_seconds, read_finished
 from serflow.planning.hours import Hours, published_hours
+from serflow.planning.work import size_of
 
 LONG = 2000.0
 
@@ -120,6 +121,14 @@ def test_the_table_says_where_it_is_from():
         assert cost.start_s + cost.per_unit_s > 0, key
         for word in ("Python 3.", "torch 2.", "snakemake 9.", "commit "):
             assert word in cost.source, key
+
+
+def test_the_first_table_that_anyone_makes_is_known_before_it_is_made(config):
+    """Where an option is new, `serflow.planning.work` says that no cost hangs on it, or costs are recorded again."""
+    plan, costs = config.plans()["dlc"], recorded()
+    trained = {("train", f"dlc {cell.method}", size_of(plan.options(cell))) for cell in plan.cells("table1")}
+    assert len(trained) > 10
+    assert trained - set(costs) == set()
 
 
 def test_published_hours_have_a_source():
