@@ -205,6 +205,17 @@ def test_every_fit_is_asked_of_all_its_test_utterances_in_every_kind_at_every_le
     assert metadata["provenance"]["stand_ins"] == {"corpus": ["toy"], "noise": ["ESC-50"]}
 
 
+def test_clean_audio_is_what_mixtures_come_to_as_noise_falls(lab, tmp_path):
+    """It is the clean recording, and not what the network was trained in."""
+    found, _ = lab.asked(tmp_path / "said.parquet", "exp1", "single", (100.0, TRAINED_DB))
+    said = {
+        level: np.stack(of_level.sort_values([*KEYS, "condition"])["probabilities"])
+        for level, of_level in found.groupby(found["snr_db"].fillna(np.inf))
+    }
+    moved = {level: np.abs(said[level] - said[np.inf]).mean() for level in (100.0, TRAINED_DB)}
+    assert 0 < 20 * moved[100.0] < moved[TRAINED_DB]
+
+
 def test_in_experiment_2_a_network_is_asked_in_the_noise_that_it_has_not_heard(lab, tmp_path):
     found, _ = lab.asked(tmp_path / "said.parquet", "exp2", "moe_dlc")
     assert (found["condition"] == found["fold"]).all()
