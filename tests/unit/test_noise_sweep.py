@@ -71,8 +71,18 @@ def test_by_fold_neither_training_nor_validation_heard_the_clips():
 
 
 def test_a_kind_without_clips_is_refused():
-    with pytest.raises(NoiseError, match=r"noise\.esc50\.root"):
+    with pytest.raises(NoiseError, match=r"^no noise clip of the group human; see noise\.esc50\.root"):
         draw_kind(NAMES, "human", bank(("natural", "interior")), "shared", 0)
+
+
+def test_a_kind_without_clips_in_the_fold_of_the_test_is_refused_by_its_key():
+    clips = bank()
+    clips.fold_of |= dict.fromkeys(clips.by_condition["human"], 1)
+    with pytest.raises(
+        NoiseError, match=r"noise\.clips is by_fold.* fold 5 \(test\): no noise clip of the group human;"
+    ):
+        draw_kind(NAMES, "human", clips, "by_fold", 0)
+    assert draw_kind(NAMES, "natural", clips, "by_fold", 0)
 
 
 def test_silent_speech_is_refused():

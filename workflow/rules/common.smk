@@ -770,6 +770,12 @@ def sweep_settings(study, cell):
     ]
 
 
+def swept_modules(study, cell):
+    """The modules that are loaded by name when a cell and its noise classifier are asked."""
+    asked = [cell, study.gate(cell)]
+    return [name for of in asked if of is not None for name in study.modules(of)]
+
+
 def sweep_files(study):
     """What every cell says in noise."""
     try:

@@ -1,5 +1,5 @@
-# Noise as an axis: the trained networks of the DLC paper in every kind of noise at a grid of levels. Nothing is trained for it
-# that is not trained for a table, and no table needs it.
+# Noise as an axis: the trained networks of the DLC paper in every kind of noise at a grid of levels. No table needs it, and
+# nothing is trained for it but what a table has or `dlc.robustness` names.
 from serflow.studies.dlc.asked_in_noise import sweep_facts
 
 SWEEP = DLC.settings.robustness
@@ -36,7 +36,7 @@ rule predict_in_noise:
         code=lambda wildcards: code(
             "stages.predict_in_noise",
             "studies.dlc.sweep",
-            *DLC.modules(DLC.cell(wildcards)),
+            *swept_modules(DLC, DLC.cell(wildcards)),
             *feature_modules(DLC.settings.feature),
         ),
     message:

@@ -45,7 +45,7 @@ _METHODS = {
     "Single": (BLACK, "o"), "HFFN-Single": (BLACK, "h"), "MoE-SLC": (SKY, "^"), "MoE-DLC": (BLUE, "s"),
     "HFFN-MoE-DLC": (BLUE, "p"), "DANN": (ORANGE, "v"), "MADDoG": (VERMILION, "X"), "DSN-SLC": (PINK, "P"),
     "DSN-DLC": (GREEN, "D"), "HFFN-DSN-DLC": (GREEN, ">"), "Single (width-matched)": (GREY, "<"),
-    "Single (shuffled labels)": (GREY, "*"), "Noise classifier": (OLIVE, "s"),
+    "Single (shuffled labels)": (GREY, "*"), "Single (clean audio)": (BLACK, "P"), "Noise classifier": (OLIVE, "s"),
     # speaker invariance
     "SER_only": (BLACK, "^"), "SER_SR_MTL": (ORANGE, "o"), "SER_SR_DAT": (BLUE, "D"), "SER_SR_CGT": (VERMILION, "s"),
     "Random perturbation": (PINK, "v"), "SVC on mean and deviation": (OLIVE, "*"),
@@ -158,7 +158,8 @@ def method_looks(names: Iterable[str]) -> dict[str, Look]:
     What is not listed here, such as a method of your own, has a look that follows from its name. Only where two of them
     in one figure would be alike does the second by name take another.
     """
-    looks = {name: _LOOKS[name] for name in dict.fromkeys(names) if name in _LOOKS}
+    names = list(dict.fromkeys(names))
+    looks = {name: _LOOKS[name] for name in names if name in _LOOKS}
     for name in sorted(set(names) - looks.keys()):
         place = zlib.crc32(name.encode())
         turned = (_OTHER_LOOKS[(place + step) % len(_OTHER_LOOKS)] for step in range(len(_OTHER_LOOKS)))

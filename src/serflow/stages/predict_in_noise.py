@@ -15,7 +15,7 @@ from serflow.audio.prepared import PreparedUtterance, iterate_prepared
 from serflow.features.base import load_feature
 from serflow.noise.mixing import ClipBank
 from serflow.progress import progress
-from serflow.runs.provenance import gather
+from serflow.runs.provenance import gather, joined, same_audio
 from serflow.settings.base import checked
 from serflow.stage import files_of, json_option, named_path, named_value, run_stage, stage_parser
 from serflow.stores.parquet import write_batches
@@ -53,7 +53,9 @@ def main(arguments: argparse.Namespace) -> None:
         "options": arguments.options,
         "runs": arguments.runs,
         "snr_db": list(grid.snr_db),
-        "provenance": gather(given).to_json(),
+        "provenance": joined(
+            [gather(given), same_audio(given, swept.data.utterances, [fit.rows for fit in swept.fits])]
+        ).to_json(),
         "code": arguments.code,
     }
     written = write_batches(

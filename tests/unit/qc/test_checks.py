@@ -1,6 +1,7 @@
 """What checks find in made-up runs."""
 
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,17 @@ def test_shuffled_labels_have_to_stay_at_chance(tmp_path: Path) -> None:
         given = sources(tmp_path / str(severity), {"single_shuffled": [accuracy] * 3})
         one = found(check(given, "single_shuffled"), "controls", "single_shuffled")
         assert (one.severity, bool(one.says)) == (severity, severity == WRONG)
+
+
+def test_shuffled_labels_that_cannot_be_told_from_chance_are_no_clean_bill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "N_SPEAKERS", 1)
+    one = found(
+        check(sources(tmp_path, {"single_shuffled": [0.9] * 3}), "single_shuffled"), "controls", "single_shuffled"
+    )
+    assert (one.severity, one.n_clusters) == (LOOK, 1)
+    assert "one cluster" in one.says
 
 
 def test_a_band_is_of_real_data_alone(tmp_path: Path) -> None:

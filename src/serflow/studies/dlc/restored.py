@@ -82,7 +82,7 @@ def restore(
     Raises
     ------
     StoreError
-        If the file is damaged, or holds another network or none of this fit.
+        If the file is damaged, is of another cell, or holds another network or none of this fit.
     """
     method = load_method(cell.method)
     seen = seen_conditions(rows.fit.fold)
@@ -93,7 +93,7 @@ def restore(
     assert isinstance(network, Network)
     name = f"{rows.fit.run}/{rows.fit.fold}"
     try:
-        network.load_state_dict(read_fit(model, name))
+        network.load_state_dict(read_fit(model, name, cell._asdict()))
     except RuntimeError as error:
         raise StoreError(
             f"{model}: the weights of {name} are not those of {cell.method} with these options; delete it and run "

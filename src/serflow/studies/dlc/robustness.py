@@ -1,7 +1,7 @@
 """Robustness curves of the DLC study: UA, and how much of what is heard in clean audio stays, by level of noise."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from serflow.noise.plan import CONDITIONS
 from serflow.report.curves import draw_chance
-from serflow.report.facts import stamped
 from serflow.report.frame import Margins, Words, framed
+from serflow.report.intervals import FEW_CLUSTERS
 from serflow.report.style import FAINT, GRID, method_looks
 from serflow.runs.bootstrap import (
     PREDICTION_OF,
@@ -26,9 +26,19 @@ from serflow.runs.bootstrap import (
     over_runs,
     score_runs,
 )
-from serflow.runs.provenance import joined
 from serflow.settings.base import CLEAN
-from serflow.studies.dlc.swept import CLEAN_DB, COLUMN_OF, Swept, line_title, read_swept
+from serflow.studies.dlc.swept import (
+    CLEAN_DB,
+    COLUMN_OF,
+    Swept,
+    headings,
+    line_title,
+    method_of,
+    noise_of,
+    read_swept,
+    remarks,
+    trained_on,
+)
 
 COLUMNS = [
     "corpus", "method", "trained_on", "noise", "snr_db", "ua", "low", "high", "unchanged", "chance", "n_utterances",
@@ -42,8 +52,8 @@ _MEASURES = {"ua": "UA (%)", "unchanged": "said as in clean audio (%)"}
 _NOTE = (
     "Above: UA on test utterances mixed with noise of one kind at one level, its 95 % interval over test clusters and "
     "runs as a band. Below: the share of utterances that are given the class that the same network gives them in clean "
-    "audio. The point at the left is clean audio. Full lines: trained in noise; dashed: on clean audio; dotted: routed "
-    "by the true kind of noise. Clip and offset of an utterance are the same at all levels."
+    "audio. The point at the left is clean audio. Full lines: trained in noise{}; dashed, hollow: on clean audio; "
+    "dotted: routed by the true kind of noise. Clip and offset of an utterance are the same at all levels."
 )
 
 
@@ -94,8 +104,9 @@ def robustness_table(
     Returns
     -------
     pandas.DataFrame
-        corpus, method, trained_on (``clean`` or a profile), noise, snr_db (NaN: clean audio), ua, low, high, unchanged,
-        chance (percent), n_utterances (of the smallest test set of the runs), n_runs, note.
+        corpus, method, trained_on (``clean`` or a profile, with what was added to its levels), noise, snr_db (NaN:
+        clean audio), ua, low, high, unchanged, chance (percent), n_utterances (of the smallest test set of the runs),
+        n_runs, note.
     """
     lines = []
     for corpus in facts["corpora"]:
@@ -114,7 +125,7 @@ def robustness_table(
                         (
                             corpus,
                             line_title(swept, line, facts),
-                            facts["trained_on"][swept.cell["method"]],
+                            trained_on(swept, facts),
                             kind,
                             math.nan if snr_db == CLEAN_DB else snr_db,
                             float(np.mean([score.value for score in found])),
@@ -124,15 +135,16 @@ def robustness_table(
                             100.0 / len(swept.classes),
                             min(score.n_utterances for score in found),
                             len(runs),
-                            "; ".join(_notes(swept, clusters[corpus], len(runs))),
+                            "; ".join(_notes(swept, clusters[corpus], few, len(runs))),
                         )
                     )
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _notes(swept: Swept, clusters: Clusters, n_runs: int) -> list[str]:
+def _notes(swept: Swept, clusters: Clusters, n_clusters: int, n_runs: int) -> list[str]:
     alone = ["one run: test sampling only, not how training varies"] if n_runs == 1 else []
-    return [f"cluster: {clusters.unit}", *clusters.marks, *alone, *swept.provenance.remarks]
+    few = [f"few clusters: {n_clusters} in the smallest test set"] if n_clusters < FEW_CLUSTERS else []
+    return [f"cluster: {clusters.unit}", *alone, *few, *remarks(swept)]
 
 
 def spread_out(places: Sequence[float], least: float) -> list[float]:
@@ -149,18 +161,23 @@ def spread_out(places: Sequence[float], least: float) -> list[float]:
     return [found[order.index(i)] for i in range(len(places))]
 
 
-def _look(method: str, trained_on: str) -> dict[str, Any]:
-    """Return how a line looks: colour and marker of its method, dashes of what it was trained on."""
-    base, _, variant = method.partition(" (")
-    look = method_looks([base])[base]
-    if trained_on == CLEAN:
-        return {"color": look.color, "marker": look.marker, "linestyle": (0, (5, 1.6)), "markerfacecolor": "white"}
-    return {"color": look.color, "marker": look.marker, "linestyle": (0, (1.4, 1.4)) if variant else "-"}
+def _looks(titles: Iterable[str], clean: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return how lines look: colour and marker of their methods, dashes of what they were trained on or routed by."""
+    of_methods = method_looks(map(method_of, titles))
+    looks: dict[str, dict[str, Any]] = {}
+    for title in titles:
+        method = method_of(title)
+        looks[title] = {**of_methods[method].points, "linestyle": "-" if title == method else (0, (1.4, 1.4))}
+        if title in clean:
+            looks[title] |= {"linestyle": (0, (5, 1.6)), "markerfacecolor": "white"}
+    return looks
 
 
-def _draw_panel(axes: Axes, panel: pd.DataFrame, measure: str, clean_at: float) -> None:
-    for (method, trained_on), points in panel.groupby(["method", "trained_on"], sort=False):
-        look = _look(method, trained_on)
+def _draw_panel(
+    axes: Axes, panel: pd.DataFrame, measure: str, clean_at: float, looks: Mapping[str, Mapping[str, Any]]
+) -> None:
+    for method, points in panel.groupby("method", sort=False):
+        look = looks[method]
         noisy = points[points["snr_db"].notna()].sort_values("snr_db")
         clean = points[points["snr_db"].isna()]
         if measure == "ua" and noisy["low"].notna().all():
@@ -174,7 +191,7 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, measure: str, clean_at: float) 
     axes.set_xlim(clean_at + pad, levels[0] - pad)
 
 
-def _name_lines(axes: Axes, panel: pd.DataFrame, measure: str) -> None:
+def _name_lines(axes: Axes, panel: pd.DataFrame, measure: str, looks: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the names of the lines at their ends, in the loudest noise."""
     ends = panel[panel["snr_db"] == panel["snr_db"].min()]
     low, high = axes.get_ylim()
@@ -182,7 +199,7 @@ def _name_lines(axes: Axes, panel: pd.DataFrame, measure: str) -> None:
     for end, place in zip(ends.itertuples(index=False), places, strict=True):
         axes.annotate(
             end.method, (1.0, place), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
-            color=_look(end.method, end.trained_on)["color"], fontsize=8, va="center", annotation_clip=False,
+            color=looks[end.method]["color"], fontsize=8, va="center", annotation_clip=False,
         )  # fmt: skip
 
 
@@ -190,8 +207,14 @@ def draw_robustness(points: pd.DataFrame, corpora: Mapping[str, str], marks: Seq
     """Draw `robustness_table`: a column a kind of noise, two rows a corpus; ``corpora`` are their headings."""
     kinds = [kind for kind in CONDITIONS if kind in set(points["noise"])]
     shape = (len(_MEASURES) * len(corpora), len(kinds))
+    noise = noise_of(points)
+    looks = _looks(dict.fromkeys(points["method"]), set(points.loc[points["trained_on"] == CLEAN, "method"]))
     figure, panels = framed(
-        Words("Trained networks in louder and louder noise", marks=marks, note=_NOTE),
+        Words(
+            "Trained networks in louder and louder noise",
+            marks=marks,
+            note=_NOTE.format(f" ({noise})" if noise else ""),
+        ),
         shape,
         (shape[1] * (_WIDTH + _GAP_WIDTH) - _GAP_WIDTH, shape[0] * (_HEIGHT + _GAP_HEIGHT) - _GAP_HEIGHT),
         _MARGINS,
@@ -204,10 +227,10 @@ def draw_robustness(points: pd.DataFrame, corpora: Mapping[str, str], marks: Seq
         for row, (measure, quantity) in enumerate(_MEASURES.items(), len(_MEASURES) * number):
             of_corpus = points[points["corpus"] == corpus]
             for place, kind in enumerate(kinds):
-                _draw_panel(panels[row, place], of_corpus[of_corpus["noise"] == kind], measure, clean_at)
+                _draw_panel(panels[row, place], of_corpus[of_corpus["noise"] == kind], measure, clean_at, looks)
                 if measure == "ua":
                     draw_chance(panels[row, place], float(of_corpus["chance"].iloc[0]), words=place == 0)
-            _name_lines(panels[row, -1], of_corpus[of_corpus["noise"] == kinds[-1]], measure)
+            _name_lines(panels[row, -1], of_corpus[of_corpus["noise"] == kinds[-1]], measure, looks)
             panels[row, 0].set_ylabel(f"{heading}\n{quantity}", color=FAINT)
     for place, kind in enumerate(kinds):
         panels[0, place].set_title(f"{kind} noise", pad=8)
@@ -219,12 +242,6 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
     """Return the figure and its points, with the corpora by their headings; ``facts`` as `robustness_table`."""
     cells = [read_swept(path) for path in files.predictions]
     points = robustness_table(cells, clusters_by_corpus(files.utterances, facts["unit"]), facts)
-    headings = stamped(
-        facts["corpora"],
-        {
-            corpus: joined(swept.provenance for swept in cells if swept.cell["corpus"] == corpus)
-            for corpus in facts["corpora"]
-        },
-    )
-    figure = draw_robustness(points, headings.names, headings.stamp)
+    over = headings(cells, facts["corpora"])
+    figure = draw_robustness(points, over.names, over.stamp)
     return figure, points.assign(corpus=points["corpus"].map(facts["corpora"]))

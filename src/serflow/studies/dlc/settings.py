@@ -111,7 +111,8 @@ class Dlc(Options):
         swept = self.robustness
         if swept.methods is not None:
             return swept.methods
-        return [name for name in self.trained_methods() if why_not_swept(name, swept.experiment) is None]
+        trained = [name for name in self.trained_methods() if swept.experiment in self.experiments_of(name)]
+        return [name for name in trained if why_not_swept(name, swept.experiment) is None]
 
     def experiments_of(self, method: str) -> list[str]:
         """Return the experiments that a method is part of, of those that are asked for, in the paper's order."""

@@ -11,17 +11,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from serflow.noise.plan import CONDITIONS
-from serflow.report.facts import stamped
 from serflow.report.frame import Margins, Words, framed
 from serflow.report.style import FAINT, INK
-from serflow.runs.provenance import joined
-from serflow.studies.dlc.swept import CLEAN_DB, COLUMN_OF, Swept, line_title, read_swept
+from serflow.studies.dlc.swept import (
+    CLEAN_DB,
+    COLUMN_OF,
+    Swept,
+    headings,
+    line_title,
+    noise_of,
+    read_swept,
+    remarks,
+    trained_on,
+)
 
-COLUMNS = ["corpus", "method", "trained_on", "noise", "snr_db", "of", "from", "to", "count", "share"]
+COLUMNS = ["corpus", "method", "trained_on", "noise", "snr_db", "of", "from", "to", "count", "share", "note"]
 HEARD, TRUE = "heard in clean audio", "true"
 """What a row of a matrix is of."""
 _MARGINS = Margins(left=1.95, right=0.3, top=0.95, bottom=1.25)
 _CELL, _GAP_WIDTH, _GAP_HEIGHT = 0.34, 0.3, 0.3
+_LEAST = 1.25
+"""Side of a matrix of few classes, beside which its names stand."""
+_BETWEEN = 0.45
+"""Between corpora, where the names of the columns stand."""
 _DARK = 55.0
 """Percent from which numbers are white."""
 
@@ -60,8 +72,9 @@ def shift_table(cells: Sequence[Swept], facts: Mapping[str, Any]) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        corpus, method, trained_on, noise, snr_db, of (`HEARD` or `TRUE`: what ``from`` is), from, to (classes), count
-        (predictions), share (percent of those from the class; NaN where there are none).
+        corpus, method, trained_on (as in `serflow.studies.dlc.robustness.robustness_table`), noise, snr_db, of
+        (`HEARD` or `TRUE`: what ``from`` is), from, to (classes), count (predictions), share (percent of those from
+        the class; NaN where there are none), note.
     """
     lines = []
     for swept in cells:
@@ -78,8 +91,8 @@ def shift_table(cells: Sequence[Swept], facts: Mapping[str, Any]) -> pd.DataFram
                     lines += [
                         (
                             swept.cell["corpus"], line_title(swept, line, facts),
-                            facts["trained_on"][swept.cell["method"]], kind, snr_db, of, one, other,
-                            int(counts[i, j]), of_all[i, j],
+                            trained_on(swept, facts), kind, snr_db, of, one, other, int(counts[i, j]), of_all[i, j],
+                            "; ".join(remarks(swept)),
                         )
                         for i, one in enumerate(swept.classes)
                         for j, other in enumerate(swept.classes)
@@ -104,9 +117,14 @@ def draw_shift(table: pd.DataFrame, corpora: Mapping[str, str], marks: Sequence[
     loudest = table["snr_db"].min()
     drawn = table[(table["snr_db"] == loudest) & (table["of"] == HEARD)]
     kinds = [kind for kind in CONDITIONS if kind in set(drawn["noise"])]
-    rows = list(drawn[["corpus", "method"]].drop_duplicates().itertuples(index=False, name=None))
+    rows: list[tuple[str, str] | None] = []
+    for corpus in corpora:
+        methods = dict.fromkeys(drawn.loc[drawn["corpus"] == corpus, "method"])
+        rows += [*([None] if rows else []), *((corpus, method) for method in methods)]
     n_classes = max(len(set(drawn[drawn["corpus"] == corpus]["from"])) for corpus in corpora)
-    side = _CELL * n_classes
+    side = max(_CELL * n_classes, _LEAST)
+    heights = [_BETWEEN if row is None else side for row in rows]
+    noise = noise_of(drawn)
     level = f"{loudest:g}".replace("-", "\N{MINUS SIGN}")
     figure, panels = framed(
         Words(
@@ -114,27 +132,34 @@ def draw_shift(table: pd.DataFrame, corpora: Mapping[str, str], marks: Sequence[
             marks=marks,
             note="Row: what the network says of the clean audio; column: what it says of the same utterance in noise; "
             "percent of the row, all runs together. The diagonal is what stays. A row without numbers: what it says of "
-            "no clean utterance.",
+            f"no clean utterance.{f' Trained in noise: {noise}.' if noise else ''}",
         ),
         (len(rows), len(kinds)),
         (
             len(kinds) * (side + _GAP_WIDTH) - _GAP_WIDTH,
-            len(rows) * (side + _GAP_HEIGHT) - _GAP_HEIGHT,
+            sum(heights) + (len(rows) - 1) * _GAP_HEIGHT,
         ),
         _MARGINS,
         (_GAP_WIDTH, _GAP_HEIGHT),
+        height_ratios=heights,
     )
-    for row, (corpus, method) in enumerate(rows):
+    for row, named in enumerate(rows):
+        if named is None:
+            for axes in panels[row]:
+                axes.set_axis_off()
+            continue
+        corpus, method = named
         of_row = drawn[(drawn["corpus"] == corpus) & (drawn["method"] == method)]
         classes = list(dict.fromkeys(of_row["from"]))
         for place, kind in enumerate(kinds):
             found = of_row[of_row["noise"] == kind].pivot(index="from", columns="to", values="share")
-            axes: Axes = panels[row, place]
+            axes = panels[row, place]
             _draw_matrix(axes, found.loc[classes, classes])
-            last = row + 1 == len(rows) or rows[row + 1][0] != corpus
+            last = row + 1 == len(rows) or rows[row + 1] is None
             axes.set_xticks(range(len(classes)), classes if last else [], rotation=45, ha="right", color=INK)
             axes.set_yticks(range(len(classes)), classes if place == 0 else [], color=INK)
-        panels[row, 0].set_ylabel(f"{corpora[corpus]}\n{method}", color=FAINT, labelpad=8)
+        heading = f"{corpora[corpus]}\n{method}".replace(" (", "\n(")
+        panels[row, 0].set_ylabel(heading, color=FAINT, labelpad=8)
     for place, kind in enumerate(kinds):
         panels[0, place].set_title(f"{kind} noise", pad=8)
     return figure
@@ -144,11 +169,5 @@ def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.Data
     """Return the figure and all matrices, with the corpora by their headings; ``facts`` as `shift_table` takes them."""
     cells = [read_swept(path) for path in files.predictions]
     table = shift_table(cells, facts)
-    headings = stamped(
-        facts["corpora"],
-        {
-            corpus: joined(swept.provenance for swept in cells if swept.cell["corpus"] == corpus)
-            for corpus in facts["corpora"]
-        },
-    )
-    return draw_shift(table, headings.names, headings.stamp), table.assign(corpus=table["corpus"].map(facts["corpora"]))
+    over = headings(cells, facts["corpora"])
+    return draw_shift(table, over.names, over.stamp), table.assign(corpus=table["corpus"].map(facts["corpora"]))

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from serflow.audio.prepared import PreparedUtterance
 from serflow.devices import usable_device
-from serflow.errors import ConfigError
+from serflow.errors import AudioError, ConfigError, StoreError
 from serflow.features.base import Feature
 from serflow.noise.mixing import ClipBank, PlanRow
 from serflow.noise.plan import CONDITIONS, Draw
@@ -98,7 +98,7 @@ def load(files: Files, cell: Cell, options: Options, runs: Sequence[int], gate_o
         If a file is damaged, or is not of this cell.
     """
     info = method_info(cell.method)
-    if info.routes != (files.gate_model is not None and gate_options is not None):
+    if any((given is not None) != info.routes for given in (files.gate_model, gate_options)):
         raise ConfigError(f"{cell.method}: give the noise classifier's model and options to methods that route alone")
     inputs = CellFiles(files.utterances, files.splits, files.plan, files.clean, files.noisy)
 
@@ -146,19 +146,31 @@ def predictions(
         If a mixture has no features.
     NoiseError
         If speech or clip are silent, or there is no clip of a kind.
+    StoreError
+        If the audio lacks an utterance.
     """
-    names = swept.data.utterances
-    tested = {names[row] for fit in swept.fits for row in fit.rows.test}
-    draws = {kind: draw_kind(sorted(tested), kind, bank, grid.clips, grid.seed) for kind in CONDITIONS}
+    tested = {kind: _tested(swept, kind) for kind in CONDITIONS}
+    draws = {
+        kind: draw_kind(sorted(names), kind, bank, grid.clips, grid.seed) for kind, names in tested.items() if names
+    }
+    missing = set().union(*tested.values())
     for shard in audio:
-        items = [item for item in shard if item.utterance in tested]
-        if not items:
-            continue
+        missing -= {item.utterance for item in shard}
         for kind, of_kind in draws.items():
-            if any(kind in kinds_of(fit.rows) for fit in swept.fits):
-                for snr_db in (None, *grid.snr_db):
-                    heard = _heard(swept.data, items, of_kind, bank, extractor, snr_db)
-                    yield _said(swept, {item.utterance for item in items}, kind, snr_db, heard)
+            items = [item for item in shard if item.utterance in of_kind]
+            for snr_db in (None, *grid.snr_db) if items else ():
+                heard = _heard(swept.data, items, of_kind, bank, extractor, snr_db)
+                yield _said(swept, {item.utterance for item in items}, kind, snr_db, heard)
+    if missing:
+        raise StoreError(
+            f"the audio lacks {len(missing)} test utterances, the first is {min(missing)}; delete the corpus's folder "
+            "of results/audio and run the same command again"
+        )
+
+
+def _tested(swept: Swept, kind: str) -> set[str]:
+    """Return the utterances that some fit is asked of in a kind of noise."""
+    return {swept.data.utterances[row] for fit in swept.fits if kind in kinds_of(fit.rows) for row in fit.rows.test}
 
 
 def _heard(
@@ -174,7 +186,10 @@ def _heard(
     mixed, rows = {}, []
     for item in items:
         noisy, mixed[item.utterance] = mix_at(item, draws[item.utterance], bank, snr_db)
-        rows.append(FrameRow(item.utterance, extractor.feature(noisy)))
+        try:
+            rows.append(FrameRow(item.utterance, extractor.feature(noisy)))
+        except AudioError as error:
+            raise AudioError(f"{item.utterance} in noise at {snr_db:g} dB: {error}") from error
     return Heard(packed(rows, extractor.mantissa_bits), mixed)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import pytest
 
 from serflow.config import check_config
 from serflow.errors import ConfigError
-from serflow.report.style import figure_style
+from serflow.report.style import figure_style, method_looks
 from serflow.stores.parquet import write_table
 from serflow.studies.dlc import robustness, shift
 from serflow.studies.dlc.asked_in_noise import sweep_facts, sweep_options, swept_cells
@@ -41,7 +42,16 @@ SAID = {
 }
 
 
-def write_sweep(path, method="single", said=SAID, runs=(0, 1), oracle=None, kinds=("natural", "human")):
+def write_sweep(
+    path,
+    method="single",
+    said=SAID,
+    runs=(0, 1),
+    oracle=None,
+    kinds=("natural", "human"),
+    corpus="toy",
+    made_of=PROVENANCE,
+):
     lines = [
         {
             "run": run, "fold": "none", "utterance": f"u{i}", "condition": kind, "snr_db": snr_db,
@@ -55,8 +65,8 @@ def write_sweep(path, method="single", said=SAID, runs=(0, 1), oracle=None, kind
         for run in runs
         for i, (label, predicted) in enumerate(zip(LABELS, predictions, strict=True))
     ]  # fmt: skip
-    cell = {"experiment": "exp1", "method": method, "corpus": "toy", "profile": "h1"}
-    metadata = {"study": "dlc", "cell": cell, "classes": CLASSES, "provenance": PROVENANCE}
+    cell = {"experiment": "exp1", "method": method, "corpus": corpus, "profile": "h1"}
+    metadata = {"study": "dlc", "cell": cell, "classes": CLASSES, "provenance": made_of}
     write_table(path, pa.Table.from_pylist(lines, schema=SWEEP_SCHEMA), kind=SWEEP_KIND, metadata=metadata)
     return path
 
@@ -94,8 +104,24 @@ def test_scores_and_what_stays_are_those_of_the_predictions(tmp_path, utterances
         assert of_kind["n_runs"].eq(2).all()
         assert of_kind.loc[10.0, "low"] <= 87.5 <= of_kind.loc[10.0, "high"]
         assert of_kind.loc[10.0, "low"] < of_kind.loc[10.0, "high"]
-        assert of_kind["note"].str.contains("synthetic").all()
-        assert of_kind["trained_on"].eq("h1").all()
+        assert (
+            of_kind["note"].eq("cluster: speaker; few clusters: 4 in the smallest test set; synthetic; a remark").all()
+        )
+        assert of_kind["trained_on"].eq("h1 (SNR +25 dB)").all()
+
+
+def test_what_is_not_real_stands_in_the_numbers_and_on_the_pictures(tmp_path, utterances):
+    """Of noise and weights too; what was trained on clean audio heard no levels that were raised."""
+    made_of = {**PROVENANCE, "stand_ins": {"noise": ["ESC-50"], "weights": ["bert"]}}
+    paths = [write_sweep(tmp_path / f"{name}.parquet", name, made_of=made_of) for name in ("single", "single_clean")]
+    files = [module.Files(tuple(paths), (utterances,)) for module in (robustness, shift)]
+    with figure_style():
+        drawn = [module.make_figure(of, FACTS) for module, of in zip((robustness, shift), files, strict=True)]
+    for figure, table in drawn:
+        assert "synthetic noise · stand-in weights" in [text.get_text() for text in figure.texts]
+        assert table["note"].str.endswith("synthetic noise; stand-in weights; a remark").all()
+        heard = dict(zip(table["method"], table["trained_on"], strict=True))
+        assert heard == {"Single": "h1 (SNR +25 dB)", "Single (clean audio)": "clean"}
 
 
 def test_a_mixture_has_a_line_by_its_gate_and_one_by_the_true_kind(tmp_path, utterances):
@@ -157,8 +183,10 @@ def test_the_figures_say_what_they_are_of(tmp_path, utterances):
     for figure in (curves, matrices):
         texts = [text.get_text() for text in figure.texts]
         assert "synthetic" in texts
-        # levels are those that were mixed, whatever is added to those of profiles
-        assert not any("+25" in text for text in texts)
+        # levels are those that were mixed; what networks were trained in was raised
+        noted = [text for text in texts if "+25" in text]
+        assert len(noted) == 1
+        assert re.search(r"in\s+noise:?\s+\(?h1\s+\(SNR\s+\+25\s+dB\)", noted[0])
         assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == ["natural noise", "human noise"]
     last = curves.axes[1]
     assert {text.get_text() for text in last.texts} == {"Single", "Single (clean audio)"}
@@ -166,6 +194,64 @@ def test_the_figures_say_what_they_are_of(tmp_path, utterances):
     assert last.get_xlim()[0] > last.get_xlim()[1]
     shown = [text.get_text() for text in matrices.axes[0].texts]
     assert shown == ["100", "0", "100", "0"]
+
+
+def test_lines_have_the_looks_of_their_methods_in_all_figures(tmp_path, utterances):
+    """And dashes of their own: full in noise, dashed on clean audio, dotted by the true kind."""
+    titles = {"single_wide": "Single (width-matched)", "single_shuffled": "Single (shuffled labels)"}
+    more = {"methods": FACTS["methods"] | titles, "trained_on": FACTS["trained_on"] | dict.fromkeys(titles, "h1")}
+    paths = [
+        write_sweep(tmp_path / f"{name}.parquet", name, oracle=SAID if name == "moe_dlc" else None)
+        for name in more["methods"]
+    ]
+    with figure_style():
+        figure, _ = robustness.make_figure(robustness.Files(tuple(paths), (utterances,)), {**FACTS, **more})
+    looks = method_looks(more["methods"].values())
+    lines = [
+        line for line in figure.axes[0].lines if line.get_marker() not in ("", "None") and len(line.get_xdata()) > 1
+    ]
+    drawn = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines]
+    assert drawn == [
+        (*looks[title], dashes)
+        for title, dashes in [
+            ("Single", "-"), ("Single (clean audio)", "--"), ("MoE-DLC", "-"), ("MoE-DLC", "--"),
+            ("Single (width-matched)", "-"), ("Single (shuffled labels)", "-"),
+        ]
+    ]  # fmt: skip
+    patterns = [line._unscaled_dash_pattern[1] for line in (lines[1], lines[3])]
+    assert patterns == [(5, 1.6), (1.4, 1.4)]
+    assert [line.get_markerfacecolor() == "white" for line in lines] == [False, True, False, False, False, False]
+
+
+def test_no_name_lies_on_another_or_on_a_matrix(tmp_path):
+    corpora = {"toy": "Toy (synthetic noise)", "real": "A corpus (partial)"}
+    methods = {"single": "Single", "moe_dlc": "MoE-DLC"}
+    facts = {**FACTS, "corpora": corpora, "methods": methods}
+    cells = [
+        read_swept(write_sweep(tmp_path / f"{name}_{corpus}.parquet", name, oracle=oracle, corpus=corpus))
+        for corpus in corpora
+        for name, oracle in (("single", None), ("moe_dlc", SAID))
+    ]
+    with figure_style():
+        figure = shift.draw_shift(shift_table(cells, facts), corpora, ["synthetic"])
+        figure.draw_without_rendering()
+        shown = [axes for axes in figure.axes if axes.axison]
+        assert len(shown) == 2 * 3 * 2
+        names = [axes.yaxis.label for axes in shown if axes.yaxis.label.get_text()]
+        ticks = [label for axes in shown for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+        words = [(text.get_text(), text.get_window_extent()) for text in (*names, *ticks) if text.get_text()]
+        boxes = [("a matrix", axes.get_window_extent()) for axes in shown]
+    assert len(names) == 6
+    # columns are named once a corpus, rows once a row; names that lean do not touch where their boxes do
+    assert len(words) == 6 + 2 * 2 * 2 + 6 * 2
+    leaning = {text for text, box in words if text in CLASSES}
+    apart = [
+        (one, other)
+        for i, (one, box) in enumerate(words)
+        for other, beside in (*words[i + 1 :], *boxes)
+        if box.overlaps(beside) and not {one, other} <= leaning
+    ]
+    assert apart == []
 
 
 def test_the_stage_writes_figure_and_numbers(tmp_path, utterances):
@@ -198,6 +284,17 @@ def test_by_default_all_networks_of_the_experiment_that_only_hear_are_asked():
     assert {"dann", "maddog", "dsn_slc", "dsn_dlc"} <= {cell.method for cell in second}
     assert not any(cell.method.startswith("hffn") for cell in [*cells, *second])
     assert {cell.profile for cell in second} == {"h3"}
+
+
+def test_what_no_table_has_is_asked_only_where_it_is_named():
+    """Else networks would be trained for curves alone."""
+    trained = {"corpora": ["iemocap"], "experiments": ["exp2"], "methods": ["single", "dann"]}
+    with pytest.raises(ConfigError, match=r"dlc\.robustness\.methods: no method is trained in exp1"):
+        swept_cells(plan({**trained, "controls": []}))
+    second = swept_cells(plan({**trained, "controls": [], "robustness": {"experiment": "exp2"}}))
+    assert [cell.method for cell in second] == ["single", "dann"]
+    named = swept_cells(plan({**trained, "robustness": {"methods": ["single"]}}))
+    assert [cell.experiment for cell in named] == ["exp1"]
 
 
 def test_no_table_depends_on_what_is_asked_afterwards():
