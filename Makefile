@@ -1,5 +1,6 @@
 # `make help` says what there is. CORES=16 make table1 uses 16 cores.
-CORES ?= $(shell nproc 2>/dev/null || echo 2)
+# nproc takes OMP_NUM_THREADS for the number of cores, which is 1 wherever serflow's own jobs or a cluster set it
+CORES ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 2)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

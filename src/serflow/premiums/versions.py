@@ -56,7 +56,7 @@ def corpora_of(plan: Plan) -> list[str]:
 
 
 def cells_of(version: Plan, table: str, corpora: Collection[str]) -> list[tuple[str, ...]]:
-    """Return the cells of a table that are of some corpora."""
+    """Return the cells of a table that are of some corpora; those of a study with leaks name theirs."""
     return [cell for cell in version.cells(table) if cell.corpus in corpora]  # type: ignore[attr-defined]
 
 
@@ -73,6 +73,8 @@ def layout_of(version: Plan, table: str, corpora: Collection[str]) -> Layout:
 def tables_of(plan: Plan) -> list[str]:
     """Return the tables whose premiums can be told: those with intervals that have cells of `corpora_of`."""
     corpora = corpora_of(plan)
+    if not corpora:
+        return []
     return [
         table
         for tables in plan.tables

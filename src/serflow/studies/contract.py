@@ -123,7 +123,10 @@ class Plan(Protocol):
         """Return what the audit is told of a cell."""
 
     def leaks(self) -> list[Leak]:
-        """Return what training knows of the test by the paper's protocol, for the corpora that are asked for."""
+        """Return what training knows of the test by the paper's protocol, for the corpora that are asked for.
+
+        Cells of a study that has any are named tuples with a ``corpus``.
+        """
 
     def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
         """Return the plan with some settings changed; its runs lie in ``root`` if cells do not tell them apart."""
