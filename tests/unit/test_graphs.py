@@ -256,8 +256,24 @@ def test_a_replay_reads_the_batch_and_leaves_gradients_of_it_alone():
     (alone,) = steps.step(batch)
     assert torch.equal(found, alone)
     assert all(torch.equal(p.grad, kept) for p, kept in zip(network.parameters(), gradients, strict=True))
+    # what others left to a parameter that the graph does not reach is gone
+    network.register_parameter("other", nn.Parameter(torch.ones(1)))
+    network.other.grad = torch.ones(1)
     # a graph leaves its results where it left the last ones
     assert steps(torch.randn(4, 3))[0] is found
+    assert network.other.grad is None
+
+
+def test_a_step_without_a_graph_leaves_gradients_of_its_batch_alone():
+    network, steps = network_and_steps()
+    batch = torch.randn(4, 3)
+    steps(torch.randn(5, 3))
+    (found,) = steps(batch)
+    assert not found.requires_grad
+    gradients = [parameter.grad for parameter in network.parameters()]
+    network.zero_grad()
+    steps.step(batch)
+    assert all(torch.equal(p.grad, kept) for p, kept in zip(network.parameters(), gradients, strict=True))
 
 
 def test_a_batch_that_is_elsewhere_is_refused():
@@ -358,7 +374,7 @@ class Gpu:
         for name in ("current_stream", "stream", "graph", "get_rng_state", "set_rng_state"):
             monkeypatch.setattr(torch.cuda, name, getattr(self, name))
         monkeypatch.setattr(torch.cuda, "Stream", self.new_stream)
-        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
         monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay="replay"))
 
     def new_stream(self, device):
@@ -416,7 +432,8 @@ def test_a_step_is_warmed_up_and_captured_on_a_stream_that_all_of_them_have(gpu)
     assert gpu.drawn == 0
     one, other = gpu.graphs
     assert one is not other
-    assert gpu.pools == ["pool", "pool"]
+    assert gpu.pools[0] is gpu.pools[1]
+    assert gpu.pools[0] is not None
 
 
 def test_a_step_that_cannot_be_captured_is_named_with_what_to_do(gpu):
