@@ -23,8 +23,8 @@ _WIDTH = 8
 def resolve_device(name: str, key: str) -> torch.device:
     """Return the device of a setting: ``auto`` is a GPU where torch finds one, else the CPU.
 
-    Of several GPUs it is one that no other job has taken. It computes ``fp32`` in single precision: by itself torch lets
-    cuDNN round what it multiplies to the 10 bits of TF32 there.
+    Of several GPUs it is one that no other job has taken. ``fp32`` is single precision there too: by itself torch lets
+    cuDNN round what it multiplies to the 10 bits of TF32.
 
     Parameters
     ----------

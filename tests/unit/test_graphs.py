@@ -247,9 +247,12 @@ def test_a_replay_reads_the_batch_and_leaves_gradients_of_it_alone():
     network, steps = network_and_steps()
     batch = torch.randn(4, 3)
     steps(batch)
-    for _ in range(2):
-        steps(torch.randn(4, 3))
+    captured = torch.randn(4, 3)
+    kept = captured.clone()
+    steps(captured)
+    steps(torch.randn(4, 3))
     (found,) = steps(batch)
+    assert torch.equal(captured, kept)
     gradients = [parameter.grad.clone() for parameter in network.parameters()]
     for parameter in network.parameters():
         parameter.grad = None
