@@ -16,6 +16,7 @@ from serflow.studies.dlc.data import Counts
 from serflow.studies.dlc.models import Sizes, initialise
 from serflow.studies.dlc.options import ModelOptions, Options
 from serflow.training import fit as fitting
+from serflow.training import graphs
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.fit import Losses, Schedule, fit
 from serflow.training.graphs import (
@@ -419,10 +420,12 @@ class Gpu:
 
 @pytest.fixture
 def gpu(monkeypatch):
-    return Gpu(monkeypatch)
+    graphs._stream_of.cache_clear()
+    yield Gpu(monkeypatch)
+    graphs._stream_of.cache_clear()
 
 
-def test_a_step_is_warmed_up_and_captured_on_a_stream_that_all_of_them_have(gpu):
+def test_steps_are_warmed_up_and_captured_on_the_same_stream_in_all_fits(gpu):
     record = CudaRecorder(torch.device("cuda", 0))
     once = [
         "stream 1 of cuda:0 waits for current", *WARM_UP * ["step on stream 1 of cuda:0"],
@@ -431,12 +434,13 @@ def test_a_step_is_warmed_up_and_captured_on_a_stream_that_all_of_them_have(gpu)
     assert record(gpu.step) == ("found", "replay")
     assert gpu.done == once
     record(gpu.step)
-    assert gpu.done == 2 * once
+    CudaRecorder(torch.device("cuda", 0))(gpu.step)
+    assert gpu.done == 3 * once
     assert gpu.drawn == 0
-    one, other = gpu.graphs
-    assert one is not other
-    assert gpu.pools[0] is gpu.pools[1]
-    assert gpu.pools[0] is not None
+    assert len({id(graph) for graph in gpu.graphs}) == 3
+    # memory is shared within a fit
+    one, same, other = gpu.pools
+    assert one is same is not other
 
 
 def test_a_step_that_cannot_be_captured_is_named_with_what_to_do(gpu):

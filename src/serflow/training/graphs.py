@@ -11,6 +11,7 @@ step, or is set at the start of a period, is a tensor that is changed in place. 
 graphs; https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
 """
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -90,6 +91,12 @@ Recorder = Callable[[Callable[[], FoundT]], tuple[FoundT, Callable[[], None]]]
 """From a step to what it leaves behind and what runs it again; the step may have run, and drawn no random number."""
 
 
+@functools.cache
+def _stream_of(device: torch.device) -> Any:
+    """Return the stream that steps are captured on, one for all fits: libraries keep the memory they take for each."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
 class CudaRecorder:
     """Captures steps as CUDA graphs. They are replayed one at a time, so all share their memory for what passes.
 
@@ -102,8 +109,7 @@ class CudaRecorder:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pool = torch.cuda.graph_pool_handle()
-        # one for all of them: libraries take memory of a stream that they never give back
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = _stream_of(device)
 
     def __call__(self, step: Callable[[], FoundT]) -> tuple[FoundT, Callable[[], None]]:
         """Run a step a few times, then capture it.
