@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -12,15 +13,18 @@ from torch.utils._pytree import tree_leaves
 # what computes nothing, besides views: memory alone
 ALLOCATES = ("empty", "new_empty", "_unsafe_view", "lift_fresh", "is_same_size")
 READS = "_local_scalar_dense"
+CHECKS = "_linalg_check_errors"
+INDEXES = ("index", "index_put", "index_put_", "_index_put_impl_")
 COPIES = ("_to_copy", "copy_")
 
 
 class Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count, while it is entered, the operations that torch starts, by name: on a GPU each is at least one kernel.
 
-    Views and allocations do not count. ``reads`` counts values that the host asked for: there a GPU is waited for.
-    ``sent`` counts tensors that came from the host onto a device. ``moved`` is the bytes of all that they read and
-    write, as if none was in a cache.
+    Views and allocations do not count. ``reads`` counts values that the host asked for, and what it would ask of a GPU
+    by itself: how many a mask selects, whether a matrix could be inverted. There a GPU is waited for. ``sent`` counts
+    operations for which something came from the host onto a device, but for numbers, which come with the operation.
+    ``moved`` is the bytes of all that they read and write, as if none was in a cache.
     """
 
     def __init__(self) -> None:
@@ -47,8 +51,10 @@ class Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.reads += 1
             return function(*args, **(kwargs or {}))
         found = function(*args, **(kwargs or {}))
-        if name in COPIES and isinstance(found, Tensor) and found.device.type != "cpu":
-            self.sent += any(isinstance(value, Tensor) and value.device.type == "cpu" for value in args)
+        given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
+        self.reads += name == CHECKS or (name in INDEXES and any(value.dtype == torch.bool for value in given[1:]))
+        if any(value.device.type != "cpu" for value in tree_leaves((given, found)) if isinstance(value, Tensor)):
+            self.sent += any(value.device.type == "cpu" and (value.dim() > 0 or name in COPIES) for value in given)
         if not function.is_view and not name.startswith(ALLOCATES):
             self.started[name] += 1
             self.moved += sum(map(_n_bytes, tree_leaves((args, kwargs, found))))

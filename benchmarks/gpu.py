@@ -71,7 +71,7 @@ def graphed(network: Network, optimizer: Optimizer, batch: Batch, weights: Tenso
     TrainingError
         If a pass waits for the host.
     """
-    both = GraphedSteps(passes(network, weights), network, weights.device, CudaRecorder())
+    both = GraphedSteps(passes(network, weights), network, weights.device, CudaRecorder(weights.device))
 
     def step() -> None:
         both(batch)

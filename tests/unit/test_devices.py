@@ -134,6 +134,25 @@ def test_one_gpu_is_shared_and_nothing_is_written(gpus, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def tf32():
+    """Let torch round what it multiplies to TF32, and leave that as it was."""
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    for backend in backends:
+        backend.allow_tf32 = True
+    yield
+    for backend, allowed in zip(backends, before, strict=True):
+        backend.allow_tf32 = allowed
+
+
+@pytest.mark.usefixtures("tf32")
+def test_single_precision_is_single_precision_on_a_gpu_too(gpus):
+    gpus(1, 1)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
 def test_a_gpu_is_an_index_and_the_cpu_is_the_cpu(gpus):
     gpus(2, 0)
     assert devices.resolve_device("auto", "").index == 0

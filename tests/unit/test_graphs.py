@@ -1,8 +1,9 @@
 """Bookkeeping of captured steps, with a recorder that runs a step again on the tensors that it was captured with."""
 
+import weakref
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pytest
 import torch
@@ -15,9 +16,19 @@ from serflow.studies.dlc.data import Counts
 from serflow.studies.dlc.models import Sizes, initialise
 from serflow.studies.dlc.options import ModelOptions, Options
 from serflow.training import fit as fitting
+from serflow.training import graphs
 from serflow.training.checkpoints import Checkpoint
 from serflow.training.fit import Losses, Schedule, fit
-from serflow.training.graphs import FROM_SIGHT, CudaRecorder, GraphedSteps, mapped, shape_of, tensors_of, wanted
+from serflow.training.graphs import (
+    FROM_SIGHT,
+    WARM_UP,
+    CudaRecorder,
+    GraphedSteps,
+    mapped,
+    shape_of,
+    tensors_of,
+    wanted,
+)
 from serflow.training.optimizers import Adam
 from serflow.training.seeds import numpy_generator, seed_torch
 
@@ -27,7 +38,7 @@ CPU = torch.device("cpu")
 class Recorder:
     """Stands for `CudaRecorder`: a replay runs the step again and writes into the tensors of its capture.
 
-    As of a capture, nothing is left of the run that finds out what these are, but the gradients that it made.
+    What the run that finds out what these are does to buffers is left, as warming up does.
     """
 
     def __init__(self, network):
@@ -36,11 +47,8 @@ class Recorder:
 
     def __call__(self, step):
         self.captured += 1
-        before = [buffer.clone() for buffer in self.network.buffers()]
         with torch.random.fork_rng(devices=[]):
             found = step()
-        for buffer, values in zip(self.network.buffers(), before, strict=True):
-            buffer.copy_(values)
         left = self.left(found)
 
         def replay():
@@ -134,7 +142,7 @@ def recorders(monkeypatch):
             super().__init__(step, network, device, Recorder(network))
             made.append(self)
 
-    monkeypatch.setattr(fitting, "CudaRecorder", lambda: None)
+    monkeypatch.setattr(fitting, "CudaRecorder", lambda device: None)
     monkeypatch.setattr(fitting, "GraphedSteps", Kept)
     return made
 
@@ -163,6 +171,47 @@ def test_a_killed_fit_goes_on_with_graphs_to_the_same_bits(tmp_path, recorders, 
     again, _ = fitted(tmp_path / "killed", CPU)
     assert again.history == whole.history
     assert all(torch.equal(again.last[name], values) for name, values in whole.last.items())
+
+
+class Token:
+    """What a `Witness` holds."""
+
+
+class Witness(torch.autograd.Function):
+    """Identity whose node in the graph of a step holds something, by which it is seen how long that graph lives."""
+
+    alive: ClassVar = weakref.WeakSet()
+
+    @staticmethod
+    def forward(ctx, values):
+        ctx.token = Token()
+        Witness.alive.add(ctx.token)
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+def test_no_graph_of_an_earlier_step_lives_when_a_step_is_captured(tmp_path, recorders, monkeypatch):
+    """Else parameters gather their gradients on the stream of that step, which CUDA refuses (PyTorch's #180090)."""
+    losses, record, seen = Toy.losses, Recorder.__call__, []
+
+    def witnessed(self, batch):
+        found = losses(self, batch)
+        return found._replace(total=Witness.apply(found.total))
+
+    def recorded(self, step):
+        seen.append(len(Witness.alive))
+        return record(self, step)
+
+    monkeypatch.setattr(Toy, "losses", witnessed)
+    monkeypatch.setattr(Recorder, "__call__", recorded)
+    held = witnessed(Toy(), next(batches(0)))
+    assert len(Witness.alive) == 1
+    del held
+    fitted(tmp_path, CPU)
+    assert seen == [0, 0, 0, 0]
 
 
 def test_updates_of_several_batches_are_refused(tmp_path):
@@ -199,17 +248,45 @@ def test_a_replay_reads_the_batch_and_leaves_gradients_of_it_alone():
     network, steps = network_and_steps()
     batch = torch.randn(4, 3)
     steps(batch)
-    for _ in range(2):
-        steps(torch.randn(4, 3))
+    captured = torch.randn(4, 3)
+    kept = captured.clone()
+    steps(captured)
+    steps(torch.randn(4, 3))
     (found,) = steps(batch)
+    assert torch.equal(captured, kept)
     gradients = [parameter.grad.clone() for parameter in network.parameters()]
     for parameter in network.parameters():
         parameter.grad = None
     (alone,) = steps.step(batch)
     assert torch.equal(found, alone)
     assert all(torch.equal(p.grad, kept) for p, kept in zip(network.parameters(), gradients, strict=True))
+    # what others left to a parameter that the graph does not reach is gone
+    network.register_parameter("other", nn.Parameter(torch.ones(1)))
+    network.other.grad = torch.ones(1)
     # a graph leaves its results where it left the last ones
     assert steps(torch.randn(4, 3))[0] is found
+    assert network.other.grad is None
+
+
+def test_a_step_without_a_graph_leaves_gradients_of_its_batch_alone():
+    network, steps = network_and_steps()
+    batch = torch.randn(4, 3)
+    steps(torch.randn(5, 3))
+    (found,) = steps(batch)
+    assert not found.requires_grad
+    gradients = [parameter.grad for parameter in network.parameters()]
+    network.zero_grad()
+    steps.step(batch)
+    assert all(torch.equal(p.grad, kept) for p, kept in zip(network.parameters(), gradients, strict=True))
+
+
+def test_a_batch_that_is_elsewhere_is_refused():
+    _, steps = network_and_steps()
+    steps.device = torch.device("meta")
+    batch = torch.randn(4, 3)
+    steps(batch)
+    with pytest.raises(ValueError, match="a graph on meta cannot read what is on cpu"):
+        steps(batch)
 
 
 def test_the_shape_of_a_batch_is_all_that_a_graph_depends_on():
@@ -279,44 +356,100 @@ def test_a_networks_step_is_the_same_again_from_the_same_tensors(method):
         assert torch.equal(one, other)
 
 
-class Captures:
-    """Stands for `torch.cuda.graph`; keeps what it was called with, and what is done within."""
+class Stream:
+    """Stands for `torch.cuda.Stream`; what it waits for is written down."""
 
-    def __init__(self):
-        self.given, self.within = [], False
+    def __init__(self, name, done):
+        self.name, self.done = name, done
+
+    def wait_stream(self, other):
+        self.done.append(f"{self.name} waits for {other.name}")
+
+
+class Gpu:
+    """Stands for what `torch.cuda` does on a GPU; keeps what it was asked for, in order.
+
+    Of its random numbers it knows how many were drawn: a step draws one where it runs.
+    """
+
+    def __init__(self, monkeypatch):
+        self.done, self.pools, self.graphs, self.drawn = [], [], [], 0
+        self.streams, self.n_streams, self.capturing = [Stream("current", self.done)], 0, False
+        for name in ("current_stream", "stream", "graph", "get_rng_state", "set_rng_state"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(torch.cuda, "Stream", self.new_stream)
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay="replay"))
+
+    def new_stream(self, device):
+        self.n_streams += 1
+        return Stream(f"stream {self.n_streams} of {device}", self.done)
+
+    def current_stream(self, device):
+        return self.streams[-1]
+
+    def get_rng_state(self, device):
+        return self.drawn
+
+    def set_rng_state(self, state, device):
+        self.drawn = state
 
     @contextmanager
-    def __call__(self, graph, pool):
-        self.given.append((graph, pool))
-        self.within = True
+    def stream(self, stream):
+        self.streams.append(stream)
         yield
-        self.within = False
+        self.streams.pop()
+
+    @contextmanager
+    def graph(self, graph, pool, stream):
+        self.pools.append(pool)
+        self.graphs.append(graph)
+        self.capturing = True
+        with self.stream(stream):
+            try:
+                yield
+            except RuntimeError:
+                raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904
+        self.capturing = False
+
+    def step(self):
+        self.done.append(f"{'capture' if self.capturing else 'step'} on {self.streams[-1].name}")
+        self.drawn += not self.capturing
+        return "found"
 
 
 @pytest.fixture
-def captures(monkeypatch):
-    found = Captures()
-    monkeypatch.setattr(torch.cuda, "graph", found)
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay="replay"))
-    return found
+def gpu(monkeypatch):
+    graphs._stream_of.cache_clear()
+    yield Gpu(monkeypatch)
+    graphs._stream_of.cache_clear()
 
 
-def test_steps_are_captured_one_graph_each_in_memory_that_they_share(captures):
-    record = CudaRecorder()
-    for _ in range(2):
-        assert record(lambda: captures.within) == (True, "replay")
-    (one, pool), (other, same_pool) = captures.given
-    assert one is not other
-    assert pool == same_pool == "pool"
+def test_steps_are_warmed_up_and_captured_on_the_same_stream_in_all_fits(gpu):
+    record = CudaRecorder(torch.device("cuda", 0))
+    once = [
+        "stream 1 of cuda:0 waits for current", *WARM_UP * ["step on stream 1 of cuda:0"],
+        "current waits for stream 1 of cuda:0", "capture on stream 1 of cuda:0",
+    ]  # fmt: skip
+    assert record(gpu.step) == ("found", "replay")
+    assert gpu.done == once
+    record(gpu.step)
+    CudaRecorder(torch.device("cuda", 0))(gpu.step)
+    assert gpu.done == 3 * once
+    assert gpu.drawn == 0
+    assert len({id(graph) for graph in gpu.graphs}) == 3
+    # memory is shared within a fit
+    one, same, other = gpu.pools
+    assert one is same is not other
 
 
-def test_a_step_that_cannot_be_captured_is_named_with_what_to_do(captures):
+def test_a_step_that_cannot_be_captured_is_named_with_what_to_do(gpu):
     def waits():
-        raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be")
+        if gpu.capturing:
+            raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be")
 
     with pytest.raises(TrainingError, match=r"\(operation not permitted .* capturing\); set training.graphs to off$"):
-        CudaRecorder()(waits)
+        CudaRecorder(torch.device("cuda", 0))(waits)
 
 
 def test_graphs_are_for_a_gpu_and_have_to_be_asked_for(caplog):

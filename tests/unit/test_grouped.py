@@ -48,6 +48,8 @@ def compare(members, inputs, alone, at_once):
         torch.testing.assert_close(together[k].grad, own[k].grad, rtol=1e-5, atol=1e-5)
         for ours, theirs in zip(members[k].parameters(), lone[k].parameters(), strict=True):
             assert torch.equal(ours, theirs)
+            # what lies in memory alike is moved by one operation for all: Adam on a GPU
+            assert ours.stride() == ours.grad.stride() == theirs.stride()
             assert theirs.grad.abs().sum() > 0
             torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-4)
 
@@ -93,6 +95,20 @@ def test_instance_norm():
             for k, own in enumerate(by_member(grouped.instance_norm(stack, layer, grouped.side_by_side(frames), mask)))
         ],
     )
+
+
+def test_instance_norm_of_bfloat16_is_computed_in_single_precision():
+    members = members_of(MaskedInstanceNorm(5))
+    # more frames than bfloat16 can count
+    lengths, n_frames = LENGTHS + 301, 313
+    frames = [torch.randn(BATCH, n_frames, 5) * frame_mask(lengths[k], n_frames) for k in range(MEMBERS)]
+    half = [each.bfloat16() for each in frames]
+    expected = [members[k](half[k], frame_mask(lengths[k], n_frames).float()) for k in range(MEMBERS)]
+    mask = grouped.frame_masks(lengths, n_frames)
+    found = by_member(grouped.instance_norm(grouped.Stack(members), members[0], grouped.side_by_side(half), mask))
+    for k in range(MEMBERS):
+        assert expected[k].dtype == torch.float32
+        torch.testing.assert_close(found[k], expected[k], rtol=1e-4, atol=1e-5)
 
 
 def test_linear():

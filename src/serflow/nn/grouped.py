@@ -152,8 +152,11 @@ def transposed_convolution(stack: Stack, layer: TransposedConvolution, frames: T
 
 
 def instance_norm(stack: Stack, layer: MaskedInstanceNorm, frames: Tensor, mask: Tensor) -> Tensor:
-    """Return what `MaskedInstanceNorm` makes of each member's frames; parameters as `convolution`."""
-    each, kept = by_member(frames, len(stack)), mask.to(frames.dtype)[..., None]
+    """Return what `MaskedInstanceNorm` makes of each member's frames; parameters as `convolution`.
+
+    Counts and sums are in single precision at least, as there.
+    """
+    each, kept = by_member(frames, len(stack)), mask.float()[..., None]
     # a row that a member does not have has no frames
     count = kept.sum(1, keepdim=True).clamp(min=1)
     mean = (each * kept).sum(1, keepdim=True) / count

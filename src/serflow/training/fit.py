@@ -242,7 +242,7 @@ def fit(
     network = learner.network
     if graphs_on is not None and schedule.accumulate > 1:
         raise ValueError("an update over several batches is not captured as a graph")
-    graphs = None if graphs_on is None else GraphedSteps(_passes(learner), network, graphs_on, CudaRecorder())
+    graphs = None if graphs_on is None else GraphedSteps(_passes(learner), network, graphs_on, CudaRecorder(graphs_on))
     rates = [group["lr"] for group in optimizers["main"].param_groups]
     standing = _standing(network, optimizers)
 

@@ -11,6 +11,7 @@ step, or is set at the start of a period, is a tensor that is changed in place. 
 graphs; https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
 """
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -87,33 +88,64 @@ class Graph(NamedTuple):
 
 
 Recorder = Callable[[Callable[[], FoundT]], tuple[FoundT, Callable[[], None]]]
-"""From a step to what it leaves behind and what runs it again; the step itself need not have run."""
+"""From a step to what it leaves behind and what runs it again; the step may have run, and drawn no random number."""
+
+
+@functools.cache
+def _stream_of(device: torch.device) -> Any:
+    """Return the stream that steps are captured on, one for all fits: libraries keep the memory they take for each."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class CudaRecorder:
-    """Captures steps as CUDA graphs. They are replayed one at a time, so all share their memory for what passes."""
+    """Captures steps as CUDA graphs. They are replayed one at a time, so all share their memory for what passes.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    device
+        The GPU that steps run on.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._pool = torch.cuda.graph_pool_handle()
+        self._stream = _stream_of(device)
 
     def __call__(self, step: Callable[[], FoundT]) -> tuple[FoundT, Callable[[], None]]:
-        """Capture a step; nothing of it runs.
+        """Run a step a few times, then capture it.
 
         Raises
         ------
         TrainingError
             If CUDA cannot capture it, as where it waits for the host.
         """
+        self._warm_up(step)
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, pool=self._pool):
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 found = step()
         except RuntimeError as error:
-            said = str(error).partition("\n")[0]
+            said = str(_first(error)).partition("\n")[0]
             raise TrainingError(
                 f"a step cannot be captured as a CUDA graph ({said}); set training.graphs to off"
             ) from error
         return found, graph.replay
+
+    def _warm_up(self, step: Callable[[], object]) -> None:
+        """Run a step where it will be captured; random numbers go on as if it had not been."""
+        current = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        with torch.random.fork_rng(devices=[self._device]), torch.cuda.stream(self._stream):
+            for _ in range(WARM_UP):
+                step()
+        current.wait_stream(self._stream)
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the error that others came of: a capture that has failed cannot be ended without another."""
+    while isinstance(error.__context__, RuntimeError):
+        error = error.__context__
+    return error
 
 
 @dataclass
@@ -131,7 +163,7 @@ class GraphedSteps(Generic[BatchT, FoundT]):
     device
         Where it runs.
     record
-        What captures a step.
+        What captures a step on the device.
     most
         Graphs at most; further shapes are run as without graphs.
     """
@@ -147,7 +179,18 @@ class GraphedSteps(Generic[BatchT, FoundT]):
     _seen: Counter[Hashable] = field(default_factory=Counter)
 
     def __call__(self, batch: BatchT) -> FoundT:
-        """Run both passes on a batch; gradients are those of this batch alone, whatever there was."""
+        """Run both passes on a batch; gradients are those of this batch alone, whatever there was.
+
+        What is returned has no history. While one lives, so do the nodes in which parameters gather their gradients,
+        and these stay on the stream of the step that made them, which a capture must not wait for.
+
+        Raises
+        ------
+        TrainingError
+            If the step cannot be captured.
+        ValueError
+            If a tensor of the batch is not on the device, from where alone a graph reads.
+        """
         self.n_steps += 1
         shape = shape_of(batch)
         graph = self._graphs.get(shape)
@@ -155,7 +198,8 @@ class GraphedSteps(Generic[BatchT, FoundT]):
             self._seen[shape] += 1
             if self._seen[shape] < FROM_SIGHT or len(self._graphs) == self.most:
                 self._forget()
-                return self.step(batch)
+                eager: FoundT = mapped(self.step(batch), Tensor.detach)
+                return eager
             graph = self._graphs[shape] = self._capture(batch)
         for kept, values in zip(tensors_of(graph.inputs), tensors_of(batch), strict=True):
             kept.copy_(values, non_blocking=True)
@@ -173,6 +217,9 @@ class GraphedSteps(Generic[BatchT, FoundT]):
 
     def _capture(self, batch: BatchT) -> Graph:
         """Capture a step of batches of a shape; weights, buffers and random numbers go on as if it had not been."""
+        elsewhere = {str(values.device) for values in tensors_of(batch) if values.device.type != self.device.type}
+        if elsewhere:
+            raise ValueError(f"a graph on {self.device} cannot read what is on {', '.join(sorted(elsewhere))}")
         inputs = mapped(batch, torch.clone)
         before = [buffer.clone() for buffer in self.network.buffers()]
 
@@ -181,27 +228,13 @@ class GraphedSteps(Generic[BatchT, FoundT]):
             self._forget()
             return self.step(inputs)
 
-        self._warm_up(step)
+        found, replay = self.record(step)
         for buffer, values in zip(self.network.buffers(), before, strict=True):
             buffer.copy_(values)
-        found, replay = self.record(step)
         gradients = [(parameter, parameter.grad) for parameter in self.network.parameters()]
         return Graph(
             inputs, mapped(found, Tensor.detach), [(each, grad) for each, grad in gradients if grad is not None], replay
         )
-
-    def _warm_up(self, step: Callable[[], FoundT]) -> None:
-        """Run a step a few times, on a stream of its own, as a capture will be."""
-        if self.device.type != "cuda":
-            with torch.random.fork_rng(devices=[]):
-                step()
-            return
-        side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.random.fork_rng(devices=[self.device]), torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                step()
-        torch.cuda.current_stream(self.device).wait_stream(side)
 
     def _forget(self) -> None:
         for parameter in self.network.parameters():

@@ -82,10 +82,10 @@ class Singles:
         assert isinstance(acoustic, SingleEncoder)
         lengths = one_above_another([batch.lengths for batch in batches])
         targets = one_above_another([batch.targets for batch in batches])
-        sizes = torch.tensor([len(batch.targets) for batch in batches], device=targets.device)
+        sizes = (lengths > 0).sum(1)
         code = self._encode(acoustic.encoder, side_by_side([batch.noisy for batch in batches]), lengths)
         logits = self._classify(self.first.classifier, code, lengths, batches)
-        # a row that a member does not have has no target
+        # a row that a member does not have has no target, as it has no frame
         weighted = F.log_softmax(logits, dim=2) * targets * self.class_weights[:, None]
         terms: dict[str, Term] = {}
         if acoustic.decoder is not None:

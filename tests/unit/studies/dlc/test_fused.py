@@ -9,15 +9,17 @@ import torch
 from made_up_runs import UTTERANCE, write_noise_plan, write_packed, write_split, write_utterances
 from serflow.config import check_config
 from serflow.errors import ConfigError, TrainingError
+from serflow.nn.pooling import frame_mask
 from serflow.noise.plan import CONDITIONS
 from serflow.studies.dlc import fused, train
 from serflow.studies.dlc.catalog import Cell, load_method, method_info, method_names
-from serflow.studies.dlc.data import load_cell
+from serflow.studies.dlc.data import Batch, load_cell
 from serflow.studies.dlc.models import AcousticClassifier, Sizes
 from serflow.studies.dlc.options import ModelOptions, Options, TrainingOptions
 from serflow.studies.dlc.single import SingleEncoder
 from serflow.studies.dlc.train import Files, Loaded, folds, train_fits
 from serflow.training.checkpoints import Checkpoint, key_of
+from serflow.training.seeds import Stream
 
 N, RUNS = 96, (0, 1, 2)
 NAMES = [f"u{i:02d}" for i in range(N)]
@@ -137,6 +139,26 @@ def test_a_member_equals_its_lone_fit(files, tmp_path, method, experiment, model
     # epochs of the last run have fewer batches
     assert len({result.history[0]["updates"] for result in lone}) == 2
     assert_alike(found, lone, 1e-9)
+
+
+@pytest.mark.parametrize("model", [{}, {"readout": "mean_std", "instance_norm": True, "pool": 2}])
+def test_members_whose_batches_have_other_sizes_and_lengths_have_their_own_losses(model):
+    chosen, sizes = options("always", model=model), (2, 5, 3)
+    torch.manual_seed(0)
+    networks = [load_method("single").build(Sizes(3, 2, (1, 1, 1)), chosen).train() for _ in sizes]
+    weights = list(torch.rand(len(sizes), 2).unbind())
+    batches, alone, streams = [], [], [Stream(torch.device("cpu")) for _ in sizes]
+    for member, n in enumerate(sizes):
+        lengths = torch.arange(1, 16 * n, 16)
+        mask = frame_mask(lengths, 16 * n)
+        noisy, clean = torch.randn(2, n, 16 * n, 3) * mask
+        batches.append(Batch(noisy, clean, lengths, torch.eye(2)[torch.arange(n) % 2], torch.zeros(n).long()))
+        with streams[member]():
+            torch.manual_seed(member)
+        torch.manual_seed(member)
+        alone.append(networks[member].losses(batches[member], weights[member]))
+    for ours, theirs in zip(fused.Singles(networks, weights, streams).outcomes(batches), alone, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_in_single_precision_too_and_each_stops_by_itself(files, tmp_path):
