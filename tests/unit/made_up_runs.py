@@ -98,6 +98,7 @@ def write_cell(
     study: str = "dlc",
     classes: Sequence[str] = CLASSES,
     excluded: Mapping[str, int] | None = None,
+    rejected: Sequence[str] = (),
     provenance: Provenance | None = None,
     embeddings: bool = False,
     options: Mapping[str, Any] | None = None,
@@ -118,6 +119,7 @@ def write_cell(
         options=options or {"training": {"optimizer": "adam"}},
         runs=sorted({result.fit.run for result in results}),
         excluded=excluded or {},
+        rejected=rejected,
         provenance=provenance or Provenance(),
         code="0" * 16,
     )
