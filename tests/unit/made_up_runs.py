@@ -26,6 +26,7 @@ UTTERANCE = "utterance"
 CLASSES = ("low", "mid", "high")
 SYNTHETIC = Provenance({"corpus": ("toy",)})
 PARTIAL = Provenance(partial=("toy",))
+PARTIAL_NOISE = Provenance(partial=("ESC-50",))
 SYNTHETIC_NOISE = Provenance({"noise": ("ESC-50",)})
 STAND_IN_WEIGHTS = Provenance({"weights": ("bert",)})
 
