@@ -256,6 +256,11 @@ def test_a_slip_in_a_target_is_told_with_what_was_meant(repository: Path, tmp_pa
         "runs/invariance/dat/iemocap/mian/metrics.json": "the variants of invariance that are asked for are main",
         "runs/temporal/spectrogram/iemocap/plian/metrics.json": "the variants of temporal that are asked for are plain",
     }
+    alone = Workflow(repository, tmp_path / "alone", "invariance: {systems: [ser_only]}\n")
+    found = alone.run("results/invariance/search_vs_paper.csv", "-n", ok=False)
+    assert "Nothing makes results/invariance/search_vs_paper.csv: it tries values of mtl, dat, cgt, and none" in found
+    jobs = workflow.plan("results/runs/invariance/mtl/iemocap/search-weight-0.1/metrics.json")
+    assert jobs["train_invariance"] == 1
     # all in one go
     said = workflow.run(*slips, *(f"results/{target}" for target in none), "-n", ok=False)
     for target, why in none.items():

@@ -154,7 +154,7 @@ def find_targets(prepare_dag):
                 makers = (rule for rule in workflow.rules if rule.is_producer(name))
                 if not workflow.is_rule(name) and next(makers, None) is None:
                     wrong.append(no_target(name, option))
-                elif why := why_no_run(name):
+                elif why := why_nothing(name):
                     wrong.append(f"Nothing makes {name}: {why}")
         if wrong:
             raise WorkflowError("\n".join(wrong))
@@ -191,9 +191,15 @@ def no_target(target, option):
     return f"Nothing makes {target}: {meant}"
 
 
-def why_no_run(target):
-    """Why there can be no run where a target has it, of a study that knows; None of all else."""
+AFTER_TABLE = r"(?:_vs_paper|_fits|_intervals)?\.(?:csv|tex|md)"
+
+
+def why_nothing(target):
+    """Why there can be no run or no table where a target has it, of a study that knows; None of all else."""
     for study in STUDIES.values():
+        table = re.fullmatch(f"results/{study.name}/([a-z0-9_]+?){AFTER_TABLE}", target)
+        if table and hasattr(study, "why_no_table"):
+            return study.why_no_table(table[1])
         found = re.fullmatch(
             f"results/(?:runs|versions/[^/]+)/{study.name}/(.+)/[^/]+", target
         )
@@ -206,8 +212,13 @@ def why_no_run(target):
 
 def why_no_variant(study, fields):
     """Why a study has no variant of a name: what is none of the configuration's would be trained as another is."""
-    plans = [study, *VERSIONS[study.name].values()]
-    cells = [cell for plan in plans for cell in plan.cells()]
+    cells = [
+        cell
+        for plan in (study, *VERSIONS[study.name].values())
+        for tables in plan.tables
+        for table in tables
+        for cell in plan.cells(table)
+    ]
     places = getattr(cells[0], "_fields", ()) if cells else ()
     if "variant" not in places or len(fields) != len(places):
         return None
