@@ -30,6 +30,7 @@ def write_lab(
     edits: int = 1,
     runs: Sequence[int] = (0, 1),
     study: str = "dlc",
+    remarks: Sequence[str] = (),
 ) -> Path:
     """Write results of two runs a system, and return the folder; ``wrong`` predictions of twelve are not right."""
     results = folder / "results"
@@ -55,6 +56,7 @@ def write_lab(
         parameters=parameters or {"n_mels": 40},
     )
     provenance = gather({**inputs, "mel": stored})
+    provenance = provenance._replace(remarks=(*provenance.remarks, *remarks))
     for system in systems:
         fits = []
         for run in runs:

@@ -26,6 +26,7 @@ UTTERANCE = "utterance"
 CLASSES = ("low", "mid", "high")
 SYNTHETIC = Provenance({"corpus": ("toy",)})
 PARTIAL = Provenance(partial=("toy",))
+PARTIAL_NOISE = Provenance(partial=("ESC-50",))
 SYNTHETIC_NOISE = Provenance({"noise": ("ESC-50",)})
 STAND_IN_WEIGHTS = Provenance({"weights": ("bert",)})
 
@@ -98,6 +99,7 @@ def write_cell(
     study: str = "dlc",
     classes: Sequence[str] = CLASSES,
     excluded: Mapping[str, int] | None = None,
+    rejected: Sequence[str] = (),
     provenance: Provenance | None = None,
     embeddings: bool = False,
     options: Mapping[str, Any] | None = None,
@@ -118,6 +120,7 @@ def write_cell(
         options=options or {"training": {"optimizer": "adam"}},
         runs=sorted({result.fit.run for result in results}),
         excluded=excluded or {},
+        rejected=rejected,
         provenance=provenance or Provenance(),
         code="0" * 16,
     )

@@ -22,7 +22,7 @@ from serflow.inspection.describe import describe
 from serflow.runs.artefacts import RunFiles
 from serflow.state import stamps, take_stock
 from serflow.stores.frames import FrameRow, pack_frames, write_frames
-from serflow.stores.parquet import write_table
+from serflow.stores.parquet import check, write_table
 from serflow.stores.waveforms import pack_waveforms
 from serflow.synthetic.tree import describe_tree, stand_in_tree
 from serflow.training.checkpoints import Checkpoint
@@ -207,6 +207,26 @@ def test_whoever_reads_a_damaged_artefact_refuses_it(tree: Path, top: str, patte
         with pytest.raises(SerflowError):
             describe(shown)
         path.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("top", "pattern"), [entry for entry in PATTERNS if entry[1].endswith(".parquet") and "{version}" not in entry[1]]
+)
+def test_whichever_byte_of_a_table_is_changed_is_noticed(tree: Path, top: str, pattern: str) -> None:
+    """Pages have headers, which their CRC leaves out, and the key of our own entry makes a table one of ours."""
+    path = place(tree, top, pattern)
+    before = path.read_bytes()
+    begins = len(before) - 8 - int.from_bytes(before[-8:-4], "little")
+    key = before.index(b"serflow", begins)
+    # all that lies before the footer, and the entry's key with what tells its type and length
+    for changed in [*range(begins), *range(key - 4, key + 12)]:
+        path.write_bytes(before[:changed] + bytes([before[changed] ^ 1]) + before[changed + 1 :])
+        with pytest.raises(SerflowError):
+            check(path)
+        if changed >= begins:
+            with pytest.raises(SerflowError):
+                describe(path)
+    path.write_bytes(before)
 
 
 @pytest.mark.parametrize("where", [f"resources/synthetic/toy/{name}" for name in ("a.wav", "new.wav")])

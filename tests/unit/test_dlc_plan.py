@@ -49,6 +49,16 @@ def names(headings: list[Heading]) -> list[tuple[str, ...]]:
 # What is trained
 
 
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("experiment", ["exp1", "exp2"])
+def test_no_cell_is_of_an_experiment_that_its_method_is_no_part_of(experiment, method):
+    found, parts = plan({"controls": ALL_CONTROLS}), method_info(method).experiments
+    why = found.why_no_cell([experiment, method, "iemocap", "h1"])
+    assert (why is None) is (experiment in parts)
+    assert why is None or why.endswith(f"ask for {parts[0]}/{method}/iemocap/h1")
+    assert experiment in parts or (experiment, method) not in {cell[:2] for cell in found.cells()}
+
+
 def test_cells_are_the_papers_rows_on_its_corpora_in_its_profiles():
     found = plan({"controls": []})
     cells = found.cells()

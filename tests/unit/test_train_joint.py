@@ -40,6 +40,7 @@ class Options(Section):
 class Part(NamedTuple):
     classes: tuple[str, ...]
     excluded: dict[str, int]
+    rejected: tuple[str, ...]
     utterances: list[str]
 
 
@@ -60,7 +61,7 @@ class Study(ModuleType):
     def load(self, files: Files, cell: Cell, options: Options, runs: list[int]) -> Data:
         self.runs = runs
         return Data({
-            corpus: Part(classes, {"no label of the study": place}, [f"{corpus}{i}" for i in range(6)])
+            corpus: Part(classes, {"no label of the study": place}, (), [f"{corpus}{i}" for i in range(6)])
             for place, (corpus, classes) in enumerate(CLASSES.items())
         })  # fmt: skip
 

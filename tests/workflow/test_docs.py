@@ -112,6 +112,7 @@ def test_five_minutes_on_ones_own_audio(tmp_path):
     assert n_speakers == (3 if files else 10)
     share = re.fullmatch(rf"UA (\d+\.\d)% over {n_speakers} speakers\n", said)
     assert 0.0 < float(share[1]) <= 100.0
+    assert "Predicted label" in (tmp_path / "work/confusion.svg").read_text()
     look = five_minutes("serflow")
     assert "GE2E" in python(tmp_path / "work", "-m", "serflow.cli", *look.words[1:])
     assert "<svg" in (tmp_path / "work" / look.words[-1]).read_text()

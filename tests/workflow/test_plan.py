@@ -250,8 +250,21 @@ def test_a_slip_in_a_target_is_told_with_what_was_meant(repository: Path, tmp_pa
         "results/report/indx.html": "results/report/index.html",
         "results/report": "results/report/index.html",
     }
+    none = {
+        "runs/dlc/exp1/dann/iemocap/h1/metrics.json": "DANN is of experiment 2 alone: ask for exp2/dann/iemocap/h1",
+        "versions/clean/dlc/exp2/hffn_moe_dlc/iemocap/h1/model.safetensors": "HFFN-MoE-DLC is of experiment 1 alone",
+        "runs/invariance/dat/iemocap/mian/metrics.json": "the variants of invariance that are asked for are main",
+        "runs/temporal/spectrogram/iemocap/plian/metrics.json": "the variants of temporal that are asked for are plain",
+    }
+    alone = Workflow(repository, tmp_path / "alone", "invariance: {systems: [ser_only]}\n")
+    found = alone.run("results/invariance/search_vs_paper.csv", "-n", ok=False)
+    assert "Nothing makes results/invariance/search_vs_paper.csv: it tries values of mtl, dat, cgt, and none" in found
+    jobs = workflow.plan("results/runs/invariance/mtl/iemocap/search-weight-0.1/metrics.json")
+    assert jobs["train_invariance"] == 1
     # all in one go
-    said = workflow.run(*slips, "-n", ok=False)
+    said = workflow.run(*slips, *(f"results/{target}" for target in none), "-n", ok=False)
+    for target, why in none.items():
+        assert f"Nothing makes results/{target}: {why}" in said
     for target, meant in slips.items():
         assert f"Nothing makes {target}: did you mean {meant}?" in said
     assert "did you mean plan_noise?" in workflow.run("features", "--until", "plan_nois", "-n", ok=False)

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -153,6 +154,8 @@ def find_targets(prepare_dag):
                 makers = (rule for rule in workflow.rules if rule.is_producer(name))
                 if not workflow.is_rule(name) and next(makers, None) is None:
                     wrong.append(no_target(name, option))
+                elif why := why_nothing(name):
+                    wrong.append(f"Nothing makes {name}: {why}")
         if wrong:
             raise WorkflowError("\n".join(wrong))
         if not on_cluster():
@@ -186,6 +189,46 @@ def no_target(target, option):
     near = nearest(target, [*made, *names], wildcard_values(target))
     meant = f"did you mean {near}?" if near else "README.md says what there is."
     return f"Nothing makes {target}: {meant}"
+
+
+AFTER_TABLE = r"(?:_vs_paper|_fits|_intervals)?\.(?:csv|tex|md)"
+
+
+def why_nothing(target):
+    """Why there can be no run or no table where a target has it, of a study that knows; None of all else."""
+    for study in STUDIES.values():
+        table = re.fullmatch(f"results/{study.name}/([a-z0-9_]+?){AFTER_TABLE}", target)
+        if table and hasattr(study, "why_no_table"):
+            return study.why_no_table(table[1])
+        found = re.fullmatch(
+            f"results/(?:runs|versions/[^/]+)/{study.name}/(.+)/[^/]+", target
+        )
+        if found:
+            fields = found[1].split("/")
+            own = getattr(study, "why_no_cell", lambda fields: None)(fields)
+            return own or why_no_variant(study, fields)
+    return None
+
+
+def why_no_variant(study, fields):
+    """Why a study has no variant of a name: what is none of the configuration's would be trained as another is."""
+    cells = [
+        cell
+        for plan in (study, *VERSIONS[study.name].values())
+        for tables in plan.tables
+        for table in tables
+        for cell in plan.cells(table)
+    ]
+    places = getattr(cells[0], "_fields", ()) if cells else ()
+    if "variant" not in places or len(fields) != len(places):
+        return None
+    asked = fields[places.index("variant")]
+    known = dict.fromkeys(cell.variant for cell in cells)
+    return (
+        None
+        if asked in known
+        else f"the variants of {study.name} that are asked for are {', '.join(known)}"
+    )
 
 
 def wildcard_values(target):

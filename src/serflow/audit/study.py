@@ -25,7 +25,6 @@ COLUMNS = (
     "statistics", "statistics_saw_test", "epoch_chosen_on", "networks_read_corpus", "networks", "remark", "note",
 )  # fmt: skip
 """After the fields of the cell."""
-PREDICTED = "predicted"
 
 
 def audit_cells(
@@ -55,7 +54,7 @@ def audit_cells(
         examples, fits = members(cell)
         metadata = read_metadata(cell.utterances)
         facts = facts_of(cell, examples, near[cell.corpus], exposure["hears_noise"])
-        tested = _tested(cell, examples)
+        tested, absent = _tested(cell, examples), _rejected(cell, examples)
         verdict, why = told(
             [networks[name] for name in exposure["networks"]],
             metadata.get("layout", cell.corpus),
@@ -71,8 +70,8 @@ def audit_cells(
             exposure["remark"],
         ]
         for rows in fits:
-            sets = _sets(rows, tested)
-            shared = compare(facts, sets)
+            sets = _sets(rows, tested, absent)
+            shared, note = compare(facts, sets), _note(rows, absent)
             for pair in (pair for pair in PAIRS if pair in shared):
                 yield [
                     *cell.cell.values(),
@@ -81,7 +80,7 @@ def audit_cells(
                     *(len(sets[role]) for role in pair),
                     *(count for fact in COUNTED for count in _counts(shared[pair][fact])),
                     *exposed,
-                    _note(rows, tested),
+                    note,
                 ]
 
 
@@ -107,32 +106,37 @@ def facts_of(cell: Trained, examples: Examples, near: Sequence[tuple[str, str]],
 
 
 def _tested(cell: Trained, examples: Examples) -> dict[tuple[int, str, str], IntArray]:
-    """Return the rows of what was predicted, by run, fold and role; those of any role as `PREDICTED`."""
+    """Return the rows of what was predicted and scored, by run, fold and role."""
     place = {name: row for row, name in enumerate(examples.utterances)}
     table = read_table(cell.predictions, columns=["run", "fold", "role", "utterance"])
     columns = [table.column(name).to_pylist() for name in ("run", "fold", "role", "utterance")]
     found: dict[tuple[int, str, str], list[int]] = {}
     for run, fold, role, utterance in zip(*columns, strict=True):
-        found.setdefault((run, fold, PREDICTED), []).append(place[utterance])
         if role in ROLES:
             found.setdefault((run, fold, role), []).append(place[utterance])
     return {key: np.array(rows, dtype=np.int64) for key, rows in found.items()}
 
 
-def _sets(rows: FoldRows, tested: Mapping[tuple[int, str, str], IntArray]) -> dict[str, IntArray]:
-    """Return the rows of a fit by role: those that were predicted where they were, else those of the split."""
-    return {role: tested.get((*rows.fit, role), part) for role, part in rows.roles().items()}
+def _rejected(cell: Trained, examples: Examples) -> IntArray:
+    """Return the rows that no fit of a cell has, for their audio or their words."""
+    rejected = set(cell.rejected)
+    return np.array([row for row, name in enumerate(examples.utterances) if name in rejected], dtype=np.int64)
+
+
+def _sets(rows: FoldRows, tested: Mapping[tuple[int, str, str], IntArray], absent: IntArray) -> dict[str, IntArray]:
+    """Return the rows of a fit by role: those that were predicted where they were, else what it has of the split."""
+    return {role: tested.get((*rows.fit, role), np.setdiff1d(part, absent)) for role, part in rows.roles().items()}
 
 
 def _counts(found: InCommon | None) -> tuple[int | None, int | None, int | None]:
     return (None, None, None) if found is None else (found.values, found.both, found.utterances)
 
 
-def _note(rows: FoldRows, tested: Mapping[tuple[int, str, str], IntArray]) -> str:
-    """Say how many test utterances of the split were not predicted at all: training may lack some as well."""
-    predicted = tested.get((*rows.fit, PREDICTED), rows.test)
-    left_out = len(np.setdiff1d(rows.test, predicted))
-    return f"{left_out:,} test utterances of the split were left out for their audio" if left_out else ""
+def _note(rows: FoldRows, absent: IntArray) -> str:
+    """Say how many utterances of the split the fit has not; they are not counted."""
+    lost = {role: len(np.intersect1d(part, absent)) for role, part in rows.roles().items()}
+    said = ", ".join(f"{count:,} of {role}" for role, count in lost.items() if count)
+    return f"left out for their audio or their words: {said}" if said else ""
 
 
 def columns_of(cells: Sequence[Trained]) -> list[str]:

@@ -70,9 +70,9 @@ def _owed(rows: Sequence[Row]) -> list[str]:
     ]
     lines += [f"- {said[0].upper()}{said[1:]}." for said in _distinct(rows, "remark")]
     noted = sum(bool(row["note"]) for row in rows)
-    lines += [f"- Test utterances were left out for their audio: see `note` in {noted:,} of {len(rows):,} rows."] * (
-        noted > 0
-    )
+    if noted:
+        left_out = "Utterances that were left out for their audio or their words are not counted"
+        lines.append(f"- {left_out}: see `note` in {noted:,} of {len(rows):,} rows.")
     return [*lines, ""]
 
 

@@ -18,7 +18,8 @@ _UTTERANCES = re.compile(r"utterances(?:/(\d+))?")
 class Trained(NamedTuple):
     """A cell of a study: what it was trained with, and on.
 
-    ``splits`` has one for each run; ``plan`` is None of what hears no noise.
+    ``splits`` has one for each run; ``plan`` is None of what hears no noise; ``rejected`` are utterances that no fit
+    has, for their audio or their words.
     """
 
     cell: Mapping[str, str]
@@ -28,6 +29,7 @@ class Trained(NamedTuple):
     utterances: Path
     splits: Sequence[Path]
     plan: Path | None
+    rejected: Sequence[str]
 
     @property
     def corpus(self) -> str:
@@ -96,4 +98,5 @@ class Tables:
             utterances=given(_UTTERANCES, "utterance table")[0],
             splits=splits,
             plan=plans[0] if plans else None,
+            rejected=found["rejected"],
         )

@@ -90,7 +90,7 @@ class NamedFiles:
         text = self._below_root(named)
         why = why_no_file(self._root / text)
         if why is not None and why != _ABSENT:
-            raise UnusableError(f"{text}: {why}; see that it is a file that can be read")
+            raise UnusableError(f"no file that can be read: {text} ({why})")
         path = Path(text) if why is None else self._similar(text)
         self._require_below_root(path)
         return path

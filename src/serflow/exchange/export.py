@@ -1,19 +1,22 @@
 """What may leave the house, as a Workflow Run RO-Crate: fold lists, predictions, scores, tables and digests.
 
 No audio, no features and no words: of predictions the columns that are named here or hold numbers, of corpora their
-digests alone. The crate follows the profiles Process Run Crate and Workflow Run Crate 0.5 of RO-Crate 1.1
+digests alone, and of what runs say of themselves the entries that are named here. What holds a path of the machine is
+refused. The crate follows the profiles Process Run Crate and Workflow Run Crate 0.5 of RO-Crate 1.1
 (https://www.researchobject.org/workflow-run-crate/).
 """
 
 import json
 import mimetypes
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import serflow
 from serflow.errors import StoreError
@@ -33,7 +36,9 @@ _PROFILES = {
 }
 _CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
 _SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
-_OF_KEPT = ("data_sha256", "footer_sha256", "kind", "schema_version")
+_SAID = ("study", "cell", "name", "classes", "options", "runs", "provenance", "code", "rejected")
+"""What the metadata of predictions keep."""
+_MACHINE_PATH = re.compile(r"(?<![\w.:/\\{})\]~-])(?:file://)?~?/[^\s/\"',;:(){}\[\]|<>]+/[^\s\"',;:(){}\[\]|<>]*")
 
 
 def export(folder: Path, into: Path, snakefile: Path, studies: Sequence[str]) -> list[Path]:
@@ -53,7 +58,7 @@ def export(folder: Path, into: Path, snakefile: Path, studies: Sequence[str]) ->
     Raises
     ------
     StoreError
-        If there are no runs of the studies, a file is damaged, or ``into`` is there.
+        If there are no runs of the studies, a file is damaged, ``into`` is there, or a path of the machine would leave.
     """
     results = results_of(folder)
     if into.exists():
@@ -79,6 +84,8 @@ def export(folder: Path, into: Path, snakefile: Path, studies: Sequence[str]) ->
         write_sealed_json(crate / STATE, state.to_json())
         shutil.copyfile(snakefile, crate / "Snakefile")
         files = sorted(path.relative_to(crate) for path in crate.rglob("*") if path.is_file() and path.name[0] != ".")
+        for path in files:
+            _require_no_paths(crate / path, path)
         described = json.dumps(metadata(files, crate, studies, state), indent=2, ensure_ascii=False)
         (crate / METADATA).write_text(f"{described}\n", encoding="utf-8")
     return [into / path for path in [*files, Path(METADATA)]]
@@ -106,7 +113,7 @@ def _copy_runs(results: Path, crate: Path, study: str) -> None:
         _copy(folder / "metrics.json", to / "metrics.json")
         path = folder / "predictions.parquet"
         table = without_words(read_table(path, kind=PREDICTIONS_KIND))
-        said = {key: value for key, value in read_metadata(path).items() if key not in _OF_KEPT}
+        said = {key: value for key, value in read_metadata(path).items() if key in _SAID}
         write_table(to / "predictions.parquet", table, kind=PREDICTIONS_KIND, metadata=said)
 
 
@@ -119,6 +126,27 @@ def without_words(table: pa.Table) -> pa.Table:
 def _is_number(kind: pa.DataType) -> bool:
     inner = kind.value_type if pa.types.is_list(kind) else kind
     return bool(pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_boolean(inner))
+
+
+def _require_no_paths(file: Path, name: Path) -> None:
+    """Refuse a file in which a path of the machine stands, in whatever part of it people can read."""
+    for text in _texts(file):
+        if found := _MACHINE_PATH.search(text):
+            raise StoreError(
+                f"{name}: holds a path of this machine, {found[0]}, and is not exported; "
+                "delete it and run the same command again, or give what is called so another name"
+            )
+
+
+def _texts(file: Path) -> Iterator[str]:
+    if file.suffix != ".parquet":
+        yield file.read_text(encoding="utf-8")
+        return
+    table = read_table(file)
+    yield json.dumps(read_metadata(file), ensure_ascii=False)
+    for column in table.columns:
+        if pa.types.is_string(column.type):
+            yield "\n".join(name for name in pc.unique(column).to_pylist() if name is not None)
 
 
 def metadata(files: Sequence[Path], crate: Path, studies: Sequence[str], state: State) -> dict[str, Any]:

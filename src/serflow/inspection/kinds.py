@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from serflow.errors import StoreError
 from serflow.inspection.description import some
 from serflow.stores.features import STORE_KINDS
 from serflow.stores.frames import PACKED_KIND
-from serflow.stores.parquet import METADATA_KEY, read_metadata, readable
+from serflow.stores.parquet import is_foreign, read_metadata
 
 RUN, METRICS = "run", "metrics.json"
 FEATURE_KINDS = (*STORE_KINDS, PACKED_KIND)
@@ -59,6 +57,4 @@ def parquet_files(path: Path) -> list[Path]:
 
 def metadata_of(path: Path) -> dict[str, Any]:
     """Return the metadata of a Parquet file; none for one that serflow did not write."""
-    with readable(path):
-        foreign = METADATA_KEY not in (pq.read_metadata(path).metadata or {})
-    return {} if foreign else read_metadata(path)
+    return {} if is_foreign(path) else read_metadata(path)

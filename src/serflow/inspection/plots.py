@@ -19,7 +19,7 @@ from serflow.inspection.kinds import FEATURE_KINDS, RUN, kind_of
 from serflow.inspection.paths import require_path, utterance_table
 from serflow.inspection.run_plots import draw_confusion, draw_history, draw_utterance
 from serflow.report.frame import Margins, Words, framed
-from serflow.report.marks import PARTIAL, STAND_INS
+from serflow.report.marks import PARTIAL, PARTIAL_NOISE, STAND_INS
 from serflow.report.scatter import TITLES, Projection, add_legend, draw_points, looks_of, project
 from serflow.report.style import COLOURS, FAINT, INK, figure_style, save_svg
 from serflow.stores.features import FeatureStore
@@ -316,7 +316,8 @@ def _draw_plan(path: Path) -> Figure:
     rows = read_table(_only(path)).to_pylist()
     if not rows:
         raise StoreError(f"{path}: holds no utterance to draw")
-    marks = [STAND_INS["noise"]] if metadata.get("synthetic_clips") else []
+    marks = [STAND_INS["noise"]] * bool(metadata.get("synthetic_clips"))
+    marks += [PARTIAL_NOISE] * bool(metadata.get("clip_warnings"))
     subtitle = f"{len(rows):,} utterances, mixing: {metadata.get('mixing')}; dashed: the levels asked for"
     conditions = sorted({row["condition"] for row in rows})
     title = f"Noise of {metadata.get('corpus')}, profile {metadata.get('profile')}"

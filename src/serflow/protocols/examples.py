@@ -38,7 +38,8 @@ class Store(Protocol):
 class Examples(NamedTuple):
     """The utterances of a corpus that a study has a label for, in corpus order; all else has a row each.
 
-    ``targets`` are distributions over ``classes``, ``(n, classes)``; ``facts`` the values of `FACTS` by name.
+    ``targets`` are distributions over ``classes``, ``(n, classes)``; ``facts`` the values of `FACTS` by name;
+    ``rejected`` are utterances with a label that are left out for their audio or their words.
     """
 
     corpus: str
@@ -47,6 +48,7 @@ class Examples(NamedTuple):
     targets: FloatArray
     facts: dict[str, list[Any]]
     excluded: dict[str, int]
+    rejected: tuple[str, ...] = ()
 
     def take(self, keep: npt.NDArray[np.bool_], reason: str) -> "Examples":
         """Return those where ``keep``, ``(n,)``; the others are counted under ``reason``."""
@@ -60,9 +62,14 @@ class Examples(NamedTuple):
             excluded=excluded,
         )
 
+    def reject(self, keep: npt.NDArray[np.bool_], reason: str) -> "Examples":
+        """Return those where ``keep``, ``(n,)``; the others are counted, and named in ``rejected``."""
+        lost = tuple(self.utterances[row] for row in np.flatnonzero(~keep))
+        return self.take(keep, reason)._replace(rejected=(*self.rejected, *lost))
+
 
 class OfExamples:
-    """What data of a study say of their ``examples``: the stage of training asks for the first three."""
+    """What data of a study say of their ``examples``: the stage of training asks for the first four."""
 
     examples: Examples
 
@@ -75,6 +82,11 @@ class OfExamples:
     def excluded(self) -> dict[str, int]:
         """Utterances left out, by reason."""
         return self.examples.excluded
+
+    @property
+    def rejected(self) -> tuple[str, ...]:
+        """Utterances with a label that are left out for their audio or their words."""
+        return self.examples.rejected
 
     @property
     def utterances(self) -> list[str]:
@@ -153,7 +165,7 @@ def without_rejected(examples: Examples, stores: Mapping[str, Store]) -> Example
     for reason, store in stores.items():
         rejected = store.metadata.get("rejected") or {}
         keep = np.array([utterance not in rejected for utterance in examples.utterances], dtype=bool)
-        examples = examples.take(keep, reason)
+        examples = examples.reject(keep, reason)
     return examples
 
 

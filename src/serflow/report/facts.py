@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from serflow.report.marks import raised_marks
+from serflow.report.marks import PARTIAL, PARTIAL_NOISE, raised_marks
 from serflow.runs.provenance import Provenance, joined
 from serflow.runs.scores import Run
 
@@ -17,8 +17,9 @@ def marks(provenance: Provenance) -> tuple[str, ...]:
     found = {
         "synthetic": synthetic,
         **dict.fromkeys(raised_marks(provenance), True),
-        "partial": bool(provenance.partial) and not synthetic,
+        PARTIAL: bool(provenance.partial_corpora) and not synthetic,
         "synthetic noise": "noise" in provenance.stand_ins and not synthetic,
+        PARTIAL_NOISE: provenance.partial_noise and not synthetic,
         "stand-in weights": "weights" in provenance.stand_ins,
     }
     return tuple(mark for mark, holds in found.items() if holds)
@@ -53,10 +54,12 @@ def data_reasons(cells: Sequence[Run]) -> list[str]:
     reasons = []
     if any("corpus" in part.stand_ins for part in parts):
         reasons.append(f"synthetic stand-in{among}: not compared")
-    if any(part.partial for part in parts):
+    if any(part.partial_corpora for part in parts):
         reasons.append(f"partial corpus{among}: not compared")
     if any("noise" in part.stand_ins for part in parts):
         reasons.append("synthetic noise: not compared")
+    if any(part.partial_noise for part in parts):
+        reasons.append("partial noise: not compared")
     networks = joined(parts).stand_ins.get("weights", ())
     if networks:
         reasons.append(f"stand-in weights of {', '.join(networks)}: not compared")

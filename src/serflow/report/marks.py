@@ -3,7 +3,7 @@
 from serflow.runs.provenance import Provenance
 
 STAND_INS = {"corpus": "synthetic corpus", "noise": "synthetic noise", "weights": "STAND-IN weights"}
-PARTIAL = "partial"
+PARTIAL, PARTIAL_NOISE = "partial", "partial noise"
 
 
 def raised_marks(provenance: Provenance) -> list[str]:
@@ -12,7 +12,8 @@ def raised_marks(provenance: Provenance) -> list[str]:
 
 
 def provenance_marks(provenance: Provenance) -> list[str]:
-    """Return the marks of a figure: each kind of stand-in, levels that were raised, partial corpora."""
+    """Return the marks of a figure: each kind of stand-in, levels that were raised, what is partial."""
     marks = [mark for kind, mark in STAND_INS.items() if provenance.stand_ins.get(kind)]
     marks += raised_marks(provenance)
-    return [*marks, PARTIAL] if provenance.partial else marks
+    partial = {PARTIAL: bool(provenance.partial_corpora), PARTIAL_NOISE: provenance.partial_noise}
+    return [*marks, *(mark for mark, holds in partial.items() if holds)]

@@ -153,7 +153,7 @@ def summary(corpus: Described, split: str) -> list[str]:
     data = "a synthetic stand-in" if "corpus" in provenance.stand_ins else "the publisher's"
     left_out = [f"{count:,} left out ({why})" for why, count in examples.excluded.items()]
     lines = [
-        f"Data: {data}{', partial' if provenance.partial else ''}.",
+        f"Data: {data}{', partial' if provenance.partial_corpora else ''}.",
         f"Utterances: {len(examples.utterances):,} with a label of the study, {', '.join(left_out)}.",
         f"Speakers: {len(gender_of):,} ({', '.join(f'{name} {count:,}' for name, count in genders.items())}).",
         f"Dialogues: {f'{len(dialogues):,}' if dialogues else 'none'}. Utterances with a text or sentence code: "

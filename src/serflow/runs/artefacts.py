@@ -131,7 +131,11 @@ class RunFiles(NamedTuple):
 
 
 class RunFacts(NamedTuple):
-    """What is true of all fits of a cell, and stands in each of its files."""
+    """What is true of all fits of a cell, and stands in each of its files.
+
+    ``excluded`` counts the utterances that were left out, by reason, and stands in the metrics alone; ``rejected`` are
+    those of them that were left out for their audio or their words, and stands with the predictions alone.
+    """
 
     study: str
     cell: Mapping[str, str]
@@ -139,6 +143,7 @@ class RunFacts(NamedTuple):
     options: Mapping[str, Any]
     runs: Sequence[int]
     excluded: Mapping[str, int]
+    rejected: Sequence[str]
     provenance: Provenance
     code: str
 
@@ -159,7 +164,7 @@ class RunFacts(NamedTuple):
 def write_run(files: RunFiles, facts: RunFacts, results: Sequence[FitResult]) -> None:
     """Write the files of a cell; the same results give the same bytes."""
     metadata = facts.metadata()
-    _write_predictions(files.predictions, results, facts.classes, metadata)
+    _write_predictions(files.predictions, results, facts.classes, {**metadata, "rejected": list(facts.rejected)})
     _write_history(files.history, results, metadata)
     if files.embeddings is not None:
         _write_embeddings(files.embeddings, results, metadata)

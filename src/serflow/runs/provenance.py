@@ -28,7 +28,7 @@ class Provenance(NamedTuple):
     stand_ins
         Names of the stand-ins by kind (`KINDS`).
     partial
-        Corpora with fewer utterances than published.
+        Corpora with fewer utterances than published, and `NOISE` with fewer clips.
     remarks
         What a reader should know besides.
     sources
@@ -43,6 +43,16 @@ class Provenance(NamedTuple):
     remarks: tuple[str, ...] = ()
     sources: Mapping[str, str] = {}
     raised_db: tuple[float, ...] = ()
+
+    @property
+    def partial_corpora(self) -> tuple[str, ...]:
+        """Corpora with fewer utterances than published."""
+        return tuple(name for name in self.partial if name != NOISE)
+
+    @property
+    def partial_noise(self) -> bool:
+        """Whether noise is drawn from fewer clips than published."""
+        return NOISE in self.partial
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain lists and mappings."""
@@ -186,6 +196,8 @@ def _of_plan(metadata: Mapping[str, Any]) -> Provenance:
         remarks.append(f"noise: {offset:g} dB added to the SNRs of the profile (synthetic.snr_offset_db)")
     return Provenance(
         {"noise": (NOISE,)} if metadata["synthetic_clips"] else {},
+        # a stand-in is as large as it is made
+        (NOISE,) if metadata["clip_warnings"] and not metadata["synthetic_clips"] else (),
         remarks=tuple(remarks),
         raised_db=(offset,) if offset else (),
     )

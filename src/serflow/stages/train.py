@@ -110,7 +110,7 @@ def write(
     data: Any,
     trained: Sequence[tuple[FoldRows, FitResult]],
 ) -> None:
-    """Write the runs of a cell, which is of the ``classes``, ``excluded`` and ``utterances`` of ``data``."""
+    """Write the runs of a cell; ``classes``, ``excluded``, ``rejected`` and ``utterances`` are those of ``data``."""
     facts = RunFacts(
         study=arguments.study,
         cell=cell._asdict(),
@@ -118,6 +118,7 @@ def write(
         options=arguments.options,
         runs=arguments.runs,
         excluded=data.excluded,
+        rejected=data.rejected,
         provenance=joined(
             [
                 job.provenance,

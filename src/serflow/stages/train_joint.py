@@ -4,7 +4,8 @@ As `serflow.stages.train`, but for what a fit leaves: runs of each corpus, each 
 reads runs finds them as if each corpus had been trained alone. The study's module has what `train` asks for, and
 
 - its `Cell` has a field ``corpus``, which the runs of each corpus carry in place of the job's;
-- its data have ``parts``: by corpus, what has the ``classes``, ``excluded`` and ``utterances`` of its runs;
+- its data have ``parts``: by corpus, what has the ``classes``, ``excluded``, ``rejected`` and ``utterances`` of its
+  runs;
 - ``folds`` yields `JointRows`, which count the utterances of the parts;
 - ``train_fit`` returns a `FitResult` for each corpus: the weights in it are those that speak of that corpus.
 

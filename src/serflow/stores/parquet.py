@@ -168,6 +168,21 @@ def read_footer(path: Path) -> pq.FileMetaData:
     return parsed
 
 
+def is_foreign(path: str | os.PathLike[str]) -> bool:
+    """Say whether a Parquet file is none that serflow wrote: of ours, whose entry was lost, the digest is still there.
+
+    Raises
+    ------
+    StoreError
+        If it is no Parquet file, or cannot be read.
+    """
+    source = Path(path)
+    _, footer = _footer(source)
+    with readable(source):
+        parsed = pq.read_metadata(source)
+    return METADATA_KEY not in (parsed.metadata or {}) and FOOTER_SEAL.encode() not in footer
+
+
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what the writer of a Parquet artefact said of it; the data are not read.
 

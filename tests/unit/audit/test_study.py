@@ -151,8 +151,8 @@ class Fake(Trained):
         return ["rain", "rain", "wind", "rain", "rain", "wind", "wind", "dog"]
 
 
-def rows_of(tmp_path, monkeypatch, fits, tested=None, near=(), **exposed):
-    made = Fake({"corpus": "toy", "system": "x"}, {}, [0], tmp_path, tmp_path, [], tmp_path)
+def rows_of(tmp_path, monkeypatch, fits, tested=None, near=(), rejected=(), **exposed):
+    made = Fake({"corpus": "toy", "system": "x"}, {}, [0], tmp_path, tmp_path, [], tmp_path, rejected)
     monkeypatch.setattr(audit, "read_metadata", lambda path: {"synthetic": False, "layout": "mosei"})
     monkeypatch.setattr(audit, "_tested", lambda cell, examples: tested or {})
     monkeypatch.setattr(
@@ -192,15 +192,25 @@ def test_near_identical_utterances_are_counted_with_identical_ones(tmp_path, mon
     assert (row["shared_near_recordings"], row["utterances_of_shared_near_recordings"]) == (2, 2)
 
 
-def test_what_was_predicted_counts_and_not_what_was_left_out_on_the_way(tmp_path, monkeypatch):
-    tested = {(0, "1", "test"): np.array([6, 7]), (0, "1", audit.PREDICTED): np.array([6, 7])}
+def test_what_was_scored_is_tested_and_what_was_predicted_to_route_by_is_not(tmp_path, monkeypatch):
+    tested = {(0, "1", "test"): np.array([6, 7])}
     row, *_ = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])], tested)
-    assert (row["n_second"], row["second_speakers"]) == (2, 1)
-    assert row["note"] == "1 test utterances of the split were left out for their audio"
-    # predicted in another role, to route by
-    tested[0, "1", audit.PREDICTED] = np.array([5, 6, 7])
-    row, *_ = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])], tested)
-    assert (row["n_second"], row["note"]) == (2, "")
+    assert (row["n_second"], row["second_speakers"], row["note"]) == (2, 1, "")
+
+
+@pytest.mark.parametrize(("role", "place", "pair"), [("train", 0, 0), ("val", 1, 1), ("test", 2, 0)])
+def test_who_was_left_out_is_counted_in_no_set(tmp_path, monkeypatch, role, place, pair):
+    """Whoever shares a speaker, a sentence or a recording with another set and is in no fit has leaked nothing."""
+    sets, alone = [[0, 2], [4], [6]], {"train": "u1", "val": "u5", "test": "u7"}[role]
+    without = rows_of(tmp_path, monkeypatch, [fit(*sets)])
+    sets[place].append(int(alone[1:]))
+    both = rows_of(tmp_path, monkeypatch, [fit(*sets)])
+    assert (both[pair]["n_first"], both[pair]["n_second"]) != (without[pair]["n_first"], without[pair]["n_second"])
+    found = rows_of(tmp_path, monkeypatch, [fit(*sets)], rejected=[alone])
+    assert {row.pop("note") for row in without} == {""}
+    assert {row.pop("note") for row in found} == {f"left out for their audio or their words: 1 of {role}"}
+    assert found == without
+    assert "see `note` in 3 of 3 rows" in summary("Toy", {"toy": "T"}, [{**row, "note": "x"} for row in found])
 
 
 def test_what_hears_clean_audio_shares_no_clips(tmp_path, monkeypatch):
@@ -263,7 +273,7 @@ CELLS = {
 }
 
 
-def write_trained(folder, study, **changed):
+def write_trained(folder, study, rejected=(), **changed):
     cell, options = CELLS[study]
     names = [row[UTTERANCE] for row in UTTERANCES]
     tested = [name for name in names if name[0] == "D"]
@@ -279,8 +289,9 @@ def write_trained(folder, study, **changed):
     results = [predicted([(name, (1.0, 0.0), 0) for name in tested], run, "D", n_classes=2) for run in (0, 1)]
     sources = {**gather(tables).sources, **changed}
     files = write_cell(
-        folder, cell, results, study=study, classes=("a", "b"), options=options, provenance=Provenance(sources=sources)
-    )
+        folder, cell, results, study=study, classes=("a", "b"), options=options,
+        provenance=Provenance(sources=sources), rejected=rejected,
+    )  # fmt: skip
     return files.predictions, [
         path for paths in tables.values() for path in ([paths] if isinstance(paths, Path) else paths)
     ]
@@ -318,6 +329,18 @@ def test_the_rows_of_a_cell(tmp_path, study):
     assert (first["shared_speakers"], first["shared_transcripts"], first["shared_near_recordings"]) == (0, 4, 1)
     assert (first["shared_clips"] is None) is (study != "dlc")
     assert (first["epoch_chosen_on"], first["networks"], first["note"]) == ("none", "", "")
+
+
+@pytest.mark.parametrize("study", CELLS)
+def test_the_sets_of_a_cell_lack_whom_its_run_left_out(tmp_path, study):
+    predictions, tables = write_trained(tmp_path, study, rejected=["A0", "A1"])
+    trained = Tables(tables).of(predictions, study)
+    rows = list(audit.audit_cells(study, [trained], [Exposure({}, None)._asdict()], {}, {"toy": []}))
+    found = [dict(zip(audit.columns_of([trained]), row, strict=True)) for row in rows]
+    sizes = {(row["run"], row["first"]): row["n_first"] for row in found}
+    sizes.update({(row["run"], row["second"]): row["n_second"] for row in found})
+    assert [sum(sizes[run, role] for role in ("train", "val", "test")) for run in (0, 1)] == [14, 14]
+    assert all(row["note"].startswith("left out for their audio or their words: ") for row in found)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,9 +13,10 @@ from typer.testing import CliRunner
 from serflow.cli import app
 from serflow.errors import StoreError
 from serflow.exchange.compare import compare
-from serflow.exchange.export import METADATA, export, without_words
-from serflow.files import read_sealed_json, write_csv
+from serflow.exchange.export import _SAID, METADATA, export, without_words
+from serflow.files import digested_path, read_sealed_json, write_csv
 from serflow.runs.scores import read_run
+from serflow.stores.parquet import read_metadata, read_table, write_table
 
 SECRET = "the words that were said"
 
@@ -72,6 +74,64 @@ def test_of_corpora_of_other_studies_nothing_leaves(tmp_path: Path) -> None:
 def test_a_column_that_is_not_known_to_be_wordless_stays() -> None:
     table = pa.table({"utterance": ["u"], "remark": ["x"], "gates": [[0.5]], "n": [1], "said": [["a"]]})
     assert without_words(table).column_names == ["utterance", "gates", "n"]
+
+
+def test_of_what_predictions_say_of_themselves_only_what_is_known_leaves(crate: Path) -> None:
+    path = crate.parent / "ours/results/runs/dlc/alone/toy/predictions.parquet"
+    said = {key: value for key, value in read_metadata(path).items() if key in (*_SAID, "kind")}
+    write_table(path, read_table(path), kind=said.pop("kind"), metadata={**said, "heard_first": SECRET})
+    export(crate.parent / "ours", crate.parent / "again", crate.parent / "Snakefile", ["dlc"])
+    kept = read_metadata(crate.parent / "again/runs/dlc/alone/toy/predictions.parquet")
+    assert set(kept) == {*_SAID, "kind", "schema_version", "data_sha256"}
+
+
+@pytest.mark.parametrize(
+    "private", ["/home/someone/corpora/x.wav", "~/corpora/a b.wav", "file:///data/x/y", "it is '/mnt/lab/private/'"]
+)
+@pytest.mark.parametrize("where", ["remarks", "options", "predictions", "split", "table", "page", "Snakefile"])
+def test_no_path_of_the_machine_leaves(tmp_path: Path, private: str, where: str) -> None:
+    lab: dict[str, Any] = {"remarks": {"remarks": [private]}, "options": {"options": {"weights": private}}}
+    results = write_lab(tmp_path / "ours", **lab.get(where, {}))
+    (tmp_path / "Snakefile").write_text(f"# {private}\n" if where == "Snakefile" else "rule all: ...\n")
+    if where == "table":
+        write_csv(results / "dlc/table1_vs_paper.csv", ["System", "note"], [["Alone", f"1 {private}, 2 closed"]])
+    if where == "page":
+        with digested_path(results / "dlc/protocol.md") as page:
+            page.write_text(f"| {private} |\n")
+    changed = {"predictions": "runs/dlc/alone/toy/predictions.parquet", "split": "splits/toy/speaker-0.parquet"}
+    if where in changed:
+        path = results / changed[where]
+        table, said = read_table(path), read_metadata(path)
+        names = pa.array([private, *table.column("utterance").to_pylist()[1:]])
+        table = table.set_column(table.column_names.index("utterance"), "utterance", names)
+        kept = {
+            key: value for key, value in said.items() if "sha256" not in key and key not in ("kind", "schema_version")
+        }
+        write_table(path, table, kind=said["kind"], metadata=kept)
+        if where == "split":
+            # of splits those leave that a run was made from
+            write_split_of(results, read_metadata(path)["data_sha256"])
+    with pytest.raises(StoreError, match=r"holds a path of this machine, \S+, and is not exported; delete it"):
+        export(tmp_path / "ours", tmp_path / "crate", tmp_path / "Snakefile", ["dlc"])
+    assert not (tmp_path / "crate").exists()
+
+
+def write_split_of(results: Path, digest: str) -> None:
+    path = results / "runs/dlc/alone/toy/predictions.parquet"
+    said = {key: value for key, value in read_metadata(path).items() if key in (*_SAID, "kind")}
+    said["provenance"]["sources"]["split"] = digest
+    write_table(path, read_table(path), kind=said.pop("kind"), metadata=said)
+
+
+@pytest.mark.parametrize(
+    "open_to_all",
+    ["results/dlc/table1.csv", "https://example.org/a/b", "3/4 of it, and/or 1/2/3", "exp1/single/toy/h1", "(a)/b/c"],
+)
+def test_what_is_no_path_of_a_machine_may_be_said(tmp_path: Path, open_to_all: str) -> None:
+    write_lab(tmp_path / "ours", remarks=[open_to_all])
+    (tmp_path / "Snakefile").write_text("rule all: ...\n")
+    export(tmp_path / "ours", tmp_path / "crate", tmp_path / "Snakefile", ["dlc"])
+    assert open_to_all in (tmp_path / "crate/runs/dlc/alone/toy/metrics.json").read_text()
 
 
 def test_what_was_exported_is_whole_and_compares_with_its_origin(crate: Path) -> None:

@@ -104,7 +104,7 @@ def test_what_a_store_rejected_is_counted_out_by_reason(tmp_path):
     assert found.utterances == ["u0", "u4"]
     assert found.targets.tolist() == [[1.0, 0.0], [1.0, 0.0]]
     assert found.facts["dialogue"] == ["d0", "d2"]
-    assert found.excluded == {NO_LABEL: 2, "no pulses": 1}
+    assert (found.excluded, found.rejected) == ({NO_LABEL: 2, "no pulses": 1}, ("u2",))
 
 
 def test_places_by_name():

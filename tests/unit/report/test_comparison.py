@@ -3,7 +3,17 @@ from itertools import product
 
 import pytest
 
-from made_up_runs import PARTIAL, STAND_IN_WEIGHTS, SYNTHETIC, SYNTHETIC_NOISE, fit, share, write_cell, write_scores
+from made_up_runs import (
+    PARTIAL,
+    PARTIAL_NOISE,
+    STAND_IN_WEIGHTS,
+    SYNTHETIC,
+    SYNTHETIC_NOISE,
+    fit,
+    share,
+    write_cell,
+    write_scores,
+)
 from serflow.report.comparison import beside_paper, words_beside_paper
 from serflow.report.headings import Heading, Layout
 from serflow.report.tables import Printed, fill
@@ -138,6 +148,7 @@ def test_what_the_paper_does_not_have_is_not_compared(tmp_path, row, column, not
         (SYNTHETIC, "synthetic stand-in{}: not compared"),
         (PARTIAL, "partial corpus{}: not compared"),
         (SYNTHETIC_NOISE, "synthetic noise: not compared"),
+        (PARTIAL_NOISE, "partial noise: not compared"),
         (STAND_IN_WEIGHTS, "stand-in weights of bert: not compared"),
     ],
 )

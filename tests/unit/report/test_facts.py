@@ -1,6 +1,16 @@
 import pytest
 
-from made_up_runs import PARTIAL, STAND_IN_WEIGHTS, SYNTHETIC, SYNTHETIC_NOISE, fit, share, write_cell, write_scores
+from made_up_runs import (
+    PARTIAL,
+    PARTIAL_NOISE,
+    STAND_IN_WEIGHTS,
+    SYNTHETIC,
+    SYNTHETIC_NOISE,
+    fit,
+    share,
+    write_cell,
+    write_scores,
+)
 from serflow.report.facts import data_reasons, marked, marks, run_remarks
 from serflow.runs.provenance import Provenance, joined
 from serflow.runs.scores import read_run
@@ -24,6 +34,9 @@ def runs(folder, *provenances, corpora=None):
         ([PARTIAL], "X (partial)"),
         ([SYNTHETIC_NOISE], "X (synthetic noise)"),
         ([STAND_IN_WEIGHTS], "X (stand-in weights)"),
+        ([PARTIAL_NOISE], "X (partial noise)"),
+        ([PARTIAL_NOISE, PARTIAL, STAND_IN_WEIGHTS], "X (partial, partial noise, stand-in weights)"),
+        ([PARTIAL_NOISE, SYNTHETIC], "X (synthetic)"),
         ([PARTIAL, SYNTHETIC_NOISE], "X (partial, synthetic noise)"),
         ([STAND_IN_WEIGHTS, SYNTHETIC_NOISE, PARTIAL], "X (partial, synthetic noise, stand-in weights)"),
         # where the speech itself is made up, that the noise is too says little
@@ -45,6 +58,7 @@ def test_marks_of_what_is_not_real_or_not_whole(parts, said):
         (SYNTHETIC, ["synthetic stand-in: not compared"]),
         (PARTIAL, ["partial corpus: not compared"]),
         (SYNTHETIC_NOISE, ["synthetic noise: not compared"]),
+        (PARTIAL_NOISE, ["partial noise: not compared"]),
         (STAND_IN_WEIGHTS, ["stand-in weights of bert: not compared"]),
     ],
 )

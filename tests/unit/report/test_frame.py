@@ -81,5 +81,8 @@ def test_nothing_in_the_heading_overlaps_or_leaves_the_figure(words):
 def test_marks_name_each_kind_of_stand_in_once():
     found = Provenance({"weights": ("ge2e",), "corpus": ("iemocap", "mosei"), "noise": ()}, partial=("emodb",))
     assert provenance_marks(found) == [*MARKS, "partial"]
+    noise = found._replace(partial=("ESC-50",))
+    assert provenance_marks(noise) == [*MARKS, "partial noise"]
+    assert provenance_marks(noise._replace(partial=("emodb", "ESC-50"))) == [*MARKS, "partial", "partial noise"]
     assert provenance_marks(found._replace(raised_db=(25.0,))) == [*MARKS, "SNR +25 dB", "partial"]
     assert provenance_marks(Provenance()) == []

@@ -55,6 +55,9 @@ def test_embeddings_of_transcripts_tell_of_encoder_and_recogniser(tmp_path, enco
 def test_a_noise_plan_tells_of_its_clips(tmp_path):
     real = gather({"plan": write_noise_plan(tmp_path, warnings=["clips: 1,999 of 2,000 published"])})
     assert (real.stand_ins, real.remarks) == ({}, ("noise: clips: 1,999 of 2,000 published",))
+    assert (real.partial, real.partial_noise, real.partial_corpora) == (("ESC-50",), True, ())
+    whole = gather({"plan": write_noise_plan(tmp_path, profile="h3")})
+    assert (whole.partial, whole.partial_noise) == ((), False)
     synthetic = gather({"plan": write_noise_plan(tmp_path, profile="h2", synthetic=True)})
     assert (synthetic.stand_ins, synthetic.remarks) == ({"noise": ("ESC-50",)}, ())
 

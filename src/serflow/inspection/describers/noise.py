@@ -4,9 +4,10 @@ import statistics
 from collections import Counter
 from pathlib import Path
 
-from serflow.inspection.describers._common import add_durations, stand_in_warning, start
+from serflow.inspection.describers._common import LESS, add_durations, stand_in_warning, start
 from serflow.inspection.description import Description
 from serflow.inspection.kinds import metadata_of, parquet_files
+from serflow.report.marks import PARTIAL_NOISE
 from serflow.stores.parquet import read_table
 
 
@@ -17,6 +18,8 @@ def describe_plan(path: Path) -> Description:
     about = start(files, metadata, f"{metadata.get('corpus')}, noise profile {metadata.get('profile')}")
     if metadata.get("synthetic_clips"):
         about.warnings.append(stand_in_warning("noise"))
+    if metadata.get("clip_warnings"):
+        about.warnings.append(f"{PARTIAL_NOISE}: {LESS}")
     for key in ("corpus", "profile", "mixing", "seed"):
         about.add(key, metadata.get(key))
     rows = read_table(files[0]).to_pylist()
@@ -45,6 +48,8 @@ def describe_clips(path: Path) -> Description:
     about = start(files, metadata, "noise clips")
     if metadata.get("synthetic"):
         about.warnings.append(stand_in_warning("noise"))
+    if metadata.get("warnings"):
+        about.warnings.append(f"{PARTIAL_NOISE}: {LESS}")
     rows = read_table(files[0], columns=["group", "category", "n_samples"]).to_pydict()
     add_durations(about, [n / 16_000 for n in rows["n_samples"]])
     pairs = Counter(zip(rows["group"], rows["category"], strict=True))

@@ -39,7 +39,7 @@ _STAND_INS = {
     "weights": "Random weights stand in for the released ones of {names}.",
 }
 _RAISED = "{db:+g} dB are added to the SNRs of the noise profiles, so speech is easier to hear than in the paper."
-_PARTIAL = "Fewer utterances than published: {names}."
+_PARTIAL = "Fewer utterances or clips than published: {names}."
 _REAL = "Made from the publishers' data."
 
 

@@ -28,7 +28,7 @@ from serflow.report.protocol import (
     settings_table,
     summary,
 )
-from serflow.runs.provenance import gather
+from serflow.runs.provenance import Provenance, gather, joined
 from serflow.stores import parquet
 from serflow.studies.dlc.labels import emotion_labels
 from serflow.studies.dlc.protocol import FOLDS, folds
@@ -143,7 +143,7 @@ def _facts(corpus: _Corpus, plan: _Plan, experiment: str, rows: FoldRows) -> dic
         "profile": plan.profile,
         "experiment": experiment,
         "synthetic": "corpus" in provenance.stand_ins,
-        "partial": bool(provenance.partial),
+        "partial": bool(provenance.partial_corpora),
         "split_by": corpus.unit,
         **fold_facts(corpus.described, rows),
         "train_clips": clips.train,
@@ -273,11 +273,11 @@ def make_card(
     """
     rows: list[dict[str, Any]] = []
     sections: list[str] = []
-    synthetic = False
+    noise = Provenance()
     for name, title in titles.items():
         (utterances,) = _of_corpus(files.utterances, name, "utterances.parquet")
         corpus = _read_corpus(utterances, title, files, options["iemocap_labels"], runs[name])
-        synthetic |= "noise" in corpus.described.provenance.stand_ins
+        noise = joined([noise, corpus.described.provenance])
         of_corpus = [
             _facts(corpus, plan, experiment, fit)
             for plan in corpus.plans
@@ -290,5 +290,6 @@ def make_card(
     lines = ["# Protocol of the DLC study", ""]
     lines += [f"What the fits of Table I are trained and tested on. {SAME_FACTS}", ""]
     lines += settings_table(settings)
-    lines += [f"- Noise clips: {'synthetic stand-ins' if synthetic else 'ESC-50'}.", ""]
+    clips = "synthetic stand-ins" if "noise" in noise.stand_ins else "ESC-50"
+    lines += [f"- Noise clips: {clips}{', partial' if noise.partial_noise else ''}.", ""]
     return Card("\n".join([*lines, *sections]).rstrip() + "\n", rows)

@@ -18,7 +18,7 @@ from serflow.settings.features import TEXT_FEATURE
 from serflow.settings.noise import PROFILES
 from serflow.studies.contract import Curves, Exposure, Leak
 from serflow.studies.departures import departures
-from serflow.studies.dlc.catalog import Cell, method_info
+from serflow.studies.dlc.catalog import Cell, method_info, method_names
 from serflow.studies.dlc.options import Options
 from serflow.studies.dlc.settings import PAPER, Dlc
 
@@ -224,6 +224,17 @@ class Plan:
     def cell(self, wildcards: Any) -> Cell:
         """Return the cell that a rule's wildcards name."""
         return Cell(*(getattr(wildcards, field) for field in Cell._fields))
+
+    def why_no_cell(self, fields: Sequence[str]) -> str | None:
+        """Return why there can be no cell of such fields: a method that is no part of an experiment; None otherwise."""
+        experiment, method, *of = fields
+        parts = method_info(method).experiments if method in method_names() else (experiment,)
+        if experiment in parts:
+            return None
+        numbers = " and ".join(EXPERIMENTS[name] for name in parts)
+        return (
+            f"{method_info(method).title} is of experiment {numbers} alone: ask for {'/'.join((parts[0], method, *of))}"
+        )
 
     def batch(self, wildcards: Any, profiles: Sequence[str]) -> list[Cell]:
         """Return the cells of a job that trains a method in several profiles; the rule's wildcards name the rest."""

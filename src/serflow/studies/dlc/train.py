@@ -102,6 +102,11 @@ class Loaded(NamedTuple):
         """Utterances left out, by reason."""
         return self.cell.excluded
 
+    @property
+    def rejected(self) -> tuple[str, ...]:
+        """Utterances with a label that are left out for their audio or their words."""
+        return self.cell.rejected
+
 
 def load(files: Files, cell: Cell, options: Options, runs: Sequence[int]) -> Loaded:
     """Read what the fits of a cell need; see `load_cell`.

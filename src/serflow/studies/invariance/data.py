@@ -131,7 +131,7 @@ def load_cell(files: Files, options: Options, runs: Sequence[int]) -> CellData:
     vad_rows = look_up(examples.utterances, vad.row_of, files.vad)
     frames = VoicedFrames(mfcc, vad, mfcc_rows, vad_rows, least=context(options.model.tdnn))
     speech = frames.voiced > 0
-    examples, frames = examples.take(speech, NO_SPEECH), frames.take(np.flatnonzero(speech))
+    examples, frames = examples.reject(speech, NO_SPEECH), frames.take(np.flatnonzero(speech))
     listed = read_table(files.utterances, columns=["utterance", "speaker"])
     names, speakers = (listed.column(name).to_pylist() for name in ("utterance", "speaker"))
     everyone = {run: read_roles(path, examples.corpus, names) for run, path in zip(runs, files.splits, strict=True)}

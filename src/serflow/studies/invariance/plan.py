@@ -98,6 +98,12 @@ class Plan:
             for value in getattr(search, listed)
         ]
 
+    def why_no_table(self, table: str) -> str | None:
+        """Return why a table would have no row, which only the search can lack; None where it has."""
+        if table != "search" or self.cells(table):
+            return None
+        return f"it tries values of {', '.join(SEARCHED)}, and none of these is in invariance.systems: name one there"
+
     def described(self) -> list[Cell]:
         """Return the cells whose networks Table 1 describes: one a corpus, of a system that names speakers."""
         networks = self.settings.networks()

@@ -259,6 +259,9 @@ def test_stamps():
     )
     stamp = stamp_of(everything, TITLES)
     assert stamp["marks"] == ["synthetic corpus", "synthetic noise", "STAND-IN weights", "SNR +20 dB", "partial"]
+    assert stamp_of(Provenance(partial=("ESC-50",)), TITLES) == {
+        "marks": ["partial noise"], "said": ["Fewer utterances or clips than published: ESC-50."]
+    }  # fmt: skip
     assert [TITLES["far"] in stamp["said"][0], "ESC-50" in stamp["said"][1], "bert, ge2e" in stamp["said"][2]] == [
         True
     ] * 3

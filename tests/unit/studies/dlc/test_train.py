@@ -499,6 +499,7 @@ def test_an_utterance_without_a_transcript_is_left_out_and_counted(inputs, tmp_p
     out = train({**inputs, "text": tmp_path / "packed.parquet"}, tmp_path / "cell", "hffn_single")
     metrics = read_json(out / "metrics.json")
     assert metrics["excluded"] == {"no label of the study": 3, "no transcript": 1}
+    assert read_metadata(out / "predictions.parquet")["rejected"] == ["toy_003"]
     assert all(sum(fit["sizes"].values()) == 86 for fit in metrics["fits"])
 
 

@@ -477,3 +477,12 @@ def test_what_no_cell_of_a_corpus_reads_is_no_departure():
     assert plan(asked, corpora=REAL).departures("iemocap") == []
     assert plan({"style": "all", "validates": "M", "model": {"fc": 9}}, corpora=REAL).departures("mandarin") == []
     assert plan({"search": SEARCH, "speaker_counts": [4]}, corpora=REAL).departures("iemocap") == []
+
+
+def test_a_search_of_systems_that_it_tries_no_values_of_says_so():
+    """Such a table would be a heading alone."""
+    for systems in (["ser_only"], ["mtl"], ["ser_only", "cgt"]):
+        found = plan({"systems": systems})
+        assert (found.why_no_table("search") is None) is bool(found.layout("search").rows) is (systems != ["ser_only"])
+        assert all(found.layout(table).rows for tables in found.tables for table in tables if table != "search")
+    assert "it tries values of mtl, dat, cgt" in plan({"systems": ["ser_only"]}).why_no_table("search")

@@ -24,7 +24,7 @@ from serflow.runs.scores import read_runs
 from serflow.stages import tabulate
 from serflow.stages import train as stage
 from serflow.stores.frames import PackedFrames
-from serflow.stores.parquet import read_table
+from serflow.stores.parquet import read_metadata, read_table
 from serflow.studies.invariance import figure2, networks, speakers
 from serflow.studies.invariance.catalog import system_info, system_names
 from serflow.studies.invariance.data import NO_SPEECH, NOT_IMPROVISED, Files, Normalised, VoicedFrames, load_cell
@@ -193,6 +193,7 @@ def test_what_the_vad_empties_is_left_out_and_counted(tmp_path):
     assert data.excluded == {"no label of the study": 0, NO_SPEECH: 1}
     place = train(tmp_path, files, "svc")
     assert read_json(place / "metrics.json")["excluded"][NO_SPEECH] == 1
+    assert read_metadata(place / "predictions.parquet")["rejected"] == list(data.rejected) == ["s0F_3"]
 
 
 def test_a_speaker_whom_the_vad_empties_is_named_where_a_set_has_no_other(tmp_path):

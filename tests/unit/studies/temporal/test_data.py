@@ -311,6 +311,7 @@ def test_whom_praat_cannot_analyse_is_left_out_and_counted(files, monkeypatch):
     data = load_cell(files, PULSES, options(), [0])
     assert data.utterances == ["u0", "u1", "u4", "u5"]
     assert data.excluded == {"no label of the study": 1, "Praat cannot look for pitch pulses": 1}
+    assert data.rejected == ("u3",)
     assert load_cell(files, SPECTROGRAM, options(), [0]).utterances == ["u0", "u1", "u3", "u4", "u5"]
 
 
