@@ -79,6 +79,5 @@ def tables_of(plan: Plan) -> list[str]:
         table
         for tables in plan.tables
         for table in tables
-        # a study without leaks need not name the corpus of a cell
-        if corpora and f"results/{plan.name}/{table}_intervals.csv" in plan.targets() and cells_of(plan, table, corpora)
+        if f"results/{plan.name}/{table}_intervals.csv" in plan.targets() and cells_of(plan, table, corpora)
     ]
