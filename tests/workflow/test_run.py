@@ -453,8 +453,8 @@ def test_real_corpora_and_real_noise(repository: Path, real_data: Path, tmp_path
     assert (scores.max(axis=1) > 0).all()
     assert list(table.columns) == [
         *("Experiment", "Method"),
-        *(f"{corpus} (partial) h1_gain" for corpus in ("EmoDB", "RAVDESS", "nEMO")),
-        *("Overall (partial) h1_gain", "Overall (partial)"),
+        *(f"{corpus} (partial, partial noise) h1_gain" for corpus in ("EmoDB", "RAVDESS", "nEMO")),
+        *("Overall (partial, partial noise) h1_gain", "Overall (partial, partial noise)"),
     ]
     utterances = pd.read_parquet(tmp_path / "work/results/corpora/emodb/utterances.parquet")
     assert len(utterances) == 49 + 58 + 43
