@@ -191,12 +191,12 @@ for name in sys.argv[2:]:
 """
 
 
-def require_loaded(expected, shared):
-    """Import modules, ``shared`` before all of them, and compare the heavy packages that are there then."""
-    command = [sys.executable, "-c", IMPORT_EACH, shared, *expected]
+def loaded_by(modules, shared):
+    """Import each of some modules, ``shared`` before all of them, and return the heavy packages that are there then."""
+    command = [sys.executable, "-c", IMPORT_EACH, shared, *modules]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = [line.split() for line in done.stdout.splitlines()]
-    assert {name: set(packages) & set(HEAVY) for name, *packages in found} == expected
+    return {name: set(packages) & set(HEAVY) for name, *packages in found}
 
 
 def test_a_job_loads_at_its_start_no_more_than_it_needs():
@@ -208,12 +208,12 @@ def test_a_job_loads_at_its_start_no_more_than_it_needs():
             for stage, heavy in loaded.items()
             if ("torch" in heavy) == (shared == "torch")
         }
-        require_loaded(those, shared)
+        assert loaded_by(those, shared) == those
 
 
 def test_a_training_loads_torch_and_little_else():
     expected = {f"serflow.studies.{study}.train": LOADED_BY_STUDIES.get(study, {"torch"}) for study in STUDIES}
-    require_loaded(expected, "torch")
+    assert loaded_by(expected, "torch") == expected
 
 
 NETWORKS = {"wav2vec2", "wav2vec2_ctc"}

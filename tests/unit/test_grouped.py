@@ -31,7 +31,7 @@ def frames_of(dim):
     return [torch.randn(BATCH, FRAMES, dim) * frame_mask(LENGTHS[k], FRAMES) for k in range(MEMBERS)]
 
 
-def compare(members, inputs, alone, at_once):
+def assert_alike(members, inputs, alone, at_once):
     """Hold members run at once against each by itself; all outputs are weighed differently."""
     lone = copy.deepcopy(members)
     own = [frames.clone().requires_grad_() for frames in inputs]
@@ -61,7 +61,7 @@ def by_member(frames):
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (4, 1), (4, 2), (5, 4), (16, 4)])
 def test_convolution(kernel, dilation):
     mask = grouped.frame_masks(LENGTHS, FRAMES)
-    compare(
+    assert_alike(
         members_of(Convolution(5, 6, kernel, dilation)),
         frames_of(5),
         lambda k, layer, frames: layer(frames, frame_mask(LENGTHS[k], FRAMES).float()),
@@ -72,7 +72,7 @@ def test_convolution(kernel, dilation):
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (2, 2), (5, 2)])
 def test_transposed_convolution(kernel, stride):
     mask = grouped.frame_masks(LENGTHS * stride, FRAMES * stride)
-    compare(
+    assert_alike(
         members_of(TransposedConvolution(4, 3, kernel, stride)),
         frames_of(4),
         lambda k, layer, frames: layer(frames, frame_mask(LENGTHS[k] * stride, FRAMES * stride)),
@@ -86,7 +86,7 @@ def test_instance_norm():
     mask = grouped.frame_masks(LENGTHS, FRAMES)
     # by itself, a member has no row without frames
     rows = [torch.arange(BATCH)[LENGTHS[k] > 0] for k in range(MEMBERS)]
-    compare(
+    assert_alike(
         members_of(MaskedInstanceNorm(5)),
         frames_of(5),
         lambda k, layer, frames: layer(frames[rows[k]], frame_mask(LENGTHS[k][rows[k]], FRAMES).float()),
@@ -113,7 +113,7 @@ def test_instance_norm_of_bfloat16_is_computed_in_single_precision():
 
 def test_linear():
     torch.manual_seed(1)
-    compare(
+    assert_alike(
         members_of(nn.Linear(5, 7)),
         [torch.randn(BATCH, 5) for _ in range(MEMBERS)],
         lambda k, layer, rows: layer(rows),

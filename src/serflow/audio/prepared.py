@@ -135,6 +135,7 @@ def _table(group: list[PreparedUtterance]) -> pa.Table:
         [item.utterance for item in group],
         [SAMPLE_RATE] * len(group),
         [len(item.pcm16) for item in group],
+        _binary(samples),
         [item.source_rate for item in group],
         [item.source_channels for item in group],
         [item.source_subtype for item in group],
@@ -142,10 +143,7 @@ def _table(group: list[PreparedUtterance]) -> pa.Table:
         [item.clipped_share for item in group],
         [hashlib.sha256(entry.data).hexdigest() for entry in samples],
     ]
-    others = [field for field in AUDIO_SCHEMA if field.name != "pcm16"]
-    arrays = {field.name: pa.array(values, field.type) for values, field in zip(columns, others, strict=True)}
-    arrays["pcm16"] = _binary(samples)
-    return pa.table([arrays[name] for name in AUDIO_SCHEMA.names], schema=AUDIO_SCHEMA)
+    return pa.table(dict(zip(AUDIO_SCHEMA.names, columns, strict=True)), schema=AUDIO_SCHEMA)
 
 
 def _binary(samples: list[PcmArray]) -> pa.Array:

@@ -92,7 +92,7 @@ def draw_clips(
     """
     without = [condition for condition in CONDITIONS if not clips.get(condition)]
     if without:
-        raise NoiseError(f"no noise clip of the group {', '.join(without)}; see noise.esc50.root in config.yaml")
+        raise NoiseError(no_clip(without))
     keys = _keys("\0".join((profile, str(seed), utterance)) for utterance in utterances)
     conditions = (_uniform(keys, 0) * len(CONDITIONS)).astype(np.intp)
     chosen = np.empty(len(keys), dtype=np.intp)
@@ -127,10 +127,18 @@ def draw_clips_by_fold(role_of: Mapping[str, str], bank: ClipBank, profile: str,
         try:
             draws |= draw_clips(utterances, bank.of_folds(folds), profile, seed)
         except NoiseError as error:
-            raise NoiseError(
-                f"noise.clips is by_fold, and among the clips of fold {', '.join(map(str, folds))} ({role}): {error}"
-            ) from error
+            raise NoiseError(f"{among_clips_of(role)}{error}") from error
     return draws
+
+
+def no_clip(groups: Sequence[str]) -> str:
+    """Say that some groups have no clip, and where to look."""
+    return f"no noise clip of the group {', '.join(groups)}; see noise.esc50.root in config.yaml"
+
+
+def among_clips_of(role: str) -> str:
+    """Say, before what is wrong with them, that only the clips of a role were looked at."""
+    return f"noise.clips is by_fold, and among the clips of fold {', '.join(map(str, FOLDS_OF_ROLE[role]))} ({role}): "
 
 
 def draw_offset(key: int, clip: PcmArray, n_samples: int) -> int:

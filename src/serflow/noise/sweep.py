@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from serflow.audio.prepared import FloatArray, PreparedUtterance
 from serflow.errors import NoiseError
 from serflow.noise.mixing import ClipBank, PlanRow
-from serflow.noise.plan import CONDITIONS, FOLDS_OF_ROLE, Draw, draw_clips, plan_utterance
+from serflow.noise.plan import (
+    CONDITIONS,
+    FOLDS_OF_ROLE,
+    Draw,
+    among_clips_of,
+    draw_clips,
+    no_clip,
+    plan_utterance,
+)
 
 
 def draw_kind(utterances: Sequence[str], kind: str, bank: ClipBank, clips: str, seed: int) -> dict[str, Draw]:
@@ -36,9 +44,7 @@ def draw_kind(utterances: Sequence[str], kind: str, bank: ClipBank, clips: str, 
     """
     of_kind = (bank.by_condition if clips == "shared" else bank.of_folds(FOLDS_OF_ROLE["test"])).get(kind, [])
     if not of_kind:
-        folds = ", ".join(map(str, FOLDS_OF_ROLE["test"]))
-        among = "" if clips == "shared" else f"noise.clips is by_fold, and among the clips of fold {folds} (test): "
-        raise NoiseError(f"{among}no noise clip of the group {kind}; see noise.esc50.root in config.yaml")
+        raise NoiseError(("" if clips == "shared" else among_clips_of("test")) + no_clip([kind]))
     # whichever condition is drawn, its clips are those of the kind
     drawn = draw_clips(utterances, dict.fromkeys(CONDITIONS, of_kind), f"sweep {kind}", seed)
     return {utterance: draw._replace(condition=kind) for utterance, draw in drawn.items()}

@@ -57,6 +57,9 @@ class Plan(Protocol):
     paper; ``about`` says in plain words, as Markdown, which paper it is and what it asks; ``tables`` are its tables of
     scores, in lists of those that are made together; the parts of a cell are the wildcards of the rule that trains it;
     ``settings`` is its section, ``root`` the folder of its runs.
+
+    A plan may besides have ``why_no_cell(fields)`` and ``why_no_table(table)``: why there can be none of what somebody
+    typed, None where there can.
     """
 
     @property
