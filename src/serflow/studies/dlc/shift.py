@@ -28,12 +28,12 @@ from serflow.studies.dlc.swept import (
 COLUMNS = ["corpus", "method", "trained_on", "noise", "snr_db", "of", "from", "to", "count", "share", "note"]
 HEARD, TRUE = "heard in clean audio", "true"
 """What a row of a matrix is of."""
-_MARGINS = Margins(left=1.95, right=0.3, top=0.95, bottom=1.25)
-_CELL, _GAP_WIDTH, _GAP_HEIGHT = 0.34, 0.3, 0.3
+_MARGINS = Margins(left=2.4, right=0.3, top=1.2, bottom=1.25)
+_CELL, _GAP_WIDTH, _GAP_HEIGHT = 0.34, 0.25, 0.25
 _LEAST = 1.25
 """Side of a matrix of few classes, beside which its names stand."""
-_BETWEEN = 0.45
-"""Between corpora, where the names of the columns stand."""
+_BETWEEN = 0.7
+"""Between corpora, where the names of the next one's classes stand."""
 _DARK = 55.0
 """Percent from which numbers are white."""
 
@@ -113,17 +113,18 @@ def _draw_matrix(axes: Axes, matrix: pd.DataFrame) -> None:
 
 
 def draw_shift(table: pd.DataFrame, corpora: Mapping[str, str], marks: Sequence[str] = ()) -> Figure:
-    """Draw the matrices of `shift_table` in the loudest noise: a column a kind, a row a corpus and method."""
+    """Draw the matrices of `shift_table` in the loudest noise.
+
+    A row is of a method; corpora stand beside each other, and each has a column for every kind of noise.
+    """
     loudest = table["snr_db"].min()
     drawn = table[(table["snr_db"] == loudest) & (table["of"] == HEARD)]
     kinds = [kind for kind in CONDITIONS if kind in set(drawn["noise"])]
-    rows: list[tuple[str, str] | None] = []
-    for corpus in corpora:
-        methods = dict.fromkeys(drawn.loc[drawn["corpus"] == corpus, "method"])
-        rows += [*([None] if rows else []), *((corpus, method) for method in methods)]
-    n_classes = max(len(set(drawn[drawn["corpus"] == corpus]["from"])) for corpus in corpora)
-    side = max(_CELL * n_classes, _LEAST)
-    heights = [_BETWEEN if row is None else side for row in rows]
+    by_corpus = {corpus: drawn[drawn["corpus"] == corpus] for corpus in corpora}
+    methods = list(dict.fromkeys(method for of_corpus in by_corpus.values() for method in of_corpus["method"]))
+    sides = [max(_CELL * of_corpus["from"].nunique(), _LEAST) for of_corpus in by_corpus.values()]
+    # between corpora lies an empty column, in which the names of the next one's classes stand
+    widths = [width for side in sides for width in (_BETWEEN, *[side] * len(kinds))][1:]
     noise = noise_of(drawn)
     level = f"{loudest:g}".replace("-", "\N{MINUS SIGN}")
     figure, panels = framed(
@@ -134,35 +135,48 @@ def draw_shift(table: pd.DataFrame, corpora: Mapping[str, str], marks: Sequence[
             "percent of the row, all runs together. The diagonal is what stays. A row without numbers: what it says of "
             f"no clean utterance.{f' Trained in noise: {noise}.' if noise else ''}",
         ),
-        (len(rows), len(kinds)),
+        (len(methods), len(widths)),
         (
-            len(kinds) * (side + _GAP_WIDTH) - _GAP_WIDTH,
-            sum(heights) + (len(rows) - 1) * _GAP_HEIGHT,
+            sum(widths) + (len(widths) - 1) * _GAP_WIDTH,
+            len(methods) * (max(sides) + _GAP_HEIGHT) - _GAP_HEIGHT,
         ),
         _MARGINS,
         (_GAP_WIDTH, _GAP_HEIGHT),
-        height_ratios=heights,
+        width_ratios=widths,
     )
-    for row, named in enumerate(rows):
-        if named is None:
-            for axes in panels[row]:
-                axes.set_axis_off()
-            continue
-        corpus, method = named
-        of_row = drawn[(drawn["corpus"] == corpus) & (drawn["method"] == method)]
-        classes = list(dict.fromkeys(of_row["from"]))
-        for place, kind in enumerate(kinds):
-            found = of_row[of_row["noise"] == kind].pivot(index="from", columns="to", values="share")
-            axes = panels[row, place]
-            _draw_matrix(axes, found.loc[classes, classes])
-            last = row + 1 == len(rows) or rows[row + 1] is None
-            axes.set_xticks(range(len(classes)), classes if last else [], rotation=45, ha="right", color=INK)
-            axes.set_yticks(range(len(classes)), classes if place == 0 else [], color=INK)
-        heading = f"{corpora[corpus]}\n{method}".replace(" (", "\n(")
-        panels[row, 0].set_ylabel(heading, color=FAINT, labelpad=8)
-    for place, kind in enumerate(kinds):
-        panels[0, place].set_title(f"{kind} noise", pad=8)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for place, (corpus, of_corpus) in enumerate(by_corpus.items()):
+        first = place * (len(kinds) + 1)
+        _draw_corpus(panels[:, first : first + len(kinds)], of_corpus, methods, kinds)
+        panels[0, first].annotate(
+            corpora[corpus], (0, 1), (0, 26), xycoords="axes fraction", textcoords="offset points", color=INK, size=9.5
+        )
+    for row, method in enumerate(methods):
+        panels[row, 0].annotate(
+            method.replace(" (", "\n("), (0, 0.5), (-_MARGINS.left * 72 + 8, 0), xycoords="axes fraction",
+            textcoords="offset points", va="center", color=FAINT,
+        )  # fmt: skip
     return figure
+
+
+def _draw_corpus(panels: npt.NDArray[Any], drawn: pd.DataFrame, methods: Sequence[str], kinds: Sequence[str]) -> None:
+    """Draw a corpus: ``panels``, ``(methods, kinds)``; the place of a method that it has not stays empty."""
+    classes = list(dict.fromkeys(drawn["from"]))
+    own = set(drawn["method"])
+    rows = [row for row, method in enumerate(methods) if method in own]
+    for row in rows:
+        of_row = drawn[drawn["method"] == methods[row]]
+        for place, kind in enumerate(kinds):
+            axes = panels[row, place]
+            axes.set_axis_on()
+            found = of_row[of_row["noise"] == kind].pivot(index="from", columns="to", values="share")
+            _draw_matrix(axes, found.loc[classes, classes])
+            named = classes if row == rows[-1] else []
+            axes.set_xticks(range(len(classes)), named, rotation=45, ha="right", color=INK)
+            axes.set_yticks(range(len(classes)), classes if place == 0 else [], color=INK)
+    for place, kind in enumerate(kinds):
+        panels[rows[0], place].set_title(f"{kind} noise", pad=8)
 
 
 def make_figure(files: Files, facts: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:

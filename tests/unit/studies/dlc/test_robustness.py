@@ -193,7 +193,7 @@ def test_the_figures_say_what_they_are_of(tmp_path, utterances):
     assert [label.get_text() for label in last.get_xticklabels()] == ["\N{MINUS SIGN}5", "10", "clean"]
     assert last.get_xlim()[0] > last.get_xlim()[1]
     shown = [text.get_text() for text in matrices.axes[0].texts]
-    assert shown == ["100", "0", "100", "0"]
+    assert shown == ["100", "0", "100", "0", "Toy", "Single"]
 
 
 def test_lines_have_the_looks_of_their_methods_in_all_figures(tmp_path, utterances):
@@ -225,8 +225,7 @@ def test_lines_have_the_looks_of_their_methods_in_all_figures(tmp_path, utteranc
 
 def test_no_name_lies_on_another_or_on_a_matrix(tmp_path):
     corpora = {"toy": "Toy (synthetic noise)", "real": "A corpus (partial)"}
-    methods = {"single": "Single", "moe_dlc": "MoE-DLC"}
-    facts = {**FACTS, "corpora": corpora, "methods": methods}
+    facts = {**FACTS, "corpora": corpora, "methods": {"single": "Single", "moe_dlc": "MoE-DLC"}}
     cells = [
         read_swept(write_sweep(tmp_path / f"{name}_{corpus}.parquet", name, oracle=oracle, corpus=corpus))
         for corpus in corpora
@@ -237,13 +236,16 @@ def test_no_name_lies_on_another_or_on_a_matrix(tmp_path):
         figure.draw_without_rendering()
         shown = [axes for axes in figure.axes if axes.axison]
         assert len(shown) == 2 * 3 * 2
-        names = [axes.yaxis.label for axes in shown if axes.yaxis.label.get_text()]
+        named = [text for axes in shown for text in axes.texts if not text.get_text().isdigit()]
+        headings = [axes.title if axes.title.get_text() else axes._left_title for axes in shown]
         ticks = [label for axes in shown for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
-        words = [(text.get_text(), text.get_window_extent()) for text in (*names, *ticks) if text.get_text()]
+        words = [(text.get_text(), text.get_window_extent()) for text in (*named, *headings, *ticks) if text.get_text()]
         boxes = [("a matrix", axes.get_window_extent()) for axes in shown]
-    assert len(names) == 6
-    # columns are named once a corpus, rows once a row; names that lean do not touch where their boxes do
-    assert len(words) == 6 + 2 * 2 * 2 + 6 * 2
+    methods = ["Single", "MoE-DLC", "MoE-DLC\n(oracle gate)"]
+    assert sorted(text.get_text() for text in named) == sorted([*corpora.values(), *methods])
+    # of each corpus kinds of noise are named once, classes once a column and once a row; names that lean do not touch
+    # where their boxes do
+    assert len(words) == 5 + 2 * 2 + 2 * (2 * 2 + 3 * 2)
     leaning = {text for text, box in words if text in CLASSES}
     apart = [
         (one, other)
@@ -252,6 +254,21 @@ def test_no_name_lies_on_another_or_on_a_matrix(tmp_path):
         if box.overlaps(beside) and not {one, other} <= leaning
     ]
     assert apart == []
+
+
+def test_a_method_that_a_corpus_does_not_have_leaves_its_place_empty(tmp_path):
+    """And the classes of that corpus are named below its last matrix."""
+    corpora = {"toy": "Toy", "real": "A corpus"}
+    cells = [
+        read_swept(write_sweep(tmp_path / f"{name}_{corpus}.parquet", name, corpus=corpus))
+        for corpus, name in (("toy", "single"), ("toy", "moe_dlc"), ("real", "single"))
+    ]
+    with figure_style():
+        figure = shift.draw_shift(shift_table(cells, {**FACTS, "corpora": corpora}), corpora)
+    shown = [axes for axes in figure.axes if axes.axison]
+    named = [[label.get_text() for label in axes.get_xticklabels() if label.get_text()] for axes in shown]
+    # Single in two kinds of noise on both corpora, and below it the mixture on the first alone
+    assert named == [[], [], CLASSES, CLASSES, CLASSES, CLASSES]
 
 
 def test_the_stage_writes_figure_and_numbers(tmp_path, utterances):
