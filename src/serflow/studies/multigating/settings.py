@@ -93,7 +93,7 @@ class Multigating(FitOptions):
         ------
         SettingError
             If it names what they do not have, words of IEMOCAP, whose classes are the paper's, or a Figure 3 of a
-            language that is not among its own.
+            language that is not among its own, or if the gates of Figure 4 have nothing to weigh.
         """
         spoken = self.spoken()
         for name, language in spoken.items():
@@ -108,6 +108,10 @@ class Multigating(FitOptions):
                 f"{self.sharing.selector!r} is not in multigating.features", self.sharing.selector, self.features
             )
             raise SettingError("multigating.sharing.selector", said)
+        if not self.sharing.weighed(self.features):
+            raise SettingError(
+                "multigating.features", "gates that read byol weigh the other features, and there is none; add one"
+            )
         pictured = self.figure3.language
         if pictured not in spoken:
             said = unknown(f"{pictured!r} is not in multigating.languages", pictured, spoken)

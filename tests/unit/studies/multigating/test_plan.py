@@ -505,6 +505,7 @@ def test_the_paper_has_the_languages_of_the_defaults():
         ({"languages": languages(english={"emotions": ["anger", "fear"]})}, "languages.english.emotions", "set null"),
         ({"languages": languages(french={"unit": 3})}, "languages.french.unit", "did you mean 'units'"),
         ({"sharing": {"selector": "byol"}, "features": ["ge2e"]}, "sharing.selector", "'byol' is not in"),
+        ({"sharing": {"selector": "byol"}, "features": ["byol"]}, "features", "and there is none; add one"),
         ({"figure3": {"language": "germna"}}, "figure3.language", "did you mean 'german'"),
         ({"figure3": {"alphas": [0.1, 0.1]}}, "figure3.alphas", "0.1 stands there twice"),
         ({"systems": ["base"]}, "systems", "one_tower"),
