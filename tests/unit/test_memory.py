@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from serflow.audio.prepared import PreparedUtterance, write_prepared
 from serflow.audit.fingerprint import Landmarks
 from serflow.audit.near import near_duplicates
-from serflow.audit.prints import write_prints
+from serflow.audit.prints import read_prints, write_prints
 from serflow.stores.frames import FrameRow, write_frames
 from serflow.stores.groups import grouped
 from serflow.stores.pulses import PulseRow, write_pulses
 from serflow.stores.vectors import write_vectors
 
-_N_CODES = 1 << 19
 METADATA = {"corpus": "made_up", "synthetic": True, "shard": "0000", "n_shards": 1}
 # utterances of a row group
 GROUPS = {"audio": 64, "frames": 8, "vectors": 1024, "pulses": 512, "fingerprints": 512}
@@ -93,11 +93,11 @@ def test_groups_end_where_they_are_full_or_large():
     assert list(grouped([], 3)) == []
 
 
-def _bytes_of_a_search(n: int) -> int:
-    """Return the most memory of a search among ``n`` utterances of 100 landmarks that have nothing in common."""
-    codes = np.random.default_rng(0).permutation(_N_CODES)[: 100 * n].reshape(n, 100).astype(np.int32)
+def _bytes_of_a_search(n: int, n_codes: int) -> int:
+    """Return the most memory of a search among ``n`` utterances of 100 landmarks each, drawn from ``n_codes``."""
+    generator = np.random.default_rng(0)
     frames = np.arange(100, dtype=np.int32)
-    prints = [Landmarks(of_one, frames) for of_one in codes]
+    prints = [Landmarks(generator.integers(0, n_codes, 100).astype(np.int32), frames) for _ in range(n)]
     tracemalloc.start()
     try:
         assert near_duplicates(prints) == []
@@ -106,8 +106,23 @@ def _bytes_of_a_search(n: int) -> int:
         tracemalloc.stop()
 
 
-def test_a_search_for_near_duplicates_grows_by_few_bytes_a_landmark(monkeypatch):
-    monkeypatch.setattr("serflow.audit.near.MOST_LOOKED_UP", 20_000)
-    monkeypatch.setattr("serflow.audit.near.N_CODES", _N_CODES)
-    few, many = _bytes_of_a_search(2_000), _bytes_of_a_search(5_000)
-    assert (many - few) / (100 * 3_000) < 30
+@pytest.mark.parametrize("n_codes", [1 << 12, 1 << 18], ids=["much in common", "little in common"])
+def test_a_search_for_near_duplicates_holds_two_numbers_an_utterance(n_codes, monkeypatch):
+    monkeypatch.setattr("serflow.audit.near.MOST_INDEXED", 20_000)
+    monkeypatch.setattr("serflow.audit.near.MOST_LOOKED_UP", 5_000)
+    monkeypatch.setattr("serflow.audit.near.MOST_ENTRIES", 10_000)
+    monkeypatch.setattr("serflow.audit.near.N_CODES", n_codes)
+    few, many = _bytes_of_a_search(500, n_codes), _bytes_of_a_search(2_000, n_codes)
+    assert (many - few) / 1_500 < 100
+
+
+def test_fingerprints_are_read_a_row_group_at_a_time(tmp_path):
+    n = 8 * GROUPS["fingerprints"]
+    landmarks = Landmarks(np.arange(100, dtype=np.int32), np.arange(100, dtype=np.int32))
+    write_prints(tmp_path / "prints.parquet", ((f"u{k}", landmarks) for k in range(n)), METADATA)
+    stored = read_prints(tmp_path / "prints.parquet").landmarks
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in stored]
+    assert len(held) == n
+    # codes and frames of a group, those of the next, and what is read on the way
+    assert 800 * GROUPS["fingerprints"] <= max(held) < 4 * 800 * GROUPS["fingerprints"]

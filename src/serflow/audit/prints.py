@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from serflow.audit.fingerprint import Landmarks, parameters
 from serflow.audit.near import Near
 from serflow.files import check_digest, write_csv
 from serflow.stores.groups import grouped
-from serflow.stores.parquet import check, iterate_batches, write_batches
+from serflow.stores.parquet import check, read_footer, read_groups, write_batches
 
 FINGERPRINTS_KIND = "fingerprints"
 FINGERPRINTS_SCHEMA = pa.schema(
@@ -23,11 +23,33 @@ NEAR_COLUMNS = ("utterance", "other", "landmarks", "percent", "offset_s")
 ROW_GROUP = 512
 
 
+class StoredLandmarks:
+    """The landmarks of the utterances of a corpus, read from their file, a row group at a time, as often as asked for.
+
+    Pages are compared with their CRC-32 each time.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        self._footer = read_footer(Path(path))
+
+    def __len__(self) -> int:
+        return int(self._footer.num_rows)
+
+    def __iter__(self) -> Iterator[Landmarks]:
+        for table in read_groups(self._path, columns=["codes", "frames"], footer=self._footer):
+            codes, frames = (table.column(name).combine_chunks() for name in ("codes", "frames"))
+            offsets = codes.offsets.to_numpy()
+            values = [column.values.to_numpy() for column in (codes, frames)]
+            for start, end in pairwise(offsets.tolist()):
+                yield Landmarks(*(of_all[start:end] for of_all in values))
+
+
 class Prints(NamedTuple):
-    """The fingerprints of a corpus."""
+    """The fingerprints of a corpus; landmarks stay in their file."""
 
     utterances: list[str]
-    landmarks: list[Landmarks]
+    landmarks: StoredLandmarks
     metadata: dict[str, Any]
 
 
@@ -48,7 +70,7 @@ def _table(group: Sequence[tuple[str, Landmarks]]) -> pa.Table:
 
 
 def read_prints(path: str | os.PathLike[str]) -> Prints:
-    """Read the fingerprints of a corpus.
+    """Check the fingerprints of a corpus, and read whose they are.
 
     Raises
     ------
@@ -56,15 +78,8 @@ def read_prints(path: str | os.PathLike[str]) -> Prints:
         If the file is damaged, or fingerprints were made in another way than they are now.
     """
     metadata = check(path, FINGERPRINTS_KIND, {"parameters": parameters()})
-    utterances: list[str] = []
-    found: list[Landmarks] = []
-    for table in iterate_batches(path):
-        utterances += table.column("utterance").to_pylist()
-        codes, frames = (table.column(name).combine_chunks() for name in ("codes", "frames"))
-        offsets = codes.offsets.to_numpy()
-        values = [column.values.to_numpy() for column in (codes, frames)]
-        found += [Landmarks(*(of_all[start:end] for of_all in values)) for start, end in pairwise(offsets.tolist())]
-    return Prints(utterances, found, metadata)
+    names = (table.column("utterance").to_pylist() for table in read_groups(path, columns=["utterance"]))
+    return Prints([name for of_group in names for name in of_group], StoredLandmarks(path), metadata)
 
 
 def write_near(path: str | os.PathLike[str], utterances: Sequence[str], pairs: Iterable[Near]) -> None:

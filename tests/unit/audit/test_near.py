@@ -133,9 +133,10 @@ def plainly(prints, least_votes, least_share):
     return found
 
 
-@pytest.mark.parametrize("most", [1, 50, 10**6])
+@pytest.mark.parametrize("most", list(itertools.product([1, 50, 10**6], repeat=3)))
 def test_the_search_in_blocks_counts_as_a_plain_count(monkeypatch, most):
-    monkeypatch.setattr("serflow.audit.near.MOST_ENTRIES", most)
+    for name, of_name in zip(("MOST_INDEXED", "MOST_LOOKED_UP", "MOST_ENTRIES"), most, strict=True):
+        monkeypatch.setattr(f"serflow.audit.near.{name}", of_name)
     draws = np.random.default_rng(0)
     prints = [
         Landmarks(*(draws.integers(0, high, size).astype(np.int32) for high in (9, 12)))
