@@ -1,4 +1,4 @@
-"""What is written and read a group at a time is not held beyond it: memory does not grow with the corpus."""
+"""What is written, read or trained on a group at a time is not held beyond it: memory does not grow with the corpus."""
 
 import gc
 import tracemalloc
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
+from torch import nn
 
 from serflow.audio.prepared import PreparedUtterance, write_prepared
 from serflow.audit.fingerprint import Landmarks
@@ -18,6 +20,13 @@ from serflow.stores.frames import FrameRow, write_frames
 from serflow.stores.groups import grouped
 from serflow.stores.pulses import PulseRow, write_pulses
 from serflow.stores.vectors import write_vectors
+from serflow.training.checkpoints import Checkpoint
+from serflow.training.evaluation import placed
+from serflow.training.fit import Losses, Schedule, fit
+from serflow.training.fused import Member, fit_fused
+from serflow.training.gathered import BLOCK, Gathered
+from serflow.training.optimizers import Adam
+from serflow.training.seeds import Stream
 
 METADATA = {"corpus": "made_up", "synthetic": True, "shard": "0000", "n_shards": 1}
 # utterances of a row group
@@ -126,3 +135,85 @@ def test_fingerprints_are_read_a_row_group_at_a_time(tmp_path):
     assert len(held) == n
     # codes and frames of a group, those of the next, and what is read on the way
     assert 800 * GROUPS["fingerprints"] <= max(held) < 4 * 800 * GROUPS["fingerprints"]
+
+
+class _Lender:
+    """A learner of one weight, whose batches are lent."""
+
+    def __init__(self, lent):
+        self.lent = lent
+        self.network = nn.Linear(1, 1)
+
+    def start(self, period):
+        return {}
+
+    def batches(self, period):
+        return (self.lent.lend(torch.full((4, 1), float(number))) for number in range(20))
+
+    def losses(self, batch):
+        loss = self.network(batch).square().mean()
+        return Losses(loss, {"square": loss}, len(batch))
+
+    def validate(self):
+        return {}
+
+
+class _Alone:
+    """A learner as `fit_fused` takes it, one after the other."""
+
+    def __init__(self, learners):
+        self.learners = learners
+        self.streams = [Stream(torch.device("cpu")) for _ in learners]
+
+    def losses(self, batches):
+        return {member: self.learners[member].losses(batch) for member, batch in batches.items()}
+
+    def share_gradients(self):
+        pass
+
+    def validate(self, members):
+        return {member: {} for member in members}
+
+
+def _adam(parameters):
+    return Adam(parameters, 0.01)
+
+
+def _fit(learner, checkpoint):
+    fit(
+        learner, {"main": _adam(learner.network.parameters())}, Schedule(1, None), name="", seed=0,
+        checkpoint=checkpoint,
+    )  # fmt: skip
+
+
+def _fit_fused(learner, checkpoint):
+    fit_fused(_Alone([learner]), _adam, Schedule(1, None), members=[Member("", 0)], checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("train", [_fit, _fit_fused])
+def test_a_batch_is_let_go_of_before_the_next_is_made(train, tmp_path):
+    lent = _Lent()
+    train(_Lender(lent), Checkpoint(tmp_path / "fit.pt", "key"))
+    assert lent.most == 1
+    assert lent.left() == 0
+
+
+def test_what_a_network_says_is_let_go_of_batch_by_batch():
+    lent = _Lent()
+    batches = [np.arange(start, start + 4) for start in range(0, 80, 4)]
+    found = placed(batches, (lent.lend(np.full((4, 2), start, np.float32)) for start in range(20)))
+    np.testing.assert_array_equal(found, np.repeat(np.arange(20), 4)[:, None].repeat(2, 1))
+    assert lent.most <= 2
+    with pytest.raises(ValueError, match="no batch"):
+        placed([], [])
+
+
+@pytest.mark.parametrize("n", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
+def test_small_tensors_are_gathered_in_blocks(n):
+    rows = torch.arange(2.0 * n).reshape(n, 2)
+    lent, gathered = _Lent(), Gathered()
+    for start in range(0, n, 300):
+        gathered.add(lent.lend(rows[start : start + 300].clone()))
+    assert len(gathered) == n
+    assert lent.left() == 0
+    assert torch.equal(gathered.read(), rows)

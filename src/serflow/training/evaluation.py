@@ -1,6 +1,7 @@
 """Predicting in batches, and the loss of classification: what studies with classes have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from serflow.training.metrics import IntArray
+
+FloatT = TypeVar("FloatT", bound=np.floating)
 
 
 def predict(
@@ -27,11 +30,19 @@ def predict(
     """
     network.eval()
     with torch.no_grad():
-        found = [torch.softmax(classify(places).double(), dim=1).cpu().numpy() for places in batches]
-    probabilities = np.empty((sum(len(places) for places in batches), found[0].shape[1]))
-    for places, values in zip(batches, found, strict=True):
-        probabilities[places] = values
-    return probabilities
+        return placed(batches, (torch.softmax(classify(places).double(), dim=1).cpu().numpy() for places in batches))
+
+
+def placed(batches: Sequence[IntArray], values: Iterable[npt.NDArray[FloatT]]) -> npt.NDArray[FloatT]:
+    """Return the rows of batches, ``(batch, dim)`` each, at their places, ``(n, dim)``; none is held longer."""
+    rows: npt.NDArray[FloatT] | None = None
+    for places, of_batch in zip(batches, values, strict=True):
+        if rows is None:
+            rows = np.empty((sum(map(len, batches)), of_batch.shape[1]), dtype=of_batch.dtype)
+        rows[places] = of_batch
+    if rows is None:
+        raise ValueError("there is no batch")
+    return rows
 
 
 def class_weights(targets: Tensor) -> Tensor:

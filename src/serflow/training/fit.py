@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from serflow.errors import TrainingError
 from serflow.training.checkpoints import Checkpoint
+from serflow.training.gathered import Gathered
 from serflow.training.graphs import CudaRecorder, GraphedSteps
 from serflow.training.seeds import seed_torch
 
@@ -160,13 +161,13 @@ class LossMeans:
 
     def __init__(self) -> None:
         self._names: list[str] = []
-        self._values: list[Tensor] = []
+        self._values = Gathered()
         self._sizes: list[int] = []
 
     def add(self, losses: Losses) -> None:
         """Take in a batch."""
         self._names = ["loss", *losses.terms]
-        self._values.append(torch.stack([losses.total, *losses.terms.values()]).detach())
+        self._values.add(torch.stack([losses.total, *losses.terms.values()])[None])
         self._sizes.append(losses.n)
 
     def read(self, where: str) -> Row:
@@ -177,9 +178,9 @@ class LossMeans:
         TrainingError
             If there was no batch, or the loss of one is not finite; begins with ``where``.
         """
-        if not self._values:
+        if not len(self._values):
             raise TrainingError(f"{where}: there is no batch; use more utterances")
-        values = torch.stack(self._values).double().cpu().numpy()
+        values = self._values.read().double().cpu().numpy()
         broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(broken):
             found = ", ".join(
@@ -419,6 +420,8 @@ def _train(
         optimizer.step()
         optimizer.zero_grad()
         updates += 1
+        # before the next batch is made
+        del first, batch, found
     return means.read(f"{where}, training"), updates
 
 

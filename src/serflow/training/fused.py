@@ -80,10 +80,10 @@ def together(batches: Mapping[int, Iterable[BatchT]]) -> Iterator[dict[int, Batc
     """
     waiting = {member: iter(own) for member, own in batches.items()}
     while waiting:
-        drawn = {}
+        drawn: dict[int, BatchT] = {}
         for member, own in list(waiting.items()):
-            for batch in itertools.islice(own, 1):
-                drawn[member] = batch
+            # no name is left to hold a batch while the next is made
+            drawn.update(zip([member], own, strict=False))
             if member not in drawn:
                 del waiting[member]
         if drawn:
@@ -180,7 +180,7 @@ def _drawn(batches: Iterable[BatchT], stream: Stream) -> Iterator[BatchT]:
             found = list(itertools.islice(waiting, 1))
         if not found:
             return
-        yield found[0]
+        yield found.pop()
 
 
 def _train(
@@ -210,6 +210,8 @@ def _train(
         # a member without a batch has no gradients, and stands still
         optimizer.step()
         optimizer.zero_grad()
+        # before the next batches are made
+        del batches, found, losses
     return {member: means[member].read(f"{wheres[member]}, training") for member in going}, counts
 
 

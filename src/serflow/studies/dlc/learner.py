@@ -23,6 +23,7 @@ from serflow.training.batching import (
 )
 from serflow.training.checkpoints import Checkpoint, key_of
 from serflow.training.fit import Fitted, Losses, LossMeans, Optimizer, Schedule, fit
+from serflow.training.gathered import Gathered
 from serflow.training.graphs import wanted
 from serflow.training.metrics import unweighted_accuracy
 from serflow.training.optimizers import OPTIMIZERS
@@ -75,17 +76,17 @@ class Predicted:
     """Targets and predictions of an epoch, kept where they were made until its UA is asked for."""
 
     def __init__(self) -> None:
-        self._targets: list[Tensor] = []
-        self._predictions: list[Tensor] = []
+        self._targets = Gathered()
+        self._predictions = Gathered()
 
     def add(self, targets: Tensor, logits: Tensor) -> None:
         """Take in a batch, ``(batch, classes)`` each."""
-        self._targets.append(targets)
-        self._predictions.append(logits.detach().argmax(1))
+        self._targets.add(targets)
+        self._predictions.add(logits.argmax(1))
 
     def ua(self) -> float:
         """Return the UA of all batches."""
-        return unweighted_accuracy(torch.cat(self._targets).cpu().numpy(), torch.cat(self._predictions).cpu().numpy())
+        return unweighted_accuracy(self._targets.read().cpu().numpy(), self._predictions.read().cpu().numpy())
 
 
 def losses_of(batch: Batch, found: Outcome) -> Losses:

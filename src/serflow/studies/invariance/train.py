@@ -30,7 +30,7 @@ from serflow.studies.invariance.protocol import folds as fold_rows
 from serflow.studies.invariance.protocol import too_few
 from serflow.training.batching import bucketed_batches, ordered_batches, without_singles
 from serflow.training.checkpoints import Checkpoint
-from serflow.training.evaluation import predict
+from serflow.training.evaluation import placed, predict
 from serflow.training.fit import Losses, Schedule, fit
 from serflow.training.metrics import reference_classes, score, tally
 from serflow.training.optimizers import NesterovSgd
@@ -102,14 +102,9 @@ class SystemLearner:
     def embed(self, rows: IntArray) -> FloatArray:
         """Return embeddings, ``(n, dim)``."""
         self.network.eval()
-        found: list[tuple[IntArray, FloatArray]] = []
+        batches = self._test(rows)
         with torch.no_grad():
-            for places in self._test(rows):
-                found.append((places, self._embed(rows[places]).float().cpu().numpy()))
-        vectors = np.empty((len(rows), found[0][1].shape[1]), dtype=np.float32)
-        for places, values in found:
-            vectors[places] = values
-        return vectors
+            return placed(batches, (self._embed(rows[places]).float().cpu().numpy() for places in batches))
 
     def _embed(self, rows: IntArray) -> torch.Tensor:
         batch = self.make(rows)
