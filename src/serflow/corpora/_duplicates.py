@@ -30,9 +30,10 @@ class Duplicate(NamedTuple):
 
 def find_duplicates(utterances: pa.Table) -> list[Duplicate]:
     """Return the utterances that have a ``duplicate_of``, in their order."""
-    rows = {
-        row["utterance"]: row for row in utterances.select(["utterance", "path", "duplicate_of", *_TOLD]).to_pylist()
-    }
+    names, first_of = (utterances.column(name).to_pylist() for name in ("utterance", "duplicate_of"))
+    concerned = {*(name for name, first in zip(names, first_of, strict=True) if first is not None), *first_of}
+    some = utterances.filter(pa.array([name in concerned for name in names], pa.bool_()))
+    rows = {row["utterance"]: row for row in some.select(["utterance", "path", "duplicate_of", *_TOLD]).to_pylist()}
     pairs = [(row, rows[row["duplicate_of"]]) for row in rows.values() if row["duplicate_of"] is not None]
     return [
         Duplicate(

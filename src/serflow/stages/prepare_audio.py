@@ -22,10 +22,11 @@ REJECTED_COLUMNS = ("utterance", "path", "reason", "lost", "absent")
 def _shard_rows(listing: Path, shard: int, n_shards: int) -> list[dict[str, Any]]:
     if not 0 <= shard < n_shards:
         raise SerflowError(f"--shard {shard:04d} does not exist: there are {n_shards} shards, from 0000")
-    rows: list[dict[str, Any]] = read_table(
-        listing, kind="listing", columns=["utterance", "path", "start", "end"]
-    ).to_pylist()
-    return [row for i, row in enumerate(rows) if i * n_shards // len(rows) == shard]
+    listed = read_table(listing, kind="listing", columns=["utterance", "path", "start", "end"])
+    # row i is in shard i * n_shards // n
+    first, last = (-(-which * listed.num_rows // n_shards) for which in (shard, shard + 1))
+    rows: list[dict[str, Any]] = listed.slice(first, last - first).to_pylist()
+    return rows
 
 
 def _sources_digest(rows: list[dict[str, Any]], root: Path) -> str:
