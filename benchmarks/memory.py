@@ -1,9 +1,10 @@
 """Peak memory of every stage on a corpus, and on one of ten times as many utterances.
 
-``python benchmarks/memory.py [--utterances 200] [--target FILE ...]``: the jobs of Snakemake's plan are run one after
-the other, each in a process of its own. Corpora are made up, with utterances of half a second, in one shard (the
-stand-in of IEMOCAP, that of the DLC paper, has utterances and shards of its own); weights of pretrained networks are
-stand-ins, and networks are small, so that what a corpus adds is not lost in them.
+``python benchmarks/memory.py [--utterances 200] [--target FILE ...] [--folder DIR]``: the jobs of Snakemake's plan are
+run one after the other, each in a process of its own. With a folder, what was measured is kept there and not measured
+again: a run that was stopped goes on, and ``--measured`` says how far it came. Corpora are made up, with utterances of
+half a second, in one shard (the stand-in of IEMOCAP, that of the DLC paper, has utterances and shards of its own);
+weights of pretrained networks are stand-ins, and networks are small, so that what a corpus adds is not lost in them.
 
 A line a stage (and what it is of: a feature, a method), of its largest job: ``ours`` is the peak of its anonymous
 memory with ten times the utterances, ``peer`` with once as many, ``bytes_an_utterance`` what is between. ``resident``
@@ -86,8 +87,7 @@ TARGETS = (
     f"results/noise/{STAND_IN}/levels.csv", f"results/noise/{STAND_IN}/h1/audio",
     f"results/features/byol/{CORPUS}/clean",
 )  # fmt: skip
-# what reads nothing of a corpus: a list of weights, and an engine that is fetched
-NO_CORPUS = ("list_weights", "fetch_deepspeech")
+MEASURED = "peaks.jsonl"
 # what tells jobs of a stage from each other
 _OF = ("feature", "recogniser", "backbone", "profile", "study")
 
@@ -157,30 +157,44 @@ def run(job: Planned, folder: Path) -> Peak:
     return peak_of(["bash", "-euo", "pipefail", "-c", f"exec {job.shell}"], folder, environment)
 
 
-def peaks(folder: Path, n: int, targets: Sequence[str]) -> dict[str, Peak]:
-    """Return the peak memory of each stage with ``n`` utterances a corpus."""
+def measure(folder: Path, n: int, targets: Sequence[str]) -> None:
+    """Run what has no peak in ``folder`` yet, with ``n`` utterances a corpus, and write the peak of each job there."""
     if not (folder / CORPUS).exists():
         write_corpus(folder / CORPUS, n)
     config = folder / "config.json"
     config.write_text(json.dumps({**CONFIG, "synthetic": {"utterances": n}}))
-    found: dict[str, Peak] = {}
-    done = set[tuple[str, ...]]()
+    done = {tuple(line["outputs"]) for line in measured(folder)}
     for target in targets:
         asked = Asked(target, folder, CHECKOUT / "Snakefile", [config], ())
         for job in in_order(asked.plan("--forceall").jobs):
             if job.outputs in done:
                 continue
             done.add(job.outputs)
-            name, peak = name_of(job), run(job, folder)
-            found[name] = Peak(*map(max, peak, found.get(name, peak)))
-            said = f"{peak.anonymous:.1f} MB, {peak.resident:.1f} resident"
-            print(f"{n} utterances, {name}: {said}", file=sys.stderr, flush=True)
+            line = {"name": name_of(job), "outputs": job.outputs, **run(job, folder)._asdict()}
+            with open(folder / MEASURED, "a") as handle:
+                handle.write(json.dumps(line) + "\n")
+            said = f"{line['anonymous']:.1f} MB, {line['resident']:.1f} resident"
+            print(f"{n} utterances, {line['name']}: {said}", file=sys.stderr, flush=True)
+
+
+def measured(folder: Path) -> list[dict[str, Any]]:
+    """Return what `measure` wrote, a line a job."""
+    path = folder / MEASURED
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def peaks(folder: Path) -> dict[str, Peak]:
+    """Return the peak memory of each stage that was measured."""
+    found: dict[str, Peak] = {}
+    for line in measured(folder):
+        peak = Peak(line["resident"], line["anonymous"])
+        found[line["name"]] = Peak(*map(max, peak, found.get(line["name"], peak)))
     return found
 
 
 def lines(few: Mapping[str, Peak], many: Mapping[str, Peak], n: int) -> Iterator[dict[str, Any]]:
     """Yield what is said of each stage, those that grow most first."""
-    ratios = {name: many[name].anonymous / peak.anonymous for name, peak in few.items()}
+    ratios = {name: peak.anonymous / few[name].anonymous for name, peak in many.items() if name in few}
     for name in sorted(ratios, key=lambda name: -ratios[name]):
         once, tenfold = few[name], many[name]
         yield {
@@ -198,11 +212,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--utterances", type=int, default=200, help="of the smaller corpora (default: %(default)s)")
     parser.add_argument("--target", nargs="+", default=list(TARGETS), help="what is made, as Snakemake is told it")
+    parser.add_argument("--folder", type=Path, help="where what was made and measured stays; what lies there is kept")
+    parser.add_argument("--measured", action="store_true", help="run nothing, say what --folder has")
     arguments = parser.parse_args()
     n = arguments.utterances
-    with tempfile.TemporaryDirectory() as once, tempfile.TemporaryDirectory() as tenfold:
-        few, many = (peaks(Path(folder), size, arguments.target) for folder, size in ((once, n), (tenfold, MORE * n)))
-    said = list(lines(few, many, n))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.folder or Path(scratch)
+        once, tenfold = folder.absolute() / "once", folder.absolute() / "tenfold"
+        for place, size in ((once, n), (tenfold, MORE * n)):
+            if not arguments.measured:
+                measure(place, size, arguments.target)
+        said = list(lines(peaks(once), peaks(tenfold), n))
     for line in said:
         print(json.dumps(line), flush=True)
     above = sum(line["ratio"] > BOUND for line in said)
