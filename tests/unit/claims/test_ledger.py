@@ -142,6 +142,12 @@ def test_a_star_stands_for_a_corpus_that_has_all_of_the_columns() -> None:
     assert number.name == "A - B, Mine Val - Mine Test"
 
 
+def test_a_longer_name_is_another_column() -> None:
+    backwards = LAYOUT._replace(columns=LAYOUT.columns[::-1])
+    (number,) = numbers(assertion(columns=["IEMOCAP Test"]), backwards)
+    assert {term.column.name for term in number.terms} == {("Mine", "Test")}
+
+
 def test_tables_are_named_once() -> None:
     said = [{"table": name, "rows": ["A", "B"], "columns": ["c"], "is": "above"} for name in ("t", "u", "t")]
     one = checked(Claims, {"claims": {"one": {"sentence": "s", "section": "1", "asserts": said}}}, "claims.yaml")
