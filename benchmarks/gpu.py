@@ -28,6 +28,7 @@ from torch import Tensor
 import fused
 import training_step
 from _common import best_by_turns, print_comparison
+from serflow.devices import allow_tf32
 from serflow.errors import TrainingError
 from serflow.studies.dlc.data import Batch
 from serflow.studies.dlc.models import Network
@@ -100,7 +101,7 @@ def same(ours: Network, other: Network) -> None:
 
 def measure(method: str, tf32: bool) -> tuple[dict[str, float], str]:
     """Return how long a step takes (s), and why there is no graph, where there is none."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    allow_tf32(tf32)
     device = torch.device("cuda")
     batch, weights = (
         mapped(training_step.make_batch(FRAMES, BATCH), lambda part: part.to(device)),
@@ -138,7 +139,7 @@ def measure(method: str, tf32: bool) -> tuple[dict[str, float], str]:
 
 def measure_fused(method: str, n_members: int, tf32: bool) -> dict[str, float]:
     """Return how long a step of each of several fits takes, at once and one after the other (s)."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    allow_tf32(tf32)
     contest = fused.singles(method, "paper", FRAMES, MAPS, BATCH, n_members, torch.device("cuda"))
     for _ in range(2):
         torch.testing.assert_close(contest.at_once(), contest.alone(), rtol=1e-2, atol=1e-2)

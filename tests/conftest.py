@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import serflow  # noqa: F401  # one thread, before NumPy and torch start
@@ -61,3 +62,19 @@ def bfloat16() -> None:
         require_precision(torch.device("cpu"), "bf16", "precision")
     except ConfigError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def tf32() -> Iterator[Callable[[], tuple[bool, bool]]]:
+    """Return what says whether cuDNN, and other products on a GPU, may round to TF32; left as they were."""
+    import torch
+
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+
+    def switches() -> tuple[bool, bool]:
+        return backends[0].allow_tf32, backends[1].allow_tf32
+
+    before = switches()
+    yield switches
+    for backend, allowed in zip(backends, before, strict=True):
+        backend.allow_tf32 = allowed

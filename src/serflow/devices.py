@@ -18,13 +18,13 @@ from serflow.errors import ConfigError
 log = logging.getLogger(__name__)
 
 _WIDTH = 8
+_FIRST_WITH_TF32 = (8, 0)
 
 
 def resolve_device(name: str, key: str) -> torch.device:
     """Return the device of a setting: ``auto`` is a GPU where torch finds one, else the CPU.
 
-    Of several GPUs it is one that no other job has taken. ``fp32`` is single precision there too: by itself torch lets
-    cuDNN round what it multiplies to the 10 bits of TF32.
+    Of several GPUs it is one that no other job has taken.
 
     Parameters
     ----------
@@ -44,7 +44,6 @@ def resolve_device(name: str, key: str) -> torch.device:
         return torch.device("cpu")
     index = _take_gpu()
     torch.cuda.set_device(index)
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device("cuda", index)
 
 
@@ -70,40 +69,56 @@ def _take_gpu() -> int:
 
 
 def autocast(device: torch.device, precision: str) -> Callable[[], AbstractContextManager[Any]]:
-    """Return what makes the context to compute in: bfloat16 autocast for ``bf16``, nothing for ``fp32``."""
+    """Return what makes the context to compute in: bfloat16 autocast for ``bf16``, else nothing."""
     return functools.partial(torch.autocast, device.type, torch.bfloat16) if precision == "bf16" else nullcontext
 
 
-def require_precision(device: torch.device, precision: str, key: str) -> None:
-    """Refuse ``bf16`` where torch cannot compute all kinds of layers in it.
+def allow_tf32(allowed: bool) -> None:
+    """Say whether this process's GPU may round what it multiplies to the 10 bits of TF32, in and out of cuDNN.
 
-    It is one rule for all networks, whatever their layers: a CPU without an LSTM in bfloat16 (one without AVX-512)
-    has the others too slowly to be of use. Nothing is computed for ``fp32``.
+    It holds until it is said again, in the backward pass too. By itself torch lets cuDNN round, and nothing else.
+    """
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+def require_precision(device: torch.device, precision: str, key: str) -> None:
+    """Refuse ``bf16`` where torch cannot compute all kinds of layers in it, and ``tf32`` where there is none.
+
+    For ``bf16`` it is one rule for all networks, whatever their layers: a CPU without an LSTM in bfloat16 (one without
+    AVX-512) has the others too slowly to be of use. TF32 is of GPUs of compute capability 8.0 (Ampere) and above; where
+    it is absent torch would compute in single precision, and say nothing. Nothing is computed for ``fp32``.
 
     Parameters
     ----------
     device
         Where a network is going to run.
     precision
-        ``fp32`` or ``bf16``.
+        ``fp32``, ``tf32`` or ``bf16``.
     key
         The setting's key in ``config.yaml``, for the error.
 
     Raises
     ------
     ConfigError
-        If a layer fails. There is no falling back to ``fp32``: the same configuration would give other numbers
-        on another machine.
+        If a layer fails, or the device has no TF32. There is no falling back to ``fp32``: the same configuration would
+        give other numbers on another machine.
     """
     if precision == "bf16" and (missing := missing_in_bfloat16(device.type)):
         raise ConfigError(
             f"{key}: bf16 was asked for, and torch {torch.__version__} cannot compute {missing} in bfloat16 on this "
             f"machine's {device.type}; set it to fp32"
         )
+    if precision == "tf32" and (lacking := without_tf32(device)):
+        raise ConfigError(
+            f"{key}: tf32 was asked for, and {lacking} has none (a GPU of compute capability 8.0 or above has); "
+            "set it to fp32"
+        )
 
 
 def usable_device(name: str, precision: str, section: str) -> torch.device:
     """Return the device of a section of ``config.yaml`` that has ``device`` and ``precision``.
+
+    ``fp32`` is single precision on a GPU too. The switch of ``tf32`` is the process's, and stays to the next call.
 
     Parameters
     ----------
@@ -119,6 +134,7 @@ def usable_device(name: str, precision: str, section: str) -> torch.device:
     """
     device = resolve_device(name, f"{section}.device")
     require_precision(device, precision, f"{section}.precision")
+    allow_tf32(precision == "tf32")
     if device.type == "cuda":
         # `serflow forecast` tells by it whose time it is
         log.info("computes on cuda, %s", torch.cuda.get_device_name(device))
@@ -145,6 +161,14 @@ def missing_in_bfloat16(device: str) -> str | None:
             log.info("%s in bfloat16 on %s: %s", name, device, error)
             return name
     return None
+
+
+def without_tf32(device: torch.device) -> str | None:
+    """Return the name of a device that has no TF32, or None of one that has."""
+    if device.type != "cuda":
+        return f"this machine's {device.type}"
+    name, found = torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device)
+    return None if found >= _FIRST_WITH_TF32 else f"{name}, of compute capability {'.'.join(map(str, found))},"
 
 
 def _run_in_bfloat16(layer: nn.Module, values: Tensor) -> None:

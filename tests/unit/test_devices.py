@@ -1,3 +1,4 @@
+import importlib
 import os
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from serflow import devices
 from serflow.backbones.base import backbone_module, backbone_names
 from serflow.errors import ConfigError
+from serflow.plugins import plugin_names
 
 CPU = torch.device("cpu")
 
@@ -135,22 +137,68 @@ def test_one_gpu_is_shared_and_nothing_is_written(gpus, tmp_path):
 
 
 @pytest.fixture
-def tf32():
-    """Let torch round what it multiplies to TF32, and leave that as it was."""
-    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [backend.allow_tf32 for backend in backends]
-    for backend in backends:
-        backend.allow_tf32 = True
-    yield
-    for backend, allowed in zip(backends, before, strict=True):
-        backend.allow_tf32 = allowed
+def gpu_of(gpus, monkeypatch):
+    """Make this a machine with one GPU of a compute capability."""
+
+    def found(*capability):
+        gpus(1, 0)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA Example")
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+
+    return found
 
 
-@pytest.mark.usefixtures("tf32")
-def test_single_precision_is_single_precision_on_a_gpu_too(gpus):
-    gpus(1, 1)
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
+def test_single_precision_is_single_precision_on_a_gpu_too(gpu_of, tf32):
+    gpu_of(9, 0)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    devices.usable_device("auto", "fp32", "dlc.training")
+    assert tf32() == (False, False)
+
+
+@pytest.mark.parametrize("after", ["fp32", "bf16"])
+@pytest.mark.parametrize("capability", [(8, 0), (8, 6), (9, 0), (12, 0)])
+def test_tf32_is_on_from_its_fit_to_the_next_in_another_precision(gpu_of, tf32, monkeypatch, capability, after):
+    gpu_of(*capability)
+    monkeypatch.setattr(devices, "missing_in_bfloat16", lambda device: None)
+    assert devices.usable_device("auto", "tf32", "dlc.training").type == "cuda"
+    assert tf32() == (True, True)
+    # a network that is trained further is put on the same device, and rounds no less
+    devices.resolve_device("cuda", "backbones.ge2e.device")
+    assert tf32() == (True, True)
+    devices.usable_device("auto", after, "dlc.training")
+    assert tf32() == (False, False)
+
+
+def test_tf32_leaves_weights_in_single_precision(gpu_of, tf32):
+    gpu_of(9, 0)
+    device = devices.usable_device("cuda", "tf32", "dlc.training")
+    with devices.autocast(device, "tf32")():
+        assert not torch.is_autocast_enabled("cuda")
+        assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("capability", [(7, 0), (7, 5)])
+def test_tf32_is_refused_by_its_key_on_a_gpu_that_has_none(gpu_of, tf32, capability):
+    gpu_of(*capability)
+    before = tf32()
+    lacking = "NVIDIA Example, of compute capability " + ".".join(map(str, capability))
+    with pytest.raises(ConfigError, match=rf"^dlc\.training\.precision: tf32 .*{lacking}, has none.*; set it to fp32$"):
+        devices.usable_device("auto", "tf32", "dlc.training")
+    assert tf32() == before
+
+
+@pytest.mark.parametrize(
+    "study", [name for name in plugin_names("serflow.studies") if name not in ("contract", "departures")]
+)
+def test_every_study_takes_tf32_and_it_is_refused_by_its_key_on_a_cpu(study, tf32):
+    options = importlib.import_module(f"serflow.studies.{study}.options").TrainingOptions
+    assert options().precision == "fp32"
+    chosen = options(precision="tf32", device="cpu")
+    said = rf"^{study}\.training\.precision: tf32 was asked for, and this machine's cpu has none .*; set it to fp32$"
+    before = tf32()
+    with pytest.raises(ConfigError, match=said):
+        devices.usable_device(chosen.device, chosen.precision, f"{study}.training")
+    assert tf32() == before
 
 
 def test_a_gpu_is_an_index_and_the_cpu_is_the_cpu(gpus):

@@ -474,6 +474,7 @@ def test_a_stand_ins_own_settings_are_named():
         ),
         ({"training": {"class_weights": False}}, {}, "class weights false, by default true (the paper does not say)"),
         ({"training": {"precision": "bf16"}}, {}, "precision bf16, by default fp32 (the paper does not say)"),
+        ({"training": {"precision": "tf32"}}, {}, "precision tf32, by default fp32 (the paper does not say)"),
         ({"maddog": {"weight": 1}}, {}, "MADDoG's weight of the critic 1, by default 0.1 (the paper does not say)"),
         ({"dsn": {"task_code": "combined"}}, {}, "DSN reads the emotion from its code combined, the paper's shared"),
         ({"iemocap_labels": "hap_only"}, {}, "labels of IEMOCAP hap_only, by default merged (the paper does not say)"),

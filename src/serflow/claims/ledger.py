@@ -67,7 +67,7 @@ class Assertion(Section):
         return self.value or 0.0
 
     def said(self) -> str:
-        """Return what must be so, behind the name of the number: ``above 0``, ``within 2 of 87``."""
+        """Return what must be so, behind the name of the number: ``above 0``, ``from 85 to 89``."""
         low = f"{self.target - self.margin:g}"
         high = f"{self.target + self.margin:g}"
         of = {"above": high, "below": low, "not above": high, "not below": low}

@@ -137,6 +137,32 @@ def test_an_utterance_in_two_sets_of_a_fold_is_wrong_and_in_two_folds_is_not():
     ]
 
 
+def test_what_sets_may_not_share_is_wrong_whatever_it_is():
+    near = audit_list(rows(), near=[("b", "e")])
+    assert whats(near) == {"shared_speaker": 1, "shared_near_recording": 1}
+    assert whats(near, wrong=False) == {"shared_sentence": 3, "shared_transcript": 1}
+    twice = audit_list([*rows(), {"utterance": "b", "role": "test"}])
+    assert whats(twice)["shared_utterance"] == 1
+    copied = [{**row, "duplicate_of": "b" if row["utterance"] == "f" else ""} for row in rows()]
+    assert whats(audit_list(copied))["shared_recording"] == 1
+
+
+def test_roles_are_read_in_capitals_too():
+    found = audit_list([{**row, "role": row["role"].upper()} for row in rows()])
+    assert found == audit_list(rows())
+
+
+@pytest.mark.parametrize(
+    ("n_train", "n_test", "swapped"), [(2, 3, False), (2, 4, True), (0, 4, False), (4, 2, False), (10, 16, True)]
+)
+def test_a_test_half_as_large_again_as_training_looks_swapped(n_train, n_test, swapped):
+    given = [("train", place) for place in range(n_train)] + [("test", place) for place in range(n_test)]
+    found = audit_list(
+        [{"utterance": f"{role}{place}", "role": role, "speaker": f"{role}{place}"} for role, place in given]
+    )
+    assert whats(found) == ({"swapped": 1} if swapped else {})
+
+
 def test_near_duplicates_are_joined_with_identical_ones():
     found = audit_list(
         [{**row, "duplicate_of": "e" if row["utterance"] == "f" else ""} for row in rows()], near=[("b", "e")]
@@ -151,6 +177,40 @@ def test_a_table_of_utterances_weighs_more_than_the_list_whose_names_for_speaker
     found = audit_list(rows(), {**renamed, "f": {"speaker": "xF1"}})
     assert said(found, "other_speaker") == ["1 of 6 utterances have another speaker in the list than they have: f"]
     assert said(found, "shared_speaker") == ["1 of 2 speakers of test are in train too (2 of 3 utterances)"]
+
+
+def test_what_a_table_leaves_empty_is_told_by_the_list():
+    found = audit_list(rows(), {row["utterance"]: {"speaker": None} for row in rows()})
+    assert said(found, "shared_speaker") == ["1 of 2 speakers of test are in train too (1 of 3 utterances)"]
+
+
+def test_a_table_weighs_more_than_a_name():
+    listed = [{"utterance": "03a01Fa", "role": "train"}, {"utterance": "08a01Fa", "role": "test"}]
+    same = {row["utterance"]: {"speaker": "A"} for row in listed}
+    assert audit_list(listed, naming=NAMINGS["emodb"]).wrong == []
+    assert whats(audit_list(listed, same, NAMINGS["emodb"])) == {"shared_speaker": 1}
+
+
+def test_most_of_whom_the_list_calls_one_are_meant_and_not_the_first():
+    meant = dict(zip("abcdef", "XYYXYY", strict=True))
+    listed = [{"utterance": name, "role": "train", "speaker": "1", "session": "1"} for name in "abc"]
+    listed += [{"utterance": name, "role": "train", "speaker": "2", "session": "1"} for name in "def"]
+    told = {name: {"speaker": speaker, "session": "2" if name == "a" else "1"} for name, speaker in meant.items()}
+    found = audit_list(listed, told)
+    assert said(found, "other_speaker") == ["2 of 6 utterances have another speaker in the list than they have: a, d"]
+    assert said(found, "other_session") == ["1 of 6 utterances have another session in the list than they have: a"]
+
+
+def test_a_sex_is_the_same_in_a_word_and_in_a_letter():
+    names = ["Ses01F_impro01_F000", "Ses01F_impro01_M000", "Ses02F_impro01_F000"]
+    listed = [
+        {"utterance": name, "role": "train", "gender": sex}
+        for name, sex in zip(names, ("female", "M", "Male"), strict=True)
+    ]
+    found = audit_list(listed, naming=NAMINGS["iemocap"])
+    assert said(found, "other_gender") == [
+        "1 of 3 utterances have another gender in the list than they have: Ses02F_impro01_F000"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,39 @@ def test_a_landmark_is_two_peaks_by_frequency_distance_and_time():
     assert frames[0] in found.frames.tolist()
 
 
+def bursts(*said):
+    """Tone bursts, of which each is known by its time (s), frequency (Hz) and level (dB)."""
+    times = np.arange(2 * RATE) / RATE
+    return sum(
+        10 ** (level / 20) * np.exp(-(((times - at) / 0.02) ** 2)) * np.sin(2 * np.pi * hertz * times)
+        for at, hertz, level in said
+    ).astype(np.float32)
+
+
+def distances(found):
+    """Return the times (frames) between the peaks of landmarks."""
+    return {code & 63 for code in found.codes.tolist()}
+
+
+@pytest.mark.parametrize(("level", "heard"), [(-30, True), (-50, False)])
+def test_a_peak_is_heard_to_40_db_below_the_greatest(level, heard):
+    assert (19 in distances(landmarks(bursts((0.5, 1_000, 0), (0.5 + 19 * HOP / RATE, 1_500, level))))) is heard
+
+
+@pytest.mark.parametrize(("later", "paired"), [(62, True), (63, True), (64, False)])
+def test_two_peaks_are_a_landmark_to_63_frames(later, paired):
+    found = landmarks(bursts((0.32, 1_000, 0), (0.32 + later * HOP / RATE, 1_500, 0)))
+    assert (max(distances(found), default=0) >= 62) is paired
+
+
+def test_peaks_of_one_frame_are_no_landmark_and_each_has_four_partners_at_most(spoken):
+    for wave in spoken:
+        found = landmarks(wave)
+        assert 0 not in distances(found)
+        firsts = Counter(zip(found.frames.tolist(), (found.codes >> 13).tolist(), strict=True))
+        assert max(firsts.values()) == 4
+
+
 @pytest.mark.parametrize("wave", [np.zeros(16_000, np.float32), np.zeros(0, np.float32), np.ones(100, np.float32)])
 def test_what_has_no_peaks_has_no_landmarks_and_is_near_nothing(wave):
     prints = [landmarks(wave)] * 2
@@ -150,8 +183,31 @@ def test_the_search_in_blocks_counts_as_a_plain_count(monkeypatch, most):
 def test_a_code_that_nearly_all_have_tells_nothing(monkeypatch):
     prints = [Landmarks(np.full(20, 7, np.int32), np.arange(20, dtype=np.int32))] * 4
     assert len(near_duplicates(prints)) == 6
+    monkeypatch.setattr("serflow.audit.near.MOST_OF_A_CODE", 80)
+    assert len(near_duplicates(prints)) == 6
     monkeypatch.setattr("serflow.audit.near.MOST_OF_A_CODE", 79)
     assert near_duplicates(prints) == []
+
+
+def test_votes_are_a_share_of_the_shorter_list_and_at_most_all_of_it():
+    long, short = (Landmarks(*(np.arange(n, dtype=np.int32),) * 2) for n in (40, 10))
+    (pair,) = near_duplicates([long, short])
+    assert (pair.votes, pair.share) == (10, 1.0)
+    half = short._replace(codes=np.where(np.arange(10) < 8, np.arange(10), 50).astype(np.int32))
+    (pair,) = near_duplicates([long, half])
+    assert (pair.votes, pair.share) == (8, 0.8)
+    # of one hum all landmarks agree, and all but one a frame later
+    hum = Landmarks(np.full(20, 7, np.int32), np.arange(20, dtype=np.int32))
+    (pair,) = near_duplicates([hum, hum])
+    assert (pair.votes, pair.share) == (39, 1.0)
+
+
+@pytest.mark.parametrize(("n", "common", "near"), [(30, 6, False), (30, 7, True), (100, 9, False), (100, 10, True)])
+def test_seven_landmarks_and_a_tenth_of_them_have_to_agree(n, common, near):
+    frames = np.arange(n, dtype=np.int32)
+    one = Landmarks(frames, frames)
+    other = Landmarks(np.where(frames < common, frames, frames + 1000).astype(np.int32), frames)
+    assert bool(near_duplicates([one, other])) is near
 
 
 def test_fewer_landmarks_than_votes_are_asked_for_must_all_agree():
@@ -178,14 +234,24 @@ def test_fingerprints_and_pairs_come_back_as_they_were(tmp_path, spoken):
             np.testing.assert_array_equal(ours, theirs)
     write_near(tmp_path / "toy.csv", found.utterances, near_duplicates(found.landmarks))
     assert read_near(tmp_path / "toy.csv") == [("u0", "u2")]
+    write_near(tmp_path / "said.csv", found.utterances, [Near(0, 3, 9, 0.45, -1.5)])
+    heading, row = (tmp_path / "said.csv").read_text().splitlines()[:2]
+    assert dict(zip(heading.split(","), row.split(","), strict=True)) == {
+        "utterance": "u0", "other": "u3", "landmarks": "9", "percent": "45.00", "offset_s": "-1.50",
+    }  # fmt: skip
     write_near(tmp_path / "none.csv", found.utterances, [])
     assert read_near(tmp_path / "none.csv") == []
 
 
-def test_fingerprints_that_were_made_in_another_way_are_refused(tmp_path, monkeypatch, spoken):
+@pytest.mark.parametrize(
+    "changed",
+    ["FRAME", "HOP", "LOWEST_BIN", "N_BINS", "PEAKS_PER_S", "FLOOR_DB", "NEIGHBOUR_BINS", "NEIGHBOUR_FRAMES",
+     "PARTNERS", "REACH_BINS", "REACH_FRAMES"],
+)  # fmt: skip
+def test_fingerprints_that_were_made_in_another_way_are_refused(tmp_path, monkeypatch, spoken, changed):
     write_prints(tmp_path / "toy.parquet", [("u0", landmarks(spoken[0]))], {"corpus": "toy"})
     assert pq.read_table(tmp_path / "toy.parquet").num_rows == 1
-    monkeypatch.setattr("serflow.audit.fingerprint.PEAKS_PER_S", 30)
+    monkeypatch.setattr(f"serflow.audit.fingerprint.{changed}", 3)
     with pytest.raises(StoreError, match=r"toy\.parquet: parameters is .* delete it and run"):
         read_prints(tmp_path / "toy.parquet")
 

@@ -65,6 +65,7 @@ def test_what_both_took_from_one_place_may_be_in_both(backbone, layout, verdict,
 
 def test_stand_ins_have_read_nothing_and_weights_of_no_release_anything():
     assert read_before(weights("byol", synthetic=True), "mosei", False)[0] == "no"
+    assert read_before(weights("byol", release="stand-in"), "mosei", False)[0] == "no"
     assert read_before(weights("byol"), "mosei", True)[0] == "no"
     assert read_before(weights("byol", release="unknown"), "emodb", False)[0] == "unknown"
 
@@ -75,6 +76,9 @@ def test_of_several_networks_the_worst_counts_and_all_are_named():
     assert verdict == "possible"
     assert [part.partition(":")[0] for part in said.split("; ")][:2] == ["wav2vec", "byol"]
     assert told([], "mosei", False) == ("", "")
+    # that nothing is known is worse than no
+    for names in (("wav2vec", "allosaurus"), ("allosaurus", "wav2vec")):
+        assert told([weights(name) for name in names], "mosei", False)[0] == "unknown"
 
 
 # Plans and studies
@@ -247,6 +251,37 @@ def test_the_summary_says_the_most_that_is_shared_and_what_scores_owe(tmp_path, 
     assert (cells["clips"], cells["recordings"]) == ("1 of 2 (67 %)", "1 of 3 (33 %)")
     for said in ("byol: corpus; mfcc: training.", "chosen on: val.", "read the corpus: possible (byol: trained on"):
         assert said in page
+
+
+def test_the_most_is_by_share_of_who_is_tested_and_experiments_stand_apart(tmp_path, monkeypatch):
+    (row, *_) = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])])
+
+    def tested(second, shared, of, **more):
+        counts = {"second_speakers": 9, "shared_speakers": shared, "utterances_of_shared_speakers": of}
+        return {**row, "n_second": second, **counts, **more}
+
+    given = [tested(10, 2, 4), tested(3, 1, 3), tested(4, 0, 0)]
+    (line,) = (line for line in summary("Toy", {"toy": "T"}, given).splitlines() if line.startswith("| train, test"))
+    assert line.split(" | ")[1] == "1 of 9 (100 %)"
+    (line,) = (
+        line for line in summary("Toy", {"toy": "T"}, given[2:]).splitlines() if line.startswith("| train, test")
+    )
+    assert line.split(" | ")[1] == "0"
+    for field in ("experiment", "folds"):
+        apart = [tested(10, 2, 4, **{field: "one"}), tested(10, 1, 1, **{field: "other"})]
+        page = summary("Toy", {"toy": "T"}, apart)
+        assert f"| {field} | sets |" in page
+        assert "| one | train, test | 2 of 9 (40 %) |" in page
+        assert "| other | train, test | 1 of 9 (10 %) |" in page
+
+
+def test_networks_are_named_once_and_only_where_there_are_any(tmp_path, monkeypatch):
+    (row, *_) = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])])
+    none = {**row, "networks": "", "networks_read_corpus": ""}
+    other = {**row, "networks": "ge2e: trained on X", "networks_read_corpus": "no"}
+    said = [line for line in summary("Toy", {"toy": "T"}, [none, row, row, other]).splitlines() if "Pretrained" in line]
+    assert [line.partition(": ")[2].partition(" (")[0] for line in said] == ["possible", "no"]
+    assert "Pretrained" not in summary("Toy", {"toy": "T"}, [none])
 
 
 def test_an_empty_set_has_no_row(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def rows(names: list[str], accuracy: float, seed: int) -> list:
     generator = np.random.default_rng(seed)
     targets = generator.integers(3, size=len(names))
     wrong = np.zeros(len(names), dtype=bool)
-    for speaker in range(12):
+    for speaker in sorted({int(name[1:3]) for name in names}):
         of = np.array([place for place, name in enumerate(names) if name.startswith(f"s{speaker:02d}")])
         wrong[generator.permutation(of)[: round((1 - accuracy) * len(of))]] = True
     said = np.where(wrong, (targets + 1) % 3, targets)
@@ -53,8 +53,17 @@ def rows(names: list[str], accuracy: float, seed: int) -> list:
     ]
 
 
-def sources(folder: Path, accuracies: dict[str, list[float]], *, speakers: float = 0.5, **said: object) -> Sources:
-    names = [f"s{speaker:02d}_{i}" for speaker in range(12) for i in range(N // 12)]
+def sources(
+    folder: Path,
+    accuracies: dict[str, list[float]],
+    *,
+    speakers: float = 0.5,
+    of_val: float = 0.0,
+    n_speakers: int = 12,
+    **said: object,
+) -> Sources:
+    """Cells right as often as is said; in validation ``of_val`` more often."""
+    names = [f"s{speaker:02d}_{i}" for speaker in range(n_speakers) for i in range(N // n_speakers)]
     table = [{UTTERANCE: name, "speaker": name[:3]} for name in names]
     utterances = write_utterances(folder, "toy", table)
     for place, (system, of_runs) in enumerate(accuracies.items()):
@@ -62,7 +71,7 @@ def sources(folder: Path, accuracies: dict[str, list[float]], *, speakers: float
             predicted(rows(names, accuracy, 10 * place + run), run)._replace(
                 tallies={
                     **predicted(rows(names, accuracy, 10 * place + run), run).tallies,
-                    ("val", "prediction"): share(accuracy, 200),
+                    ("val", "prediction"): share(accuracy + of_val, 200),
                     ("test", "speaker"): share(speakers + 0.01 * run + 0.1 * place),
                 }
             )
@@ -140,6 +149,198 @@ def test_validation_and_test_are_drawn_apart(tmp_path: Path) -> None:
     assert (estimate.value, estimate.drawn) == (pytest.approx(0.0), "clusters and runs")
     assert estimate.low < -0.5
     assert estimate.high > 0.5
+
+
+def test_what_is_better_in_validation_is_above_the_test(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.7, 0.7]}, of_val=0.2)
+    (judged,) = judge_all(claims(rows=["Adversary"], columns=[["Val", "Test"]]), found, 50)
+    (part,) = judged.parts
+    assert part.found is not None
+    assert (part.found.value, part.found.drawn) == (pytest.approx(20.0), "runs alone")
+    assert judged.verdict.value == "holds"
+
+
+def test_where_a_number_takes_in_scores_without_predictions_runs_alone_tell(tmp_path: Path) -> None:
+    """Adversary is right in 60 %, and its head in 60 and 61 % of speakers: 0 and -1 in two runs."""
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.6, 0.6]})
+    (judged,) = judge_all(claims(rows=["Adversary"], columns=[["Test", "Speakers"]]), found, 50)
+    estimate = judged.parts[0].found
+    assert estimate is not None
+    assert (estimate.value, estimate.drawn, estimate.n_clusters) == (pytest.approx(-0.5), "runs alone", None)
+
+
+def test_a_number_is_of_the_runs_that_all_its_cells_have(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.6, 0.6, 0.9]})
+    (judged,) = judge_all(claims(columns=["Test", "Speakers"]), found, 50)
+    estimates = [part.found for part in judged.parts if part.found is not None]
+    assert [(found.n_runs, round(found.value, 3)) for found in estimates] == [(2, 10.0), (2, 10.0)]
+
+
+def test_the_smaller_of_two_test_sets_has_to_have_clusters_enough(tmp_path: Path) -> None:
+    """Validation has four speakers, the test twelve."""
+    found = sources(tmp_path, {"alone": [0.5, 0.5]})
+    names = [f"s{speaker:02d}_{i}" for speaker in range(12) for i in range(N // 12)]
+    of_role = {"val": [name for name in names if name < "s04"], "test": names}
+    fits = []
+    for run in (0, 1):
+        tested = [predicted(rows(said, 0.5, run), run, role=role).tested[0] for role, said in of_role.items()]
+        fits.append(predicted(rows(names, 0.5, run), run)._replace(tested=tested))
+    files = write_cell(tmp_path / "both", {"system": "alone", "corpus": "toy"}, fits, study="made_up")
+    one_row = found._replace(layouts={"table1": LAYOUT._replace(rows=LAYOUT.rows[:1])}, runs=read_runs([files.metrics]))
+    for pair in (["Val", "Test"], ["Test", "Val"]):
+        (judged,) = judge_all(claims(rows=["Alone"], columns=[pair]), one_row, 50)
+        assert judged.why == ("needs 5 clusters or more in the test set, which has 4",)
+
+
+def test_a_cell_that_has_no_value_is_what_a_claim_needs(tmp_path: Path) -> None:
+    """There is no run of it either."""
+    found = sources(tmp_path, {"alone": [0.5, 0.5]})
+    absent = LAYOUT.rows[1]._replace(without={"wa": "it has no such head"})
+    layout = LAYOUT._replace(rows=[LAYOUT.rows[0], absent])
+    (judged,) = judge_all(claims(), found._replace(layouts={"table1": layout}), 50)
+    assert judged.verdict.value == "cannot tell"
+    assert judged.why == ("needs Adversary, Test (n/a: it has no such head)",)
+    assert judged.parts[0].found is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [({"columns": ["Dev"]}, "column Dev in table1"), ({"rows": ["Adversary", "Other"]}, "row Other in table1"),
+     ({"table": "table9"}, "table table9")],
+)  # fmt: skip
+def test_what_the_tables_do_not_hold_cannot_be_told(tmp_path: Path, changed: dict, why: str) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.7, 0.7]})
+    (judged,) = judge_all(claims(**changed), found, 50)
+    assert (judged.verdict.value, judged.why) == ("cannot tell", (f"needs {why}",))
+
+
+def test_a_score_that_a_fit_could_not_have_is_what_a_claim_needs(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.7, 0.7]})
+    runs = [
+        run._replace(
+            fits=[
+                fit._replace(
+                    tallies={key: of for key, of in fit.tallies.items() if key != ("test", "speaker")},
+                    absent={("test", "speaker"): "one speaker in training"},
+                )
+                for fit in run.fits
+            ]
+        )
+        if run.cell["system"] == "adversary"
+        else run
+        for run in found.runs
+    ]
+    (judged,) = judge_all(claims(columns=["Speakers"]), found._replace(runs=runs), 50)
+    assert judged.why == ("needs Adversary, Speakers (one speaker in training)",)
+
+
+def test_a_cell_that_could_not_be_trained_takes_no_interval_from_others(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.7, 0.7]})
+    whole = predicted([("s00_0", [1.0, 0.0, 0.0], 0)])
+    failed = whole._replace(tested=[], tallies={}, weights={}, absent={("test", "prediction"): "too few"})
+    files = write_cell(tmp_path / "failed", {"system": "third", "corpus": "toy"}, [failed], study="made_up")
+    layout = LAYOUT._replace(rows=[*LAYOUT.rows, Heading(("Third",), {"system": "third", "corpus": "toy"})])
+    more = found._replace(layouts={"table1": layout}, runs=[*found.runs, *read_runs([files.metrics])])
+    (judged,) = judge_all(claims(), more, 50)
+    estimate = judged.parts[0].found
+    assert estimate is not None
+    assert (judged.verdict.value, estimate.drawn) == ("holds", "clusters and runs")
+
+
+def test_rows_of_a_table_need_not_be_tested_on_the_same_utterances_as_its_baseline(tmp_path: Path) -> None:
+    """Which rows are compared is the claim's, and not the table's."""
+    found = sources(tmp_path, {"alone": [0.5, 0.5]})
+    half = [f"s{speaker:02d}_{i}" for speaker in range(6) for i in range(N // 12)]
+    fits = [
+        predicted(rows(half, 0.7, run), run)._replace(
+            tallies={**predicted(rows(half, 0.7, run), run).tallies, ("val", "prediction"): share(0.7)}
+        )
+        for run in (0, 1)
+    ]
+    files = write_cell(tmp_path / "half", {"system": "adversary", "corpus": "toy"}, fits, study="made_up")
+    layout = LAYOUT._replace(rows=[LAYOUT.rows[0], LAYOUT.rows[1]._replace(baseline=("Alone",))])
+    more = found._replace(layouts={"table1": layout}, runs=[*found.runs, *read_runs([files.metrics])])
+    (judged,) = judge_all(claims(rows=["Adversary"], value=70, margin=5, **{"is": "about"}), more, 50)
+    assert judged.verdict.value == "holds"
+
+
+def test_what_is_printed_is_not_held_against_other_rows_columns_or_data(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.7, 0.7]})
+    asked = claims(value=20, margin=5, **{"is": "about"})
+    (judged,) = judge_all(asked, found, 50)
+    assert judged.verdict.value == "holds"
+    foreign = ("not the paper's",)
+    of_rows = LAYOUT._replace(rows=[LAYOUT.rows[0], LAYOUT.rows[1]._replace(reasons=foreign)])
+    of_columns = LAYOUT._replace(columns=[column._replace(reasons=foreign) for column in LAYOUT.columns])
+    for layout in (of_rows, of_columns):
+        (judged,) = judge_all(asked, found._replace(layouts={"table1": layout}), 50)
+        assert judged.why == ("needs the paper's own data: not the paper's",)
+        assert math.isnan(judged.parts[0].paper)
+        assert "the paper's own numbers do not say so" not in judged.parts[0].notes
+
+
+@pytest.mark.parametrize("left", [(("Adversary",), "Test"), (("Alone",), "Test")])
+def test_a_number_is_printed_where_all_of_its_cells_are(tmp_path: Path, left: tuple) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.7, 0.7]})
+    published = {name: value for name, value in found.published["table1"].items() if name == left}
+    (judged,) = judge_all(claims(), found._replace(published={"table1": published}), 50)
+    assert math.isnan(judged.parts[0].paper)
+    assert "the paper's own numbers do not say so" not in judged.parts[0].notes
+
+
+def test_printed_numbers_are_subtracted_as_they_are_printed(tmp_path: Path) -> None:
+    """58.6 - 58.3 is 0.3, though not in binary."""
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.7, 0.7]})
+    published = {(("Adversary",), "Test"): Printed(58.6), (("Alone",), "Test"): Printed(58.3)}
+    (judged,) = judge_all(claims(margin=0.3, **{"is": "not above"}), found._replace(published={"table1": published}))
+    assert "the paper's own numbers do not say so" not in judged.parts[0].notes
+
+
+@pytest.mark.parametrize(("n_speakers", "notes"), [(12, ("few clusters: 12 in the smallest test set",)), (20, ())])
+def test_fewer_than_twenty_clusters_are_said_to_be_few(tmp_path: Path, n_speakers: int, notes: tuple) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.7, 0.7]}, n_speakers=n_speakers)
+    (judged,) = judge_all(claims(), found, 50)
+    assert (judged.verdict.value, judged.parts[0].notes) == ("holds", notes)
+
+
+def test_a_claim_is_all_that_it_asserts_in_all_of_its_columns(tmp_path: Path) -> None:
+    """Adversary is right more often, and tells speakers 10 points better too."""
+    found = sources(tmp_path, {"alone": [0.5, 0.5, 0.5], "adversary": [0.7, 0.7, 0.7]})
+    one = {"table": "table1", "rows": ["Adversary", "Alone"], "columns": ["Test", "Speakers"], "is": "above"}
+    more = [{**one, "columns": ["Test"], "margin": 15}, {**one, "columns": ["Speakers"], "margin": 15}]
+    said = {
+        "columns": {"sentence": "s", "section": "4", "asserts": [one]},
+        "margins": {"sentence": "s", "section": "4", "asserts": more},
+        "third": {"sentence": "s", "section": "4", "asserts": [more[0], {**one, "columns": ["Dev"]}]},
+    }
+    judged = judge_all(checked(Claims, {"claims": said}, "c"), found, 200)
+    assert [[part.verdict.value for part in each.parts] for each in judged] == [
+        ["holds", "holds"], ["holds", "does not hold"], ["holds", "cannot tell"],
+    ]  # fmt: skip
+    assert [each.verdict.value for each in judged] == ["holds", "does not hold", "cannot tell"]
+    # why a claim cannot be told is of what cannot, and not what is to be said of the rest
+    assert [each.why for each in judged] == [(), (), ("needs column Dev in table1",)]
+    written = [dict(zip(COLUMNS, line, strict=True)) for line in lines(judged)]
+    assert [(line["part"], line["verdict"]) for line in written] == [
+        ("holds", "holds"), ("holds", "holds"), ("holds", "does not hold"), ("does not hold", "does not hold"),
+        ("holds", "cannot tell"), ("cannot tell", "cannot tell"),
+    ]  # fmt: skip
+    assert "holds: 1; within noise: 0; does not hold: 1; cannot tell: 1." in page("Made-up", judged)
+
+
+def test_a_part_that_cannot_be_told_is_no_reason_where_another_does_not_hold(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5], "adversary": [0.3, 0.3]})
+    (judged,) = judge_all(claims(columns=["Test", "Dev"]), found, 50)
+    assert (judged.verdict.value, judged.why) == ("does not hold", ())
+
+
+def test_the_interval_is_written_from_its_low_to_its_high_end(tmp_path: Path) -> None:
+    found = sources(tmp_path, {"alone": [0.5, 0.5, 0.5], "adversary": [0.5, 0.7, 0.9]})
+    judged = judge_all(claims(), found, 200)
+    (line,) = (dict(zip(COLUMNS, line, strict=True)) for line in lines(judged))
+    assert float(line["low"]) < float(line["value"]) < float(line["high"])
+    assert (line["drawn"], line["n_runs"], line["n_clusters"]) == ("clusters and runs", 3, 12)
+    assert f"| {line['low']} to {line['high']} | 3 |" in page("Made-up", judged)
 
 
 def test_stand_ins_are_stamped_and_not_held_against_printed_numbers(tmp_path: Path) -> None:

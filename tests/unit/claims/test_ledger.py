@@ -97,6 +97,63 @@ def test_a_number_of_two_columns_is_a_difference_of_differences() -> None:
     assert number.name == "A - B, Mine Val - Mine Test"
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"is": "above"}, "above 0"),
+        ({"is": "above", "margin": 2}, "above 2"),
+        ({"is": "below", "margin": 2}, "below -2"),
+        ({"is": "not above", "margin": 2}, "not above 2"),
+        ({"is": "not below", "margin": 2}, "not below -2"),
+        ({"is": "alike", "margin": 2}, "from -2 to 2"),
+        ({"is": "about", "value": 87, "margin": 2.5}, "from 84.5 to 89.5"),
+    ],
+)
+def test_what_must_be_so_is_said_as_it_is_judged(said: dict, words: str) -> None:
+    """A number just within what is said holds, one beyond it does not."""
+    one = assertion(**said)
+    assert one.said() == words
+    *_, end = map(float, re.findall(r"-?\d+(?:\.\d+)?", words))
+    beyond = end - 0.1 if words.startswith(("above", "not below")) else end + 0.1
+    within = 2 * end - beyond
+    assert (judge(one, within, within), judge(one, beyond, beyond)) == (Verdict.HOLDS, Verdict.DOES_NOT_HOLD)
+
+
+def test_rows_have_the_papers_names() -> None:
+    rows = [Heading(("Mine",), {}, printed=("A",)), Heading(("B",), {})]
+    (number,) = numbers(assertion(), LAYOUT._replace(rows=rows))
+    assert signs([number]) == [(1, "Mine", "Mine Test"), (-1, "B", "Mine Test")]
+
+
+def test_a_cell_alone_is_held_against_what_the_paper_prints() -> None:
+    (number,) = numbers(assertion(rows=["A"], columns=["IEMOCAP Test"], value=60, margin=1, **{"is": "about"}), LAYOUT)
+    assert signs([number]) == [(1, "A", "Mine Test")]
+
+
+def test_of_columns_of_one_name_the_first_is_meant() -> None:
+    twice = [Heading(("Mine", fold), {}, printed=("IEMOCAP", "Test")) for fold in ("one", "other")]
+    (number,) = numbers(assertion(columns=["IEMOCAP Test"]), LAYOUT._replace(columns=twice))
+    assert {term.column.name for term in number.terms} == {("Mine", "one")}
+
+
+def test_a_star_stands_for_a_corpus_that_has_all_of_the_columns() -> None:
+    columns = [*LAYOUT.columns, Heading(("Other", "Val"), {})]
+    (number,) = numbers(assertion(columns=[["* Val", "* Test"]]), LAYOUT._replace(columns=columns))
+    assert number.name == "A - B, Mine Val - Mine Test"
+
+
+def test_a_longer_name_is_another_column() -> None:
+    backwards = LAYOUT._replace(columns=LAYOUT.columns[::-1])
+    (number,) = numbers(assertion(columns=["IEMOCAP Test"]), backwards)
+    assert {term.column.name for term in number.terms} == {("Mine", "Test")}
+
+
+def test_tables_are_named_once() -> None:
+    said = [{"table": name, "rows": ["A", "B"], "columns": ["c"], "is": "above"} for name in ("t", "u", "t")]
+    one = checked(Claims, {"claims": {"one": {"sentence": "s", "section": "1", "asserts": said}}}, "claims.yaml")
+    assert one.tables() == ["t", "u"]
+
+
 def test_a_star_is_the_papers_corpus_where_it_is_there_and_any_other_where_not() -> None:
     assert [number.name for number in numbers(assertion(), LAYOUT)] == ["A - B, Mine Test"]
     elsewhere = LAYOUT._replace(columns=LAYOUT.columns[:2])
@@ -112,7 +169,10 @@ def test_a_star_is_the_papers_corpus_where_it_is_there_and_any_other_where_not()
     [
         ({}, None, "table t"),
         ({"rows": ["A", "C"]}, LAYOUT, "row C in t"),
+        ({"rows": ["C", "D"]}, LAYOUT, "row C in t"),
         ({"columns": ["UA"]}, LAYOUT, "column UA in t"),
+        # a name is a name, and no pattern
+        ({"columns": ["IEMOCAP T.st"]}, LAYOUT, "column IEMOCAP T.st in t"),
         ({"columns": [["* Val", "* Dev"]]}, LAYOUT, "column * Val and * Dev in t"),
     ],
 )
@@ -127,7 +187,9 @@ def test_what_the_configuration_does_not_hold_is_needed(said: dict, layout: Layo
         ({"is": "about"}, "value: stands with `is: about`"),
         ({"value": 3.0}, "value: stands with `is: about`"),
         ({"is": "alike"}, "margin: `is: alike` needs one, in points"),
+        ({"is": "about", "value": 3.0}, "margin: `is: about` needs one, in points"),
         ({"rows": ["A"]}, "rows: one row in one column is no difference"),
+        ({"rows": ["A"], "columns": [["* Val", "* Test"], "* Test"]}, "rows: one row in one column is no difference"),
         ({"is": "better"}, "is: Input should be"),
         ({"margin": -1}, "margin: Input should be greater than or equal to 0"),
         ({"row": "A"}, "unknown key a.row (did you mean 'rows'?)"),

@@ -29,6 +29,7 @@ def assertion(relation: str, margin: float = 0.0, value: float | None = None) ->
         ("not above", 0, None, (NOT, NOISE, HOLDS, NOISE)),
         ("not below", 0, None, (HOLDS, NOISE, NOT, HOLDS)),
         ("not above", 3, None, (HOLDS, HOLDS, HOLDS, HOLDS)),
+        ("not below", 1, None, (HOLDS, HOLDS, NOISE, HOLDS)),
         ("alike", 1, None, (NOISE, HOLDS, NOISE, NOISE)),
         ("alike", 0.5, None, (NOT, NOISE, NOT, NOISE)),
         ("about", 1, 2, (HOLDS, NOISE, NOT, NOISE)),
@@ -39,8 +40,33 @@ def test_a_verdict_is_that_of_the_whole_interval(relation, margin, value, verdic
     assert tuple(judge(assertion(relation, margin, value), *found) for found in intervals) == verdicts
 
 
-def test_nothing_is_told_by_no_interval():
-    assert judge(assertion("above"), math.nan, math.nan) is CANNOT
+@pytest.mark.parametrize(
+    ("relation", "margin", "found", "verdict"),
+    [
+        # no difference at all is neither above nor below 0, and it is alike
+        ("above", 0, (0, 2), NOISE),
+        ("above", 0, (-2, 0), NOT),
+        ("below", 0, (-2, 0), NOISE),
+        ("below", 0, (0, 2), NOT),
+        ("not above", 0, (-2, 0), HOLDS),
+        ("not above", 0, (0, 2), NOISE),
+        ("not below", 0, (0, 2), HOLDS),
+        ("not below", 0, (-2, 0), NOISE),
+        ("alike", 1, (-1, 1), HOLDS),
+        ("alike", 1, (1, 2), NOISE),
+        ("alike", 1, (-2, -1), NOISE),
+        ("above", 0, (0, 0), NOT),
+        ("below", 0, (0, 0), NOT),
+        ("alike", 1, (0, 0), HOLDS),
+    ],
+)
+def test_a_bound_itself_is_on_neither_side(relation, margin, found, verdict):
+    assert judge(assertion(relation, margin), *map(float, found)) is verdict
+
+
+@pytest.mark.parametrize("found", [(math.nan, math.nan), (1.0, math.nan), (math.nan, 1.0)])
+def test_nothing_is_told_by_no_interval(found):
+    assert judge(assertion("above"), *found) is CANNOT
 
 
 def test_a_claim_is_as_good_as_its_worst_part():
@@ -73,3 +99,8 @@ def test_the_interval_over_runs_is_students():
     low, high = student(np.array([1.0, 2.0, 3.0]))
     assert [low, high] == pytest.approx([2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)], abs=1e-5)
     assert all(math.isnan(end) for end in student(np.array([2.0])))
+
+
+def test_two_runs_that_differ_tell_little():
+    """Of two runs t is 12.706, and the standard error half of what they differ by."""
+    assert student(np.array([1.0, 3.0])) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-4)

@@ -1,6 +1,8 @@
 """Bounds that others published, as they are written down."""
 
 import csv
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,8 @@ def test_a_star_is_any_and_brackets_are_brackets() -> None:
     ("line", "words"),
     [
         (["t", "r", "c", "1", "2", ""], ":2: needs table, row, column and source"),
+        (["t", "", "c", "1", "2", "s"], ":2: needs table, row, column and source"),
+        (["t", "r", "c", "1", "2"], ":2: needs table, row, column and source"),
         (["t", "r", "c", "", "", "s"], ":2: bounds none and none"),
         (["t", "r", "c", "3", "2", "s"], ":2: bounds 3 and 2"),
         (["t", "r", "c", "x", "2", "s"], ":2: could not convert"),
@@ -45,9 +49,26 @@ def test_a_star_is_any_and_brackets_are_brackets() -> None:
 def test_what_is_no_band_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str], words: str
 ) -> None:
-    (tmp_path / "published").mkdir()
-    with open(tmp_path / "published/bands.csv", "w", encoding="utf-8", newline="") as handle:
-        csv.writer(handle).writerows([COLUMNS, line])
-    monkeypatch.setattr(bands.resources, "files", lambda name: tmp_path)
+    write_bands(tmp_path, monkeypatch, COLUMNS, line)
     with pytest.raises(ConfigError, match=words):
+        read_bands("any")
+
+
+def write_bands(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: Sequence[str]) -> None:
+    (folder / "published").mkdir()
+    with open(folder / "published/bands.csv", "w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle).writerows(lines)
+    monkeypatch.setattr(bands.resources, "files", lambda name: folder)
+
+
+def test_a_bound_that_nobody_published_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [["t", "r", "c", *ends, "s"] for ends in (("", "60"), ("40", ""), ("40", "60"), ("50", "50"))]
+    write_bands(tmp_path, monkeypatch, COLUMNS, *given)
+    found = [(band.low, band.high) for band in read_bands("any")]
+    assert found == [(-math.inf, 60.0), (40.0, math.inf), (40.0, 60.0), (50.0, 50.0)]
+
+
+def test_columns_in_another_order_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_bands(tmp_path, monkeypatch, ("table", "row", "column", "high", "low", "source"))
+    with pytest.raises(ConfigError, match="write table, row, column, low, high, source"):
         read_bands("any")

@@ -41,7 +41,7 @@ class TrainingOptions(Section):
     reconstruction_weight: float = Field(default=1.0, ge=0)
     class_weights: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     graphs: Literal["auto", "on", "off"] = "auto"
     fused: Literal["auto", "always", "never"] = "auto"
 

@@ -34,7 +34,7 @@ class TrainingOptions(Section):
     batch_size: int = Field(default=32, ge=2)
     epochs: int = Field(default=100, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
 
 
 class MtlOptions(Section):

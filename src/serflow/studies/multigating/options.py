@@ -113,7 +113,7 @@ class TrainingOptions(Section):
     epochs: int = Field(default=20, ge=1)
     temperature: float = Field(default=1.0, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     graphs: Literal["auto", "on", "off"] = "auto"
 
 

@@ -51,7 +51,7 @@ class TrainingOptions(Section):
     bucketing: bool = False
     checkpointing: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
 
 
 class Options(Section):

@@ -144,7 +144,7 @@ class TrainingOptions(Section):
     plateau_patience: int = Field(default=5, ge=1)
     patience: int = Field(default=15, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     graphs: Literal["auto", "on", "off"] = "auto"
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from serflow.errors import ConfigError, StoreError, TrainingError
@@ -452,7 +453,7 @@ def test_experts_without_a_gate_are_refused(inputs, tmp_path):
         ({"model": {"dilations": []}}, "dlc.model.dilations: Tuple should have at least 1 item"),
         ({"model": {"pool": 3}}, r"dlc.model.pool: Input should be 1, 2 or 4 \(it is 3\)"),
         ({"model": {"dropout": 1.0}}, "dlc.model.dropout: Input should be less than 1"),
-        ({"training": {"precision": "fp16"}}, "dlc.training.precision: Input should be 'fp32' or 'bf16'"),
+        ({"training": {"precision": "fp16"}}, "dlc.training.precision: Input should be 'fp32', 'tf32' or 'bf16'"),
         ({"model": 3}, r"dlc.model: Input should be a valid dictionary .* \(it is 3\)"),
         (3, r"dlc: Input should be a valid dictionary .* \(it is 3\)"),
     ],
@@ -529,12 +530,35 @@ def test_fused_fits_leave_the_artefacts_of_fits_one_after_the_other(inputs, tmp_
     }
 
 
-def test_bfloat16_is_refused_where_the_machine_cannot_compute_it(inputs, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("precision", "lacking"), [("bf16", "an LSTM in bfloat16"), ("tf32", "this machine's cpu has none")]
+)
+def test_a_precision_is_refused_where_the_machine_cannot_compute_in_it(
+    inputs, tmp_path, monkeypatch, precision, lacking
+):
     monkeypatch.setattr("serflow.devices.missing_in_bfloat16", lambda device: "an LSTM")
-    options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": "bf16"}}
-    with pytest.raises(ConfigError, match=r"^dlc\.training\.precision: .* an LSTM in bfloat16 .*; set it to fp32$"):
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": precision}}
+    with pytest.raises(ConfigError, match=rf"^dlc\.training\.precision: {precision} .*{lacking} .*; set it to fp32$"):
         train(inputs, tmp_path / "cell", options=options)
     assert [path.name for path in (tmp_path / "cell").rglob("*") if path.is_file()] == [".lock"]
+
+
+def test_a_fit_in_tf32_says_so_and_one_in_fp32_after_it_rounds_nothing(inputs, tmp_path, monkeypatch, tf32):
+    # a CPU taken for a device that has TF32: the switches are a GPU's, and it computes what it always does
+    monkeypatch.setattr("serflow.devices.without_tf32", lambda device: None)
+    backward, seen = torch.Tensor.backward, set()
+
+    def noted(*args, **kwargs):
+        seen.add(tf32())
+        backward(*args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "backward", noted)
+    for precision, allowed in (("tf32", True), ("fp32", False)):
+        options = {**OPTIONS, "training": {**OPTIONS["training"], "precision": precision, "max_epochs": 1}}
+        out = train(inputs, tmp_path / precision, options=options)
+        assert seen == {(allowed, allowed)}
+        assert read_metadata(out / "predictions.parquet")["options"]["training"]["precision"] == precision
+        seen.clear()
 
 
 def test_method_names_and_facts():
