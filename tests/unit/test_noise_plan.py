@@ -1,6 +1,8 @@
 import argparse
 import math
+import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from serflow.audio.prepared import PreparedUtterance, prepare, write_prepared
 from serflow.errors import NoiseError
+from serflow.noise.conditions import of_split, profile_of, split_of
 from serflow.noise.esc50 import list_clips, read_clips
 from serflow.noise.mixing import mix, read_plan
 from serflow.noise.plan import (
@@ -24,6 +27,7 @@ from serflow.noise.plan import (
     draw_offset,
     plan_utterance,
 )
+from serflow.settings.base import NAME
 from serflow.stages import plan_noise, prepare_clips
 from serflow.stores.parquet import read_metadata, write_batches, write_table
 
@@ -193,7 +197,9 @@ def test_wrong_profiles_are_refused(snrs: Any, mixing: str, message: str) -> Non
         check_profile(snrs, mixing)
 
 
-def write_stage_inputs(folder: Path, names: list[str], shards: int = 2) -> argparse.Namespace:
+def write_stage_inputs(
+    folder: Path, names: list[str], shards: int = 2, folds: Sequence[int] = (1, 2, 3, 4, 5)
+) -> argparse.Namespace:
     rng = np.random.default_rng(0)
     ids = pa.table({"utterance": pa.array(names, pa.string())})
     write_table(folder / "utterances.parquet", ids, kind="utterances", metadata={"corpus": "toy"})
@@ -203,9 +209,9 @@ def write_stage_inputs(folder: Path, names: list[str], shards: int = 2) -> argpa
         audio.append(folder / f"{k:04d}.parquet")
         write_prepared(audio[-1], items[k::shards], {"corpus": "toy"})
     clips = [
-        prepare_clips.Clip(f"{group}{i}", i + 1, 10, "x", group, rng.integers(-99, 99, 5000, dtype=np.int16), 0.0, 0.0)
+        prepare_clips.Clip(f"{group}{i}", fold, 10, "x", group, rng.integers(-99, 99, 5000, dtype=np.int16), 0.0, 0.0)
         for group in CONDITIONS
-        for i in range(5)
+        for i, fold in enumerate(folds)
     ]
     write_batches(
         folder / "clips.parquet",
@@ -228,13 +234,13 @@ def write_stage_inputs(folder: Path, names: list[str], shards: int = 2) -> argpa
     )
 
 
-def write_split(path: Path, roles: dict[int, dict[str, str]]) -> Path:
+def write_split(path: Path, roles: dict[int, dict[str, str]], protocol: str = "dialogue-0") -> Path:
     rows = [
         {"utterance": name, "fold": fold, "role": role}
         for fold, of_fold in roles.items()
         for name, role in of_fold.items()
     ]
-    write_table(path, pa.Table.from_pylist(rows), kind="split", metadata={"corpus": "toy"})
+    write_table(path, pa.Table.from_pylist(rows), kind="split", metadata={"corpus": "toy", "protocol": protocol})
     return path
 
 
@@ -265,6 +271,54 @@ def test_by_fold_refuses_roles_that_differ_and_folds_without_clips(tmp_path: Pat
     bank = plan_noise.ClipBank({"a": np.ones(9, np.int16)}, {"a": "natural"}, folds={"a": 1})
     with pytest.raises(NoiseError, match=r"by_fold, and among the clips of fold 1, 2, 3 \(train\): no noise clip"):
         draw_clips_by_fold(roles, bank, "h1", 0)
+
+
+def test_clips_that_follow_a_split_change_the_clips_alone(tmp_path: Path) -> None:
+    names = [f"u{i}" for i in range(60)]
+    arguments = write_stage_inputs(tmp_path, names)
+    plan_noise.main(arguments)
+    profile = read_plan(arguments.plan)
+    roles = {name: ("train", "train", "val", "test")[i % 4] for i, name in enumerate(names)}
+    arguments.split = write_split(tmp_path / "split.parquet", {0: roles}, "partners-0")
+    arguments.profile, arguments.plan = "h1@partners-0", tmp_path / "h1@partners-0.parquet"
+    plan_noise.main(arguments)
+    plan = read_plan(arguments.plan, expect={"corpus": "toy", "profile": "h1@partners-0", "clips": "by_fold"})
+    heard: dict[str, set[str]] = {}
+    for name, row in plan.items():
+        heard.setdefault(roles[name], set()).add(row.clip)
+        assert (row.condition, row.snr_db) == (profile[name].condition, profile[name].snr_db)
+    assert sum(map(len, heard.values())) == len(set.union(*heard.values())) > 5
+
+
+def test_clips_follow_the_split_that_their_name_has(tmp_path: Path) -> None:
+    arguments = write_stage_inputs(tmp_path, ["u0", "u1", "u2"])
+    arguments.profile = "h1@partners-0"
+    with pytest.raises(NoiseError, match=r"--profile h1@partners-0: .* give the split partners-0 with --split"):
+        plan_noise.main(arguments)
+    roles = {"u0": "train", "u1": "val", "u2": "test"}
+    arguments.split = write_split(tmp_path / "split.parquet", {0: roles}, "dialogue-0")
+    with pytest.raises(NoiseError, match=r"--profile h1@partners-0: .* give the split partners-0 with --split"):
+        plan_noise.main(arguments)
+
+
+def test_a_part_of_esc50_without_clips_for_each_role_has_no_plan_that_follows_a_split(tmp_path: Path) -> None:
+    arguments = write_stage_inputs(tmp_path, ["u0", "u1", "u2"], folds=[4])
+    roles = {"u0": "train", "u1": "val", "u2": "test"}
+    arguments.split = write_split(tmp_path / "split.parquet", {0: roles}, "partners-0")
+    arguments.profile = "h1@partners-0"
+    with pytest.raises(NoiseError, match=r"natural, human, interior there is none in fold 1, 2, 3 \(train\): what"):
+        plan_noise.main(arguments)
+
+
+@pytest.mark.parametrize(
+    ("condition", "profile", "split"),
+    [("h1", "h1", None), ("h1_gain@speaker-12", "h1_gain", "speaker-12"), ("clean", "clean", None)],
+)
+def test_conditions_are_named_by_profile_and_split(condition: str, profile: str, split: str | None) -> None:
+    assert (profile_of(condition), split_of(condition)) == (profile, split)
+    assert split is None or of_split(profile, split) == condition
+    # a profile of the configuration cannot have such a name
+    assert bool(re.match(NAME, condition)) == (split is None)
 
 
 def test_stage_writes_a_row_an_utterance_in_order(tmp_path: Path) -> None:

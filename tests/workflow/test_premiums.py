@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -12,8 +13,14 @@ from harness import SMALL, Workflow
 pytestmark = pytest.mark.workflow
 
 CONFIG = f"{SMALL}  methods: [single]\n  experiments: [exp1]\nreport: {{premiums: true, audio: false}}\n"
-RUN = "dlc/exp1/single/iemocap/h1/predictions.parquet"
-PAPER, CLEAN = f"results/runs/{RUN}", f"results/versions/clean/{RUN}"
+RUN = "dlc/exp1/single/iemocap/{}/predictions.parquet"
+RUNS = {
+    "paper": f"results/runs/{RUN.format('h1')}",
+    "clean": f"results/versions/clean/{RUN.format('h1@partners-0')}",
+    "with_speakers": f"results/versions/with_speakers/{RUN.format('h1@dialogue-0')}",
+    "with_clips": f"results/versions/with_clips/{RUN.format('h1')}",
+}
+SPLITS = {"paper": "dialogue-0", "with_speakers": "dialogue-0", "with_clips": "partners-0", "clean": "partners-0"}
 
 
 @pytest.fixture(scope="module")
@@ -23,38 +30,57 @@ def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     return workflow
 
 
-def said_of(finished: Workflow, path: str) -> tuple[dict[str, object], set[str]]:
-    """Return the metadata of predictions, and the speakers that they are of."""
-    predictions = pd.read_parquet(finished.folder / path)
-    tested = set(predictions.loc[predictions["role"] == "test", "utterance"])
-    utterances = pd.read_parquet(finished.folder / "results/corpora/iemocap/utterances.parquet").set_index("utterance")
-    said = json.loads(pq.read_metadata(finished.folder / path).metadata[b"serflow"])
-    return said, set(utterances.loc[sorted(tested), "speaker"])
+def said_of(finished: Workflow, version: str) -> dict[str, Any]:
+    """Return the metadata of a version's predictions."""
+    found: dict[str, Any] = json.loads(pq.read_metadata(finished.folder / RUNS[version]).metadata[b"serflow"])
+    return found
 
 
 def test_the_premium_of_every_cell_is_the_difference(finished: Workflow) -> None:
     found = pd.read_csv(finished.folder / "results/dlc/premiums.csv")
-    assert set(found["leak"]) == {"speakers"}
+    columns = ["IEMOCAP h1", "Overall h1", "Overall"]
+    asked = [(leak, column) for leak in ("all", "speakers", "clips") for column in columns]
+    assert list(zip(found["leak"], found["column"], strict=True)) == asked
     assert set(found["table"]) == {"table1"}
     assert found["with_leak"].sub(found["without"]).sub(found["premium"]).abs().max() < 0.011
     assert found["note"].str.contains("synthetic").all()
     table = pd.read_csv(finished.folder / "results/dlc/table1.csv")
-    assert set(found["with_leak"]) == set(table.iloc[0, 2:].astype(float))
+    assert set(found.loc[found["leak"] == "all", "with_leak"]) == set(table.iloc[0, 2:].astype(float))
+    # all lines of a cell are held against the same clean score
+    assert found.groupby("column")["without"].nunique().max() == 1
 
 
-def test_the_clean_run_differs_in_its_split_alone(finished: Workflow) -> None:
-    (paper, _), (clean, speakers) = (said_of(finished, path) for path in (PAPER, CLEAN))
-    assert {key: paper[key] for key in ("options", "runs", "cell")} == {
-        key: clean[key] for key in ("options", "runs", "cell")
-    }
-    sources = [said["provenance"]["sources"] for said in (paper, clean)]
-    differing = {name for name in sources[0] if sources[0][name] != sources[1][name]}
-    assert {name.partition("/")[0] for name in differing} == {"splits"}
-    split = pd.read_parquet(finished.folder / "results/splits/iemocap/partners-0.parquet")
-    utterances = pd.read_parquet(finished.folder / "results/corpora/iemocap/utterances.parquet")
-    of_role = split.merge(utterances, on="utterance").groupby("role")["speaker"].agg(set)
-    assert speakers <= of_role["test"]
-    assert not of_role["test"] & (of_role["train"] | of_role["val"])
+def test_versions_differ_in_their_split_and_their_clips_alone(finished: Workflow) -> None:
+    said = {name: said_of(finished, name) for name in RUNS}
+    assert len({json.dumps([of["options"], of["runs"]], sort_keys=True) for of in said.values()}) == 1
+
+    def differing(one: str, other: str) -> set[str]:
+        sources = [said[name]["provenance"]["sources"] for name in (one, other)]
+        return {name.partition("/")[0] for name, _ in sources[0].items() ^ sources[1].items()}
+
+    assert differing("paper", "with_clips") == {"splits"}
+    assert differing("with_clips", "clean") == {"noisy", "plan"}
+
+
+@pytest.mark.parametrize("version", RUNS)
+def test_what_a_version_closes_is_not_shared(finished: Workflow, version: str) -> None:
+    def of_role(fact: str, path: str) -> dict[str, set[str]]:
+        split = pd.read_parquet(finished.folder / f"results/splits/iemocap/{SPLITS[version]}.parquet")
+        facts = pd.read_parquet(finished.folder / path)
+        return split.merge(facts, on="utterance").groupby("role")[fact].agg(set).to_dict()
+
+    predictions = pd.read_parquet(finished.folder / RUNS[version])
+    tested = set(predictions.loc[predictions["role"] == "test", "utterance"])
+    speakers = of_role("speaker", "results/corpora/iemocap/utterances.parquet")
+    split = pd.read_parquet(finished.folder / f"results/splits/iemocap/{SPLITS[version]}.parquet")
+    assert tested <= set(split.loc[split["role"] == "test", "utterance"])
+    apart = version in ("clean", "with_clips")
+    assert (not speakers["test"] & (speakers["train"] | speakers["val"])) == apart
+    noise = RUNS[version].split("/")[-2]
+    clips = of_role("clip", f"results/noise/iemocap/{noise}.parquet")
+    apart = version in ("clean", "with_speakers")
+    assert (not clips["test"] & (clips["train"] | clips["val"])) == apart
+    assert (not clips["val"] & clips["train"]) == apart
 
 
 def test_it_is_on_the_page_and_as_the_page_of_results_says(finished: Workflow) -> None:
@@ -70,6 +96,30 @@ def test_who_asks_for_none_trains_nothing_more(finished: Workflow) -> None:
     finished.config.write_text(config.replace("methods: [single]", "methods: [moe_dlc]"))
     planned = finished.plan("results/dlc/premiums.csv")
     # the noise classifier that routes is of the same version
-    assert (planned["train_dlc"], planned["train_dlc_version"]) == (1, 2)
+    assert (planned["train_dlc"], planned["train_dlc_version"]) == (1, 6)
     assert planned["train_noise_classifier"] == 1
     finished.config.write_text(config)
+
+
+def test_noise_is_planned_for_each_split_and_nothing_twice(repository: Path, tmp_path: Path) -> None:
+    config = CONFIG.replace("[iemocap]", "[iemocap, mosei]").replace("seeds: [0]", "seeds: [0, 1]")
+    workflow = Workflow(repository, tmp_path, config)
+    output = workflow.run("results/dlc/premiums.csv", "-n")
+    trained = {line.partition(": ")[2] for line in output.splitlines() if "version" in line and "Train" in line}
+    assert trained == {
+        *(f"Train single on iemocap in profile h1@partners-{run}, exp1, version clean" for run in (0, 1)),
+        *(f"Train single on iemocap in profile h1@dialogue-{run}, exp1, version with_speakers" for run in (0, 1)),
+        *(f"Train single on mosei in profile h1@dialogue-{run}, exp1, version clean" for run in (0, 1)),
+        "Train single on iemocap in profile h1, exp1, version with_clips",
+    }
+    noise = "Plan the noise of {} in profile {}, mixing snr"
+    for corpus, split in (("iemocap", "partners-1"), ("iemocap", "dialogue-1"), ("mosei", "dialogue-1")):
+        assert noise.format(corpus, f"h1@{split}") in output
+    assert noise.format("mosei", "h1@partners-1") not in output
+
+
+@pytest.mark.parametrize("noise", ["h1", "h1@dialogue-0"])
+def test_a_version_is_not_trained_in_the_noise_of_another(repository: Path, tmp_path: Path, noise: str) -> None:
+    run = f"results/versions/clean/{RUN.format(noise)}"
+    output = Workflow(repository, tmp_path, CONFIG).run(run, "-n", ok=False)
+    assert f"Nothing makes {run}: its runs of iemocap are in noise h1@partners-0" in output

@@ -32,6 +32,7 @@ from serflow.corpora.base import files_read, load_corpus
 from serflow.errors import ConfigError, SerflowError
 from serflow.files import require_folder, require_writable, sha256_file, sweep
 from serflow.fingerprint import fingerprint
+from serflow.noise.conditions import of_split, profile_of, split_of
 from serflow.noise.published import READS
 from serflow.premiums.versions import (
     VERSION_PATTERN,
@@ -39,11 +40,12 @@ from serflow.premiums.versions import (
     cells_of,
     corpora_of,
     layout_of,
+    roots_of,
     tables_of,
     trained_apart,
     versions,
 )
-from serflow.protocols.splits import PROTOCOL_PATTERN
+from serflow.protocols.splits import DRAWN, PROTOCOL_PATTERN
 from serflow.settings.base import CLEAN, SYNTHETIC, path_below
 from serflow.settings.features import RECOGNISERS, TEXT_FEATURE, gpus_here
 from serflow.state import ABSENT, EVERYTHING, look
@@ -121,11 +123,17 @@ onstart:
             logger.info(f"Removed {left}, which a killed job left.")
 
 
+# noise profiles, and those whose clips follow a split: `h1@partners-0`
+PROFILES = "|".join(CONFIG.noise.profiles)
+DRAWS = f"(?:{'|'.join(DRAWN)})-[0-9]+"
+NOISES = f"{PROFILES}|{of_split(f'(?:{PROFILES})', DRAWS)}"
+
+
 wildcard_constraints:
-    # names of config.yaml; a condition is `clean` or a noise profile
+    # names of config.yaml; a condition is `clean` or a noise profile, with or without a split
     corpus="|".join(CONFIG.corpora),
-    profile="|".join(CONFIG.noise.profiles),
-    condition="|".join(CONFIG.conditions()),
+    profile=PROFILES,
+    condition=f"{CLEAN}|{NOISES}",
     backbone="|".join(CONFIG.backbones),
     feature="|".join(CONFIG.features),
     experiment="exp1|exp2",
@@ -201,11 +209,12 @@ def why_nothing(target):
         if table and hasattr(study, "why_no_table"):
             return study.why_no_table(table[1])
         found = re.fullmatch(
-            f"results/(?:runs|versions/[^/]+)/{study.name}/(.+)/[^/]+", target
+            f"results/(?:runs|versions/([^/]+))/{study.name}/(.+)/[^/]+", target
         )
         if found:
-            fields = found[1].split("/")
-            own = getattr(study, "why_no_cell", lambda fields: None)(fields)
+            plan = VERSIONS[study.name].get(found[1], study)
+            fields = found[2].split("/")
+            own = getattr(plan, "why_no_cell", lambda fields: None)(fields)
             return own or why_no_variant(study, fields)
     return None
 
@@ -477,7 +486,9 @@ def corpus_state(wildcards):
 
 
 def plan_split(wildcards):
-    """With `noise.clips: by_fold` the clips follow the split."""
+    """The clips follow the split that the name has, with `noise.clips: by_fold` the study's."""
+    if (split := split_of(wildcards.profile)) is not None:
+        return f"results/splits/{wildcards.corpus}/{split}.parquet"
     if CONFIG.noise.clips == "shared":
         return []
     return split_files(STUDIES["dlc"], wildcards.corpus)[0]
@@ -781,7 +792,10 @@ def dlc_inputs(study, cell):
         **packed_store("clean", feature, corpus, CLEAN),
         **packed_store("noisy", feature, corpus, study.heard(cell)),
         "utterances": f"results/corpora/{corpus}/utterances.parquet",
-        "splits": split_files(study, corpus),
+        "splits": [
+            f"results/splits/{corpus}/{split}.parquet"
+            for split in study.splits_of(cell)
+        ],
         "plan": f"results/noise/{corpus}/{cell.profile}.parquet",
     }
 
@@ -944,20 +958,17 @@ def runs_of_cell(study, cell):
 
 premium_tables = functools.cache(tables_of)
 premium_corpora = functools.cache(corpora_of)
+premium_roots = functools.cache(roots_of)
 
 
 def predictions_of_versions(study):
     """The predictions of all tables of premiums in all versions, each once."""
     return list(
         dict.fromkeys(
-            path
-            for version in VERSIONS[study.name].values()
+            f"{premium_roots(study)[name][cell.corpus]}/{'/'.join(cell)}/predictions.parquet"
+            for name, version in VERSIONS[study.name].items()
             for table in premium_tables(study)
-            for path in files_of_cells(
-                version,
-                "predictions.parquet",
-                cells_of(version, table, premium_corpora(study)),
-            )
+            for cell in cells_of(version, table, premium_corpora(study, name))
         )
     )
 
@@ -967,7 +978,7 @@ def layouts_of_versions(study):
     found = {}
     for table in premium_tables(study):
         of = {
-            name: layout_of(version, table, premium_corpora(study)).to_json()
+            name: layout_of(version, table, premium_corpora(study, name)).to_json()
             for name, version in VERSIONS[study.name].items()
         }
         clean = of.pop(WITHOUT_LEAKS)

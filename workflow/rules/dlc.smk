@@ -66,6 +66,7 @@ use rule train_dlc as train_dlc_version with:
     wildcard_constraints:
         version=version_names(DLC),
         method="|".join(method_names()),
+        profile=NOISES,
     params:
         **params_of_version(DLC),
     message:

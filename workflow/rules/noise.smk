@@ -66,6 +66,8 @@ rule plan_noise:
         plan="results/noise/{corpus}/{profile}.parquet",
     log:
         "results/logs/plan_noise/{corpus}/{profile}.log",
+    wildcard_constraints:
+        profile=NOISES,
     conda:
         "../../envs/serflow.yaml"
     threads: 1
@@ -73,11 +75,13 @@ rule plan_noise:
         mem_mb=memory(1500),
         runtime=minutes(30),
     params:
-        snrs=lambda wildcards: as_json(CONFIG.noise.profiles[wildcards.profile].snrs()),
+        snrs=lambda wildcards: as_json(
+            CONFIG.noise.profiles[profile_of(wildcards.profile)].snrs()
+        ),
         offset=lambda wildcards: option(
             "snr-offset-db", CONFIG.snr_offset_db(wildcards.corpus)
         ),
-        mixing=lambda wildcards: CONFIG.noise.mixing_of(wildcards.profile),
+        mixing=lambda wildcards: CONFIG.noise.mixing_of(profile_of(wildcards.profile)),
         seed=CONFIG.noise.seed,
         split=lambda wildcards, input: f"--split {input.split}" if input.split else "",
         code=code_of("stages.plan_noise"),
@@ -125,6 +129,8 @@ rule render_noisy:
         folder=directory("results/noise/{corpus}/{profile}/audio"),
     log:
         "results/logs/render_noisy/{corpus}/{profile}.log",
+    wildcard_constraints:
+        profile=NOISES,
     conda:
         "../../envs/serflow.yaml"
     threads: 1

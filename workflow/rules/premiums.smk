@@ -21,14 +21,7 @@ for study in STUDIES.values():
                 runtime=minutes(60),
             params:
                 layouts=as_is(layouts_of_versions(study)),
-                roots=as_is(
-                    as_json(
-                        {
-                            name: version.root
-                            for name, version in VERSIONS[study.name].items()
-                        }
-                    )
-                ),
+                roots=as_is(as_json(premium_roots(study))),
                 leaks=[leak.key for leak in study.leaks()],
                 code=code_of("stages.tabulate_premiums"),
             message:

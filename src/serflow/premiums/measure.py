@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
+from serflow.errors import StoreError
 from serflow.files import two_digits
+from serflow.noise.conditions import profile_of
 from serflow.premiums.versions import AS_IN_PAPER, WITH, WITHOUT_LEAKS
 from serflow.report.headings import Layout, full_name, merged, printed_name, why_absent
 from serflow.report.intervals import FEW_CLUSTERS, TableIntervals
@@ -34,6 +37,34 @@ class Version(NamedTuple):
 
     layout: Layout
     cells: Sequence[CellFits]
+
+
+def by_profile(cells: Sequence[CellFits]) -> list[CellFits]:
+    """Return cells by the profiles of their noise, as columns name them.
+
+    Where clips follow splits a cell has the runs of one split; all of a profile are one cell here.
+
+    Raises
+    ------
+    StoreError
+        If they are not of the same classes.
+    """
+    found: dict[tuple[str, ...], CellFits] = {}
+    for cell in cells:
+        named = {name: profile_of(value) if name == "profile" else value for name, value in cell.cell.items()}
+        key = tuple(named.values())
+        found[key] = _joined(found[key], cell) if key in found else cell._replace(cell=named)
+    return list(found.values())
+
+
+def _joined(one: CellFits, other: CellFits) -> CellFits:
+    if one.classes != other.classes or one.fits.keys() & other.fits.keys():
+        raise StoreError(
+            f"{other.path}: has other classes than {one.path}, or runs that this has; delete both and run the same "
+            "command again"
+        )
+    fits = {key: places + one.table.num_rows for key, places in other.fits.items()}
+    return one._replace(table=pa.concat_tables([one.table, other.table]), fits={**one.fits, **fits})
 
 
 def leaks_told(leaks: Sequence[str]) -> dict[str, str]:

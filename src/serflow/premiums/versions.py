@@ -4,7 +4,8 @@ Typing only: a version is a plan of changed settings, whose runs lie in a folder
 the configuration is not trained twice.
 """
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from serflow.report.headings import Layout, merged
@@ -19,11 +20,12 @@ def root_of(version: str, study: str) -> str:
     return f"results/versions/{version}/{study}"
 
 
-def versions(plan: Plan) -> dict[str, Plan]:
+@functools.cache
+def versions(plan: Plan) -> Mapping[str, Plan]:
     """Return the versions of a study by name; none where its protocol has no leak that a setting closes.
 
-    Those of equal settings are one plan, under the first of their names: that of the configuration first, then in the
-    order of the result.
+    Those that train the same are one plan, under the first of their names: that of the configuration first, then in
+    the order of the result.
     """
     leaks = plan.leaks()
     if not leaks:
@@ -38,10 +40,41 @@ def versions(plan: Plan) -> dict[str, Plan]:
     found: dict[str, Plan] = {}
     for name, changed in values.items():
         made = plan.version(changed, root_of(name, plan.name))
-        same = next((other for other in known if other.settings == made.settings), None)
+        same = next((other for other in known if _same(other, made)), None)
         found[name] = same or made
         known += [] if same else [made]
     return found
+
+
+def _same(one: Plan, other: Plan) -> bool:
+    """Say whether two versions train the same."""
+    return one.settings == other.settings and all(_alike(one, other, corpus) for corpus in one.corpora())
+
+
+def _alike(one: Plan, other: Plan, corpus: str) -> bool:
+    """Say whether two versions have the same splits and the same cells of a corpus."""
+    return one.draws(corpus) == other.draws(corpus) and _by_corpus(one).get(corpus) == _by_corpus(other).get(corpus)
+
+
+@functools.cache
+def _by_corpus(version: Plan) -> Mapping[str, Sequence[tuple[str, ...]]]:
+    """Return all cells of a version; those of a study with leaks name their corpus."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for cell in version.cells():
+        found.setdefault(cell.corpus, []).append(cell)  # type: ignore[attr-defined]
+    return found
+
+
+def roots_of(plan: Plan) -> dict[str, dict[str, str]]:
+    """Return by version and corpus where the runs lie: what two versions train alike of a corpus is trained once."""
+    of = versions(plan)
+    known = [plan, *of.values()]
+    return {
+        name: {
+            corpus: next(other.root for other in known if _alike(other, version, corpus)) for corpus in plan.corpora()
+        }
+        for name, version in of.items()
+    }
 
 
 def trained_apart(plan: Plan) -> dict[str, Plan]:
@@ -49,10 +82,14 @@ def trained_apart(plan: Plan) -> dict[str, Plan]:
     return {name: version for name, version in versions(plan).items() if version.root == root_of(name, plan.name)}
 
 
-def corpora_of(plan: Plan) -> list[str]:
-    """Return the corpora whose premiums can be told: those that the clean version splits in another way."""
+def corpora_of(plan: Plan, version: str = WITHOUT_LEAKS) -> list[str]:
+    """Return the corpora of which a version is told: those that it trains on in another way than the clean one.
+
+    Of the clean version these are the corpora of which any other is told.
+    """
     of = versions(plan)
-    return [name for name in plan.corpora() if of and of[AS_IN_PAPER].draws(name) != of[WITHOUT_LEAKS].draws(name)]
+    told = [other for name, other in of.items() if version in (name, WITHOUT_LEAKS)]
+    return [name for name in plan.corpora() if any(not _alike(other, of[WITHOUT_LEAKS], name) for other in told)]
 
 
 def cells_of(version: Plan, table: str, corpora: Collection[str]) -> list[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from serflow.errors import StoreError
 from serflow.files import write_csv
-from serflow.premiums.measure import COLUMNS, UNIT, Version, premiums
+from serflow.premiums.measure import COLUMNS, UNIT, Version, by_profile, premiums
 from serflow.premiums.versions import WITHOUT_LEAKS
 from serflow.report.headings import Layout
 from serflow.runs.bootstrap import REPLICATES, CellFits, clusters_by_corpus, read_predictions
@@ -22,17 +22,24 @@ def main(arguments: argparse.Namespace) -> None:
         If predictions are of none of the versions.
     """
     clusters = clusters_by_corpus(arguments.utterances, UNIT)
-    cells: dict[str, list[CellFits]] = {root: [] for root in arguments.roots.values()}
+    cells: dict[str, list[CellFits]] = {version: [] for version in arguments.roots}
     for path in arguments.predictions:
-        found = [root for root in cells if path.is_relative_to(root)]
-        if len(found) != 1:
-            raise StoreError(f"{path}: lies in {len(found)} of the folders of --roots; give runs of the versions alone")
-        cells[found[0]].append(read_predictions(path))
+        cell = read_predictions(path)
+        corpus = cell.cell["corpus"]
+        found = [
+            version
+            for version, roots in arguments.roots.items()
+            if corpus in roots and path.is_relative_to(roots[corpus])
+        ]
+        if not found:
+            raise StoreError(f"{path}: lies in no folder that --roots names for {corpus}; give runs of the versions")
+        for version in found:
+            cells[version].append(cell)
     rows: list[list[Any]] = []
     for table, layouts in arguments.layouts.items():
         of = {
-            version: Version(Layout.from_json(layouts.get(version, layouts[WITHOUT_LEAKS])), cells[root])
-            for version, root in arguments.roots.items()
+            version: Version(Layout.from_json(layouts.get(version, layouts[WITHOUT_LEAKS])), by_profile(of_version))
+            for version, of_version in cells.items()
         }
         rows += premiums(table, of, arguments.leaks, clusters, arguments.replicates)
     write_csv(arguments.premiums, COLUMNS, rows)
@@ -46,7 +53,9 @@ if __name__ == "__main__":
         required=True,
         help='{"table": {"version": rows and columns}}, JSON; a version that is not there has those of the clean one',
     )
-    parser.add_argument("--roots", type=json_option, required=True, help='{"version": folder of its runs}, JSON')
+    parser.add_argument(
+        "--roots", type=json_option, required=True, help='{"version": {"corpus": folder of its runs}}, JSON'
+    )
     parser.add_argument("--leaks", nargs="+", required=True, help="names of the leaks")
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions.parquet of each cell")
     parser.add_argument("--utterances", type=Path, nargs="+", required=True, help="utterances.parquet of each corpus")

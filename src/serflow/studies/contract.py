@@ -39,8 +39,9 @@ class Exposure(NamedTuple):
 class Leak(NamedTuple):
     """What the paper's protocol lets training know of the test, and the one setting that says so.
 
-    ``setting`` is a key of the study's section, ``paper`` its value in the paper (or the like of it, for a corpus that
-    is not the paper's), ``clean`` one that closes the leak; ``says`` what leaks, in a few words.
+    ``setting`` is a key of the study's section, or of another by its full name, ``paper`` its value in the paper (or
+    the like of it, for a corpus that is not the paper's), ``clean`` one that closes the leak; ``says`` what leaks, in a
+    few words. It changes which splits there are, or which cells, and no option of a cell.
     """
 
     key: str
@@ -61,6 +62,9 @@ class Plan(Protocol):
     A plan may besides have ``why_no_cell(fields)`` and ``why_no_table(table)``: why there can be none of what somebody
     typed, None where there can.
     """
+
+    def __hash__(self) -> int:
+        """Return what tells plans apart: what is asked of one is kept by it."""
 
     @property
     def name(self) -> str: ...  # noqa: D102

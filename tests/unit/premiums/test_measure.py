@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from made_up_runs import UTTERANCE, predicted, write_cell, write_utterances
-from serflow.premiums.measure import COLUMNS, UNIT, Version, premiums
+from serflow.errors import StoreError
+from serflow.premiums.measure import COLUMNS, UNIT, Version, by_profile, premiums
 from serflow.premiums.versions import AS_IN_PAPER, WITHOUT_LEAKS
 from serflow.report.headings import Heading, Layout
 from serflow.runs.bootstrap import clusters_by_corpus, read_predictions
@@ -243,3 +244,30 @@ def test_columns_titled_by_the_protocol_are_paired_by_their_printed_names(tmp_pa
     clean = version(tmp_path / "c", 30, range(12), layout=titled("session_1"))
     (found,) = told(paper, clean, clusters)
     assert (found["column"], found["premium"]) == ("WA", "30.00")
+
+
+def in_noise(folder, profile, *runs, wrong=0):
+    """Return a cell; what it predicts is of as many classes off as ``wrong``."""
+    rows = [(f"s{speaker:02d}_{i}", np.eye(3)[i % 3].tolist(), (i + wrong) % 3) for speaker in range(6) for i in (0, 1)]
+    files = write_cell(folder, {**CELL, "profile": profile}, [predicted(rows, run) for run in runs])
+    return read_predictions(files.predictions)
+
+
+def test_runs_whose_clips_follow_splits_are_one_cell_of_their_profile(tmp_path, clusters):
+    right, wrong = in_noise(tmp_path / "0", "h1@partners-0", 0), in_noise(tmp_path / "1", "h1@partners-1", 1, wrong=1)
+    first, second = by_profile([right, in_noise(tmp_path / "other", "h2@partners-0", 0), wrong])
+    assert [cell.cell["profile"] for cell in (first, second)] == ["h1", "h2"]
+    assert (first.runs(), second.runs()) == ([0, 1], [0])
+    clean = Version(LAYOUT._replace(where={"corpus": "toy", "profile": "h1"}), [first, second])
+    paper = Version(clean.layout, by_profile([in_noise(tmp_path / "paper", "h1", 0, 1)]))
+    (found,) = told(paper, clean, clusters)
+    assert (found["with_leak"], found["without"], found["n_runs"], found["drawn"]) == ("100.00", "50.00", 2, "alike")
+    assert found["std"] == "70.71"
+
+
+def test_cells_of_other_classes_or_of_the_same_run_are_not_joined(tmp_path):
+    one, again = in_noise(tmp_path / "one", "h1@partners-0", 0), in_noise(tmp_path / "again", "h1@partners-1", 0)
+    with pytest.raises(StoreError, match="or runs that this has; delete both"):
+        by_profile([one, again])
+    with pytest.raises(StoreError, match="has other classes than"):
+        by_profile([one, in_noise(tmp_path / "more", "h1@partners-1", 1)._replace(classes=("one", "two"))])

@@ -1,5 +1,7 @@
 """Versions of a study: what each changes, and that the clean one holds apart what the paper's does not."""
 
+import json
+
 import pytest
 
 from serflow.config import Config, check_config
@@ -11,6 +13,7 @@ from serflow.premiums.versions import (
     corpora_of,
     layout_of,
     root_of,
+    roots_of,
     tables_of,
     trained_apart,
     versions,
@@ -66,7 +69,9 @@ def test_every_study_says_what_leaks(study):
     found = plan(study).leaks()
     assert found
     for leak in found:
-        assert leak.setting in type(plan(study).settings).model_fields
+        section, _, key = leak.setting.rpartition(".")
+        of = getattr(plan(study).data, section) if section else plan(study).settings
+        assert key in type(of).model_fields
         assert leak.paper != leak.clean
         assert leak.says
 
@@ -76,7 +81,19 @@ def test_the_clean_version_differs_in_the_leaks_alone(study):
     whole = plan(study)
     paper, clean = (versions(whole)[name].settings for name in (AS_IN_PAPER, WITHOUT_LEAKS))
     changed = {name for name in type(paper).model_fields if getattr(paper, name) != getattr(clean, name)}
-    assert changed == {leak.setting for leak in whole.leaks()}
+    assert changed == {leak.setting for leak in whole.leaks() if "." not in leak.setting}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_no_version_is_trained_with_other_options(study):
+    """So cells and splits tell whether two versions train the same."""
+    whole = plan(study)
+
+    def options(version):
+        return {(cell.corpus, json.dumps(version.options(cell), sort_keys=True)) for cell in version.cells()}
+
+    for version in versions(whole).values():
+        assert options(version) == options(whole)
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -90,14 +107,22 @@ def test_runs_of_versions_lie_apart_and_the_papers_are_those_of_the_study(study)
     found = versions(whole)
     assert found[AS_IN_PAPER].root == whole.root == f"results/runs/{study}"
     assert found[WITHOUT_LEAKS].root == root_of(WITHOUT_LEAKS, study)
-    assert list(trained_apart(whole)) == [WITHOUT_LEAKS]
+    alone = [WITH + leak.key for leak in whole.leaks()]
+    # a leak alone is the paper's protocol
+    assert list(trained_apart(whole)) == [WITHOUT_LEAKS, *(alone if len(alone) > 1 else [])]
 
 
 def test_a_study_that_is_clean_already_is_trained_as_in_the_paper_besides():
+    whole = plan("temporal", {"folds": "leave_session"})
+    assert versions(whole)[WITHOUT_LEAKS].root == whole.root
+    assert list(trained_apart(whole)) == [AS_IN_PAPER]
+
+
+def test_a_study_that_has_closed_one_leak_is_not_trained_twice():
     whole = plan("dlc", {"split": "speaker"})
     found = versions(whole)
-    assert found[WITHOUT_LEAKS].root == whole.root
-    assert list(trained_apart(whole)) == [AS_IN_PAPER]
+    assert found[f"{WITH}clips"].root == whole.root
+    assert list(trained_apart(whole)) == [AS_IN_PAPER, WITHOUT_LEAKS, f"{WITH}speakers"]
     (gate,) = {found[AS_IN_PAPER].more_inputs(cell)["gate"] for cell in found[AS_IN_PAPER].cells() if cell[:4] ==
                ("exp1", "moe_dlc", "iemocap", "h1")}  # fmt: skip
     assert gate == "results/versions/paper/dlc/exp1/noise_classifier/iemocap/h1/predictions.parquet"
@@ -107,35 +132,112 @@ def test_where_clips_follow_the_split_no_version_has_another_split():
     assert versions(plan("dlc", noise={"clips": "by_fold"})) == {}
 
 
-def test_videos_of_unknown_speakers_are_not_trained_again_nor_told():
+SEEDS = {"stand_in": {"seeds": [0, 1]}}
+
+
+def test_noise_of_clips_apart_is_named_by_its_split_and_has_the_runs_of_it():
+    found = versions(plan("dlc", SEEDS))
+    noise = {
+        name: list(dict.fromkeys(cell.profile for cell in cells_of(version, "table1_gain", ["iemocap"])))[:2]
+        for name, version in found.items()
+    }
+    assert noise == {
+        AS_IN_PAPER: ["h1_gain", "h2_gain"],
+        WITHOUT_LEAKS: ["h1_gain@partners-0", "h1_gain@partners-1"],
+        f"{WITH}speakers": ["h1_gain@dialogue-0", "h1_gain@dialogue-1"],
+        f"{WITH}clips": ["h1_gain", "h2_gain"],
+    }
+    for version in found.values():
+        of_noise = {}
+        for cell in version.cells():
+            drawn = list(zip(version.runs_of(cell), version.splits_of(cell), strict=True))
+            # a plan of clips follows one split, and all runs that hear it have that split
+            assert "@" not in cell.profile or {split for _, split in drawn} == {cell.profile.partition("@")[2]}
+            of_noise.setdefault((*cell[:3], cell.profile.partition("@")[0]), []).extend(drawn)
+        for (_, _, corpus, _), drawn in of_noise.items():
+            assert drawn == list(zip(version.runs(corpus), version.draws(corpus), strict=True))
+
+
+def test_a_leak_alone_changes_nothing_but_what_leaks():
+    found = versions(plan("dlc", SEEDS))
+    clean, speakers, clips = (found[name] for name in (WITHOUT_LEAKS, f"{WITH}speakers", f"{WITH}clips"))
+    assert clips.draws("iemocap") == clean.draws("iemocap") == ["partners-0", "partners-1"]
+    assert speakers.draws("iemocap") == found[AS_IN_PAPER].draws("iemocap") == ["dialogue-0", "dialogue-1"]
+    assert clips.cells() == found[AS_IN_PAPER].cells()
+
+
+def test_what_routes_and_what_is_read_are_of_the_same_version_and_noise():
+    clean = versions(plan("dlc"))[WITHOUT_LEAKS]
+    (cell,) = (cell for cell in clean.cells("table1") if cell[:3] == ("exp1", "hffn_moe_dlc", "iemocap") and
+               cell.profile.startswith("h1"))  # fmt: skip
+    assert clean.more_inputs(cell) == {
+        "gate": "results/versions/clean/dlc/exp1/noise_classifier/iemocap/h1@partners-0/predictions.parquet",
+        "text": "results/packed/bert_deepspeech/iemocap/h1@partners-0.parquet",
+        "text_array": "results/packed/bert_deepspeech/iemocap/h1@partners-0.npy",
+    }
+    assert clean.gate(cell) in clean.cells("noise_classifier")
+
+
+def test_a_version_has_no_run_in_the_noise_of_another():
+    whole = plan("dlc")
+    clean = versions(whole)[WITHOUT_LEAKS]
+    assert clean.why_no_cell(["exp1", "single", "iemocap", "h1@partners-0"]) is None
+    assert whole.why_no_cell(["exp1", "single", "iemocap", "h1"]) is None
+    said = "its runs of iemocap are in noise h1@partners-0"
+    assert clean.why_no_cell(["exp1", "single", "iemocap", "h1"]) == said
+    assert clean.why_no_cell(["exp1", "single", "iemocap", "h1@dialogue-0"]) == said
+    assert whole.why_no_cell(["exp1", "single", "iemocap", "h1@dialogue-0"]) == "its runs of iemocap are in noise h1"
+
+
+def test_of_videos_of_unknown_speakers_clips_alone_are_told_and_nothing_is_trained_twice():
     whole = plan("dlc")
     assert whole.corpora() == ["msp_improv", "iemocap", "mosei"]
-    known = corpora_of(whole)
-    assert known == ["msp_improv", "iemocap"]
-    for version in versions(whole).values():
-        assert {cell.corpus for cell in cells_of(version, "table1", known)} == set(known)
-        columns = [merged(column.where)["corpus"] for column in layout_of(version, "table1", known).columns]
-        assert set(columns) == {("msp_improv",), ("iemocap",)}
+    found = versions(whole)
+    told = {name: corpora_of(whole, name) for name in found}
+    assert told[f"{WITH}speakers"] == ["msp_improv", "iemocap"]
+    assert told[AS_IN_PAPER] == told[WITHOUT_LEAKS] == told[f"{WITH}clips"] == whole.corpora()
+    roots = roots_of(whole)
+    assert roots[f"{WITH}clips"] == {
+        **dict.fromkeys(("msp_improv", "iemocap"), "results/versions/with_clips/dlc"), "mosei": whole.root,
+    }  # fmt: skip
+    assert set(roots[WITHOUT_LEAKS].values()) == {"results/versions/clean/dlc"}
+    for name, corpora in told.items():
+        assert {cell.corpus for cell in cells_of(found[name], "table1", corpora)} == set(corpora)
+        columns = {merged(column.where)["corpus"] for column in layout_of(found[name], "table1", corpora).columns}
+        # means over corpora are told where all of these are
+        assert columns == {(corpus,) for corpus in corpora} | ({tuple(corpora)} if len(corpora) == 3 else set())
 
 
-def test_a_corpus_alone_whose_speakers_are_not_known_has_no_premium():
-    assert tables_of(plan("dlc", {"corpora": ["mosei"]})) == []
+def test_of_a_corpus_alone_whose_speakers_are_not_known_clips_are_told():
+    whole = plan("dlc", {"corpora": ["mosei"]})
+    assert tables_of(whole) == ["table1", "table1_gain"]
+    assert corpora_of(whole, f"{WITH}speakers") == []
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_what_is_told_is_split_in_another_way(study):
-    """A table whose cells have the same split in both versions would be trained twice for a premium of nothing."""
+def test_what_is_told_is_trained_in_another_way(study):
+    """A table whose cells are the same in both versions would be trained twice for a premium of nothing."""
     whole = plan(study)
+    found = versions(whole)
     for table in tables_of(whole):
-        for paper, clean in zip(
-            *(cells_of(versions(whole)[name], table, corpora_of(whole)) for name in (AS_IN_PAPER, WITHOUT_LEAKS)),
-            strict=True,
-        ):
-            of_paper, of_clean = (
-                versions(whole)[name].draws(cell.corpus)
-                for name, cell in ((AS_IN_PAPER, paper), (WITHOUT_LEAKS, clean))
-            )
-            assert of_paper != of_clean
+        for name in found.keys() - {WITHOUT_LEAKS}:
+            for corpus in corpora_of(whole, name):
+                other, clean = (
+                    (version.draws(corpus), cells_of(version, table, [corpus]))
+                    for version in (found[name], found[WITHOUT_LEAKS])
+                )
+                assert other != clean
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_no_run_is_trained_twice(study):
+    whole = plan(study)
+    roots, trained = roots_of(whole), {}
+    for name, version in {"": whole, **versions(whole)}.items():
+        for cell in version.cells():
+            splits = getattr(version, "splits_of", lambda cell, version=version: version.draws(cell.corpus))(cell)
+            root = roots[name][cell.corpus] if name else whole.root
+            assert trained.setdefault((cell, *splits), root) == root
 
 
 def test_of_several_leaks_each_is_set_back_alone():

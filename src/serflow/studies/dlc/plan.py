@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from serflow.backbones.base import releases
+from serflow.noise.conditions import of_split, profile_of, split_of
 from serflow.protocols.splits import draw_name
 from serflow.report.headings import Heading, Layout, Where
 from serflow.settings.base import CLEAN, DOWNLOAD
@@ -38,12 +39,13 @@ ROWS = {
 BASELINES = {"uni": "single", "multi": "hffn_single"}
 # rows that are read from the cells of other methods, by their measure
 READ_OFF = {"chance": ("Chance", "chance_ua"), "majority": ("Majority class", "majority_ua")}
+CLIPS = "noise.clips"
 PILOT_PROFILE = "h1"
 PILOT = {"learning_rate": 1e-3, "max_epochs": 20, "patience": 20}
 
 
 class Plan:
-    """The study as the configuration asks for it."""
+    """The study as the configuration asks for it; in a version whose clips are ``apart`` these follow its splits."""
 
     name = "dlc"
     title = "DLC"
@@ -54,10 +56,11 @@ class Plan:
     )
     curves = Curves("table1", "val_ua", "validation UA (%)")
 
-    def __init__(self, settings: Dlc, data: Data, root: str = "results/runs/dlc") -> None:
+    def __init__(self, settings: Dlc, data: Data, root: str = "results/runs/dlc", apart: bool = False) -> None:
         self.settings = settings
         self.data = data
         self.root = root
+        self.apart = apart
         # the noise classifier's accuracy stands beside Table I
         names = ("table1", "noise_classifier") if self._gates(settings.profiles) else ("table1",)
         endings = ("", GAIN) if settings.gain_profiles else ("",)
@@ -93,11 +96,12 @@ class Plan:
 
     def _trained(self, profiles: Sequence[str]) -> list[Cell]:
         return [
-            Cell(experiment, method, corpus, profile)
+            Cell(experiment, method, corpus, condition)
             for method in self.settings.trained_methods()
             for experiment in self.settings.experiments_of(method)
             for corpus in self.corpora_of(method)
             for profile in profiles
+            for condition in self.conditions(profile, corpus)
         ]
 
     def _gates(self, profiles: Sequence[str]) -> list[Cell]:
@@ -107,8 +111,25 @@ class Plan:
             for experiment in EXPERIMENTS
             for corpus in self.corpora()
             for profile in profiles
-            if (cell := Cell(experiment, "noise_classifier", corpus, profile)) in needed
+            for condition in self.conditions(profile, corpus)
+            if (cell := Cell(experiment, "noise_classifier", corpus, condition)) in needed
         ]
+
+    def conditions(self, profile: str, corpus: str) -> list[str]:
+        """Return the noise conditions of a profile that a corpus has cells of: one, or one of each split."""
+        return [of_split(profile, split) for split in dict.fromkeys(self.draws(corpus))] if self.apart else [profile]
+
+    def runs_of(self, cell: Cell) -> list[int]:
+        """Return the runs of a cell: those of the split that its clips follow, or all."""
+        return [run for run, _ in self._drawn(cell)]
+
+    def splits_of(self, cell: Cell) -> list[str]:
+        """Return the split of each run of a cell."""
+        return [split for _, split in self._drawn(cell)]
+
+    def _drawn(self, cell: Cell) -> list[tuple[int, str]]:
+        drawn = zip(self.runs(cell.corpus), self.draws(cell.corpus), strict=True)
+        return [(run, split) for run, split in drawn if split_of(cell.profile) in (None, split)]
 
     def gate(self, cell: Cell) -> Cell | None:
         """Return the noise classifier that a method with experts is routed by in the test, of the same cell."""
@@ -117,7 +138,7 @@ class Plan:
         return Cell(cell.experiment, "noise_classifier", cell.corpus, cell.profile)
 
     def heard(self, cell: Cell) -> str:
-        """Return the condition of the audio that a cell's method hears: the noise profile, but for a control."""
+        """Return the condition of the audio that a cell's method hears: its noise, but for a control."""
         return CLEAN if method_info(cell.method).hears_clean else cell.profile
 
     def text_feature(self, cell: Cell) -> str | None:
@@ -226,15 +247,21 @@ class Plan:
         return Cell(*(getattr(wildcards, field) for field in Cell._fields))
 
     def why_no_cell(self, fields: Sequence[str]) -> str | None:
-        """Return why there can be no cell of such fields: a method that is no part of an experiment; None otherwise."""
+        """Return why there can be no cell of such fields; None otherwise.
+
+        A method may be no part of an experiment, and a version has noise of its own.
+        """
         experiment, method, *of = fields
         parts = method_info(method).experiments if method in method_names() else (experiment,)
-        if experiment in parts:
+        if experiment not in parts:
+            numbers = " and ".join(EXPERIMENTS[name] for name in parts)
+            asked = "/".join((parts[0], method, *of))
+            return f"{method_info(method).title} is of experiment {numbers} alone: ask for {asked}"
+        if len(of) != 2 or of[0] not in self.corpora():
             return None
-        numbers = " and ".join(EXPERIMENTS[name] for name in parts)
-        return (
-            f"{method_info(method).title} is of experiment {numbers} alone: ask for {'/'.join((parts[0], method, *of))}"
-        )
+        corpus, profile = of
+        known = self.conditions(profile_of(profile), corpus)
+        return None if profile in known else f"its runs of {corpus} are in noise {', '.join(known)}"
 
     def batch(self, wildcards: Any, profiles: Sequence[str]) -> list[Cell]:
         """Return the cells of a job that trains a method in several profiles; the rule's wildcards name the rest."""
@@ -271,7 +298,7 @@ class Plan:
         return [name for name in names if name not in unread]
 
     def leaks(self) -> list[Leak]:
-        """Return what training knows of the test: speakers, where splits are of dialogues or utterances.
+        """Return what training knows of the test: speakers, where splits are of dialogues or utterances, and noise.
 
         Who talks to them is held out with them: a dialogue of theirs must not be in training instead. With
         ``noise.clips: by_fold`` none is told: noise is drawn by the split of the configuration.
@@ -280,11 +307,18 @@ class Plan:
             return []
         split = self.settings.split
         clean = "partners" if split == "dialogue" else split
-        return [Leak("speakers", "speakers of the test are in training", "split", "dialogue", clean)]
+        return [
+            Leak("speakers", "speakers of the test are in training", "split", "dialogue", clean),
+            Leak("clips", "noise clips of the test are in training", CLIPS, "shared", "by_fold"),
+        ]
 
     def version(self, changed: Mapping[str, Any], root: str) -> "Plan":
-        """Return the plan with some settings changed, whose runs lie in another folder."""
-        return Plan(self.settings.model_copy(update=changed), self.data, root)
+        """Return the plan with some settings changed, whose runs lie in another folder.
+
+        Clips by fold are in conditions of their own: the noise of a profile is what the configuration asks for.
+        """
+        own = {name: value for name, value in changed.items() if name != CLIPS}
+        return Plan(self.settings.model_copy(update=own), self.data, root, changed.get(CLIPS) == "by_fold")
 
     def exposure(self, cell: Cell) -> Exposure:
         """Return what the audit is told of a cell."""
@@ -314,7 +348,7 @@ class Plan:
         return " and ".join(sorted({self.data.noise.mixing_of(profile) for profile in profiles}))
 
     def _departures(self, corpus: str, cells: Sequence[Cell]) -> list[str]:
-        profiles = dict.fromkeys(cell.profile for cell in cells)
+        profiles = dict.fromkeys(profile_of(cell.profile) for cell in cells)
         cells = [cell for cell in cells if cell.corpus == corpus]
         options = self._options(corpus)
         names = dict.fromkeys(name for cell in cells for name in self._read(cell, options))

@@ -12,6 +12,7 @@ from torch import Tensor
 from serflow.devices import autocast, usable_device
 from serflow.errors import ConfigError, StoreError, TrainingError
 from serflow.nn.parameters import count_parameters
+from serflow.noise.conditions import profile_of
 from serflow.noise.plan import CONDITIONS
 from serflow.protocols.folds import FitName, FoldRows
 from serflow.runs.artefacts import FitResult, Tested
@@ -214,6 +215,11 @@ def _where(cell: Cell, rows: FoldRows) -> str:
     return f"{' '.join(cell)}, run {rows.fit.run}, held out {rows.fit.fold}"
 
 
+def _names(cell: Cell, fit: FitName) -> tuple[str | int, ...]:
+    """Return what the random numbers of a fit hang on: of its noise the profile, whichever split the clips follow."""
+    return (*cell._replace(profile=profile_of(cell.profile)), *fit)
+
+
 def _checked_targets(cell: Cell, data: CellData, rows: FoldRows) -> tuple[list[int], FloatArray]:
     """Return the classes that a fit predicts, of those of the cell, and the targets that it is trained on.
 
@@ -228,7 +234,7 @@ def _checked_targets(cell: Cell, data: CellData, rows: FoldRows) -> tuple[list[i
     columns = list(seen_conditions(rows.fit.fold) if info.predicts == "condition" else range(len(data.classes)))
     targets = data.targets[:, columns]
     if info.shuffles_labels:
-        targets = _shuffled(targets, rows, (*cell, *rows.fit))
+        targets = _shuffled(targets, rows, _names(cell, rows.fit))
     require_every_class(
         targets[rows.train],
         [data.classes[column] for column in columns],
@@ -242,7 +248,7 @@ def _prepare(cell: Cell, loaded: Loaded, options: Options, rows: FoldRows) -> _R
     data, fit = loaded.cell, rows.fit
     info: MethodInfo = load_method(cell.method).METHOD
     training = options.training
-    names = (*cell, *fit)
+    names = _names(cell, fit)
     seen = seen_conditions(fit.fold)
     columns, targets = _checked_targets(cell, data, rows)
     device = usable_device(training.device, training.precision, "dlc.training")

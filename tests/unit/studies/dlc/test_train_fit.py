@@ -164,6 +164,18 @@ def test_only_utterances_of_training_move_weights(files, tmp_path, method, exper
     assert again.history[0]["val_loss"] != result.history[0]["val_loss"]
 
 
+@pytest.mark.parametrize("method", ["single", "single_shuffled"])
+def test_noise_of_other_clips_changes_no_random_number(files, tmp_path, method):
+    """Two versions of a cell begin with the same weights and go through the same batches."""
+    fit = Fit(files, method)
+    result = fit.train(tmp_path)
+    fit.cell = fit.cell._replace(profile="h1@partners-0")
+    assert_same(fit.train(tmp_path).weights, result.weights)
+    fit.cell = fit.cell._replace(profile="h2")
+    other = fit.train(tmp_path).weights
+    assert any(not torch.equal(value, result.weights[name]) for name, value in other.items())
+
+
 def test_features_are_normalised_by_the_noisy_ones(files, tmp_path):
     """Clean features do not reach weights where they are no target."""
     fit = Fit(files, "single", training={"reconstruction_weight": 0.0})
