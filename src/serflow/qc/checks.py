@@ -7,13 +7,13 @@ intervals are.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from serflow.qc.bands import Band
 from serflow.report.facts import data_reasons
-from serflow.report.headings import Layout, full_name, printed_name
+from serflow.report.headings import Heading, Layout, full_name, printed_name
 from serflow.report.intervals import TEST, TableIntervals
 from serflow.report.tables import Filled, Published, fill
 from serflow.runs.bootstrap import REPLICATES, CellFits, Clusters, FloatArray, interval, over_runs
@@ -28,6 +28,10 @@ COLUMNS = (
 _DETECTABLE = 1.959964 + 0.841621
 _MANY_MISSING = 10.0
 _SHUFFLED = "shuffled"
+_PLAIN = "svc"
+"""What every study calls its plain classifier."""
+_TRAINED = ("system", "method", "variant")
+"""What a row says of the training, and not of the data."""
 
 
 class Check(NamedTuple):
@@ -76,6 +80,7 @@ def check_table(name: str, layout: Layout, sources: Sources, replicates: int = R
             continue
         scored = _Scored(name, table, intervals, i, j)
         yield from scored.of_controls()
+        yield from scored.of_plain()
         yield from scored.of_published(sources.bands)
         yield from scored.of_size(sources.published.get(name, {}))
 
@@ -201,6 +206,26 @@ class _Scored:
             severity = FINE if not stuck else LOOK if len(stuck) < len(self.runs) else DOUBTFUL
         return self._line("left chance", severity, math.nan, math.nan, says)._replace(value=100.0 - share, low=100.0)
 
+    def of_plain(self) -> Iterator[Check]:
+        """Yield whether the row does better than a plain classifier on the same test, where the table has one."""
+        rows = [row for row in self.layout.rows if _PLAIN in row.where.values() and _data(row) == _data(self.row)]
+        if not rows or self.row in rows or any(_SHUFFLED in str(value) for value in self.row.where.values()):
+            return
+        place = (self.layout.rows.index(rows[0]), self.place[1])
+        if place not in self.intervals.entries:
+            return
+        runs = common_runs([*self.entry.cells, *self.intervals.entries[place].cells])
+        mine, theirs = self.intervals.sample(*self.place, runs), self.intervals.sample(*place, runs)
+        difference = mine.value - theirs.value
+        high = interval(over_runs(mine.replicates - theirs.replicates), mine.n_clusters)[1]
+        severity, says = FINE, f"beside {full_name(rows[0])}, {theirs.value:.1f}"
+        if difference <= 0:
+            severity = DOUBTFUL if high < 0 else LOOK
+            beaten = "worse, by the whole interval: look for the cause first" if high < 0 else "no better"
+            says = f"{says}: {beaten}"
+        found = self._line("plain baseline", severity, 0.0, math.nan, says)
+        yield found._replace(value=difference, n_runs=len(runs), n_clusters=mine.n_clusters)
+
     def of_published(self, bands: Sequence[Band]) -> Iterator[Check]:
         """Yield whether the score lies where others' do; of the publishers' whole data alone."""
         if data_reasons(self.cells):
@@ -244,6 +269,11 @@ class _Scored:
         both = [published.get((name, column)) for name in (self.row.name, self.row.baseline)]
         means = [found.mean for found in both if found is not None]
         return abs(means[0] - means[1]) if len(means) == 2 else math.nan
+
+
+def _data(row: Heading) -> Mapping[str, Any]:
+    """Return what a row says of its data and measure, and not of what is trained."""
+    return {key: value for key, value in row.where.items() if key not in _TRAINED}
 
 
 def _bound(value: float) -> float:

@@ -14,6 +14,7 @@ _EXPLAINED = {
     "failed fits": "fits without a score of their test",
     "left chance": "runs whose interval lies above chance (of WA, the largest class)",
     "controls": "scores between chance and what can be reached; with shuffled labels, at chance",
+    "plain baseline": "points that a row is better by than a plain classifier on the same test",
     "published": "scores within what others found on the same corpus",
     "size": "tests large enough to tell the difference that the paper prints",
 }

@@ -155,7 +155,7 @@ def test_the_page_is_one_screen(tmp_path: Path) -> None:
     text = page("Made-up", ["synthetic"], many)
     assert len(text.splitlines()) < 40
     assert text.startswith(
-        "# Checks of Made-up (synthetic)\n\n240 checks: 60 wrong, 60 doubtful, 60 to look at, 60 fine."
+        "# Checks of Made-up (synthetic)\n\n280 checks: 70 wrong, 70 doubtful, 70 to look at, 70 fine."
     )
 
 
@@ -404,3 +404,36 @@ def test_the_page_has_the_worst_first_and_counts_what_is_fine() -> None:
         "- to look at: size of table1, row 0, UA: says 0",
     ]
     assert dict(zip(COLUMNS, rows(checks)[-1], strict=True))["scaled"] == "0.26"
+
+
+@pytest.mark.parametrize(("accuracy", "severity"), [(0.9, FINE), (0.6, LOOK), (0.45, DOUBTFUL)])
+def test_a_network_that_a_plain_classifier_beats_is_a_finding(tmp_path: Path, accuracy: float, severity: int) -> None:
+    """Doubtful where the whole interval of the paired difference says so, to look at where it is no better."""
+    given = sources(tmp_path, {"single": [accuracy] * 3, "svc": [0.61] * 3})
+    checks = check(given, "single", "svc")
+    one = found(checks, "plain baseline", "single")
+    scores = [found(checks, "controls", name).value for name in ("single", "svc")]
+    assert one.value == pytest.approx(scores[0] - scores[1])
+    assert (one.severity, one.low, one.n_runs) == (severity, 0.0, 3)
+    assert f"beside svc, {scores[1]:.1f}" in one.says
+    assert ("look for the cause first" in one.says) == (severity == DOUBTFUL)
+    # the plain classifier is not held against itself
+    assert not [line for line in checks if (line.check, line.row) == ("plain baseline", "svc")]
+
+
+def test_without_a_plain_classifier_there_is_no_such_check(tmp_path: Path) -> None:
+    given = sources(tmp_path, {"single": [0.5] * 3, "other": [0.6] * 3})
+    assert not [line for line in check(given, "single", "other") if line.check == "plain baseline"]
+
+
+def test_a_plain_classifier_of_other_data_or_labels_is_no_baseline(tmp_path: Path) -> None:
+    """That of experiment 1 says nothing of experiment 2, and shuffled labels have to be beaten."""
+    given = sources(tmp_path, {"single": [0.5] * 3, "svc": [0.9] * 3, "single_shuffled": [1 / 3] * 3})
+    whole = layout("single", "svc", "single_shuffled")
+    parts = {"single": "exp2", "svc": "exp1", "single_shuffled": "exp1"}
+    rows = [row._replace(where={**row.where, "experiment": parts[row.name[0]]}, baseline=None) for row in whole.rows]
+    asked = [run._replace(cell={**run.cell, "experiment": parts[run.cell["system"]]}) for run in given.runs]
+    cells = [cell._replace(cell={**cell.cell, "experiment": parts[cell.cell["system"]]}) for cell in given.cells]
+    checks = list(check_table("table1", whole._replace(rows=rows), given._replace(runs=asked, cells=cells), 200))
+    assert {line.row for line in checks} >= {"single", "single_shuffled"}
+    assert not [line for line in checks if line.check == "plain baseline"]
