@@ -7,11 +7,12 @@ on lies beside one of them. What every result rests on is in ``tools.bib``.
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from serflow.config import Config
 from serflow.errors import ConfigError
+from serflow.premiums.versions import versions
 from serflow.settings.base import unknown
 from serflow.settings.features import RECOGNISERS
 from serflow.targets import as_in_rules
@@ -28,8 +29,10 @@ _LEVELS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("features", "statistics"), ("feature", "corpus", "condition")),
     "transcripts": ("recogniser", "corpus", "condition"),
     "runs": ("study",),
+    "versions": ("version", "study"),
 }
-_OTHERS = ("packed", "qc", "report", "table1.csv")
+_OTHERS = ("audit", "packed", "qc", "report", "table1.csv")
+_BESIDE_PAGES = re.compile(r"_(?:audio|tables)$")
 _ENTRY = re.compile(r"^@\w+\{([^,]+),.*?^\}", re.MULTILINE | re.DOTALL)
 
 
@@ -120,13 +123,15 @@ def _read(target: str, config: Config) -> _Named:
         parts.insert(0, "dlc")
     if tuple(parts[:3]) == _INDEX:
         parts = config.reported()
+    if parts[:2] == ["results", "report"]:
+        parts = [_BESIDE_PAGES.sub("", part) for part in parts]
     studies = [part for part in dict.fromkeys(parts) if part in plans]
     corpora = [part for part in dict.fromkeys(parts) if part in config.corpora]
     features = [part for part in dict.fromkeys(parts) if part in config.features]
     backbones: list[str | None] = [part for part in parts if part in config.backbones]
     if parts[:2] == ["results", "transcripts"]:
         features, backbones = [], [config.recogniser_backbone(part) for part in parts if part in RECOGNISERS]
-    noise = any(part == ESC50 or part in config.noise.profiles for part in parts)
+    noise = parts[:2] == ["results", "noise"] or any(part == ESC50 or part in config.noise.profiles for part in parts)
     corpora = corpora or [corpus for study in studies for corpus in plans[study].corpora()]
     for study in studies:
         sources = plans[study].sources()
@@ -135,7 +140,7 @@ def _read(target: str, config: Config) -> _Named:
         noise = noise or ESC50 in sources
     if not (studies or corpora or features or backbones or noise):
         known = [*plans, *config.corpora, *config.features, *config.backbones, ESC50]
-        raise ConfigError(unknown(f"{target}: names nothing to cite", parts[-1] if parts else "", sorted(set(known))))
+        raise ConfigError(unknown(f"{target}: names nothing to cite", PurePosixPath(path).stem, sorted(set(known))))
     return _Named(_once(studies), _once(corpora), _once(features), _once(backbones), noise)
 
 
@@ -144,17 +149,19 @@ def _check_path(target: str, path: str, config: Config) -> None:
     if "/" not in path:
         return
     top, first, *below = path.split("/")
+    plans = config.plans()
     known = {
         "corpus": list(config.corpora),
         "profile": list(config.noise.profiles),
         "condition": config.conditions(),
         "feature": list(config.features),
         "recogniser": list(RECOGNISERS),
-        "study": list(config.plans()),
+        "study": list(plans),
+        "version": list(dict.fromkeys(version for plan in plans.values() for version in versions(plan))),
     }
     checked = [("folder", top, ["results", "resources"])]
     if top == "results":
-        checked.append(("folder or file of results", first, [*config.plans(), *_LEVELS, *_OTHERS]))
+        checked.append(("folder or file of results", first, [*plans, *_LEVELS, *_OTHERS]))
         checked += [(level, name, known[level]) for level, name in zip(_LEVELS.get(first, ()), below, strict=False)]
     for what, name, names in checked:
         is_file = "." in name and what in known

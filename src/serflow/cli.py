@@ -317,7 +317,12 @@ def audit(
         Path | None, typer.Option(help="CSV, or utterances.parquet of a corpus, that tells what the list does not.")
     ] = None,
     names: Annotated[str | None, typer.Option(help="Corpus by whose file names speakers are told.")] = None,
-    near: Annotated[Path | None, typer.Option(help="results/audit/near_duplicates/CORPUS.csv.")] = None,
+    near: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pairs of the same recording, utterance and other: results/audit/near_duplicates/CORPUS.csv."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Say what training, validation and test of a list of folds share, whoever made it, and what is odd about it.
@@ -327,15 +332,14 @@ def audit(
     serflow audit folds.csv --names iemocap
     """
     with _explained():
-        from serflow.audit.fold_lists import audit_list, read_list, read_utterances
+        from serflow.audit.fold_lists import audit_list, read_list, read_pairs, read_utterances
         from serflow.audit.naming import naming_of
-        from serflow.audit.prints import read_near
 
         found = audit_list(
             read_list(folds),
             read_utterances(utterances) if utterances else None,
             naming_of(names) if names else None,
-            read_near(near) if near else (),
+            read_pairs(near) if near else (),
             folds.name,
         )
         if as_json:

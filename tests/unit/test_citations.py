@@ -6,6 +6,7 @@ import yaml
 from typer.testing import CliRunner
 
 import serflow
+from results_page import Page
 from serflow.backbones.base import backbone_names
 from serflow.citations import AS_ANOTHER, PACKAGE, cite, entry_file, read_entries
 from serflow.cli import app
@@ -111,6 +112,31 @@ def test_a_target_rests_on(target, keys):
     assert list(cite(target, Config()).entries) == keys + TOOLS
 
 
+STANDS_FOR = {
+    "study": "dlc", "table": "table1", "corpus": "emodb", "recogniser": "wav2vec2", "feature": "mfb",
+    "condition": "clean", "profile": "h1", "version": "clean", "cell": "exp1/single/emodb/h1", "extension": "svg",
+}  # fmt: skip
+WITHOUT_SOURCES = {"benchmarks", "logs"}
+
+
+def test_every_file_of_the_results_can_be_cited(repository):
+    """And all that is known of what it is of: its corpus, its study, and the clips of the noise."""
+    page = Page(repository / "results/README.md", list(Config().plans()))
+    seen = set()
+    for pattern in page.patterns():
+        first, *below = pattern.split("/")
+        if first in WITHOUT_SOURCES:
+            continue
+        target = "results/" + re.sub(r"\{(\w+)\}", lambda name: STANDS_FOR.get(name[1], name[1]), pattern)
+        entries = cite(target, Config()).entries
+        assert set(TOOLS) < entries.keys(), target
+        assert "wilf2021towards" in entries or "{study}" not in pattern, target
+        assert "burkhardt2005database" in entries or not {"{corpus}", "{cell}"} & set(below), target
+        assert "piczak2015esc" in entries or first != "noise", target
+        seen.add(first)
+    assert {"audit", "versions", "noise", "report", "qc"} < seen
+
+
 def test_the_headline_table_rests_on_what_its_study_does():
     assert cite("results/table1.csv", Config()) == cite("dlc", Config()) == cite("results/dlc/figure4.svg", Config())
 
@@ -157,6 +183,8 @@ def test_what_has_no_entry_or_is_a_stand_in_is_said(repository):
         ("results/features/mfb/emodb/claen", "'claen' is no condition .did you mean 'clean'"),
         ("results/noise/emodb/h4", "'h4' is no profile"),
         ("results/transcripts/deepspech/wer.csv", "did you mean 'deepspeech'"),
+        ("results/versions/claen/dlc", "'claen' is no version .did you mean 'clean'"),
+        ("results/audit/dcl.csv", "did you mean 'dlc'"),
         ("results/runs/dcl/exp1/single/iemocap/h1/metrics.json", "did you mean 'dlc'"),
     ],
 )

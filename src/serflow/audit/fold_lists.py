@@ -13,10 +13,12 @@ import numpy as np
 
 from serflow.audit.naming import Naming, read_name
 from serflow.audit.near import Near, groups
+from serflow.audit.prints import read_near
 from serflow.audit.shares import FACTS, InCommon, compare, numbered, rows_by_role
-from serflow.errors import ConfigError
+from serflow.errors import ConfigError, CorpusError
+from serflow.files import digest_path
 from serflow.label_files import read_rows
-from serflow.protocols.folds import ROLES
+from serflow.protocols.folds import ROLES, IntArray
 from serflow.stores.parquet import read_table
 from serflow.transcripts.words import normalise
 
@@ -73,9 +75,16 @@ def read_list(path: Path) -> list[dict[str, str | None]]:
     Raises
     ------
     CorpusError
-        If it cannot be read as a table.
+        If it cannot be read as a table, or ends within a row.
     """
-    return [{name: cell or None for name, cell in row.items()} for _, row in read_rows(path).by_name()]
+    table = read_rows(path)
+    last = table.rows[-1]
+    if table.is_cut and len(last.cells) < len(table.header):
+        raise CorpusError(
+            f"{path}:{last.line}: the table ends within this row, {len(last.cells)} cells where the header has "
+            f"{len(table.header)}; it may have been cut off, fetch it again"
+        )
+    return [{name: cell or None for name, cell in row.items()} for _, row in table.by_name()]
 
 
 def read_utterances(path: Path) -> dict[str, Row]:
@@ -88,7 +97,7 @@ def read_utterances(path: Path) -> dict[str, Row]:
     StoreError
         If it is Parquet, and damaged or of another kind.
     ConfigError
-        If it has no column ``utterance``.
+        If it has no column ``utterance``, or says different things of one.
     """
     if path.suffix == ".parquet":
         table = read_table(path, kind="utterances")
@@ -97,7 +106,32 @@ def read_utterances(path: Path) -> dict[str, Row]:
         rows = read_list(path)
     if not rows or "utterance" not in rows[0]:
         raise ConfigError(f"{path}: has no column 'utterance', by which it is joined with the list; name it so")
-    return {row["utterance"]: row for row in rows}
+    found: dict[str, Row] = {}
+    for row in rows:
+        if found.setdefault(str(row["utterance"]), row) != row:
+            raise ConfigError(f"{path}: says different things of {row['utterance']!r} in two rows; leave one of them")
+    return found
+
+
+def read_pairs(path: Path) -> list[tuple[str, str]]:
+    """Read pairs of the same recording: a table of ``utterance`` and ``other``, of the workflow or of one's own.
+
+    Raises
+    ------
+    StoreError
+        If it is the workflow's, and damaged.
+    CorpusError
+        If it cannot be read as a table.
+    ConfigError
+        If it lacks a column.
+    """
+    if digest_path(path).is_file():
+        return read_near(path)
+    rows = read_list(path)
+    for column in ("utterance", "other"):
+        if column not in rows[0]:
+            raise ConfigError(f"{path}: has no column {column!r}; pairs of the same recording need utterance and other")
+    return [(str(row["utterance"]), str(row["other"])) for row in rows]
 
 
 def audit_list(
@@ -131,8 +165,13 @@ def audit_list(
     _check(rows, name)
     names = list(dict.fromkeys(str(row["utterance"]) for row in rows))
     listed: dict[str, dict[str, str]] = {utterance: {} for utterance in names}
+    said_twice: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        listed[str(row["utterance"])] |= {fact: str(row[fact]) for fact in GIVEN if row.get(fact)}
+        of_one, of_row = listed[str(row["utterance"])], {fact: str(row[fact]) for fact in GIVEN if row.get(fact)}
+        for fact, value in of_row.items():
+            # the clip of an utterance may be another in each fold
+            if of_one.setdefault(fact, value) != value and fact != "clip":
+                said_twice[fact].append(str(row["utterance"]))
     read = {} if naming is None else {utterance: read_name(naming, utterance) for utterance in names}
     known = {}
     for utterance in names:
@@ -144,7 +183,7 @@ def audit_list(
     by_fold: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_fold[row.get("fold") or WHOLE].append(row)
-    folds, findings = [], list(_contradictions(listed, known))
+    folds, findings = [], [*_of_two_minds(said_twice, len(names)), *_contradictions(listed, known)]
     sources = [
         (told, "are not in the table of utterances", "give one whose column utterance has these names"),
         (
@@ -158,11 +197,12 @@ def audit_list(
             findings += _untold(name, names, set(tells_of), lack, instead)
     if near and not {utterance for pair in near for utterance in pair} & place.keys():
         findings.append(Finding("untold", WHOLE, "no pair of the same recording is of the list", False))
-    findings += _anonymous(of_all)
+    findings += _anonymous(of_all, list(rows[0]))
     for fold, of_fold in by_fold.items():
         roles = rows_by_role([ROLE_NAMES[str(row["role"]).lower()] for row in of_fold])
         at = np.array([place[str(row["utterance"])] for row in of_fold], dtype=np.int64)
         sets = {role: at[part] for role, part in roles.items()}
+        findings += _repeated(fold, sets, names)
         shared = compare(facts, sets)
         folds.append(Fold(fold, {role: len(part) for role, part in sets.items()}, shared))
         findings += _of_fold(folds[-1])
@@ -173,8 +213,8 @@ def _check(rows: Sequence[Row], name: str) -> None:
     for column in ("utterance", "role"):
         if not rows or column not in rows[0]:
             raise ConfigError(f"{name}: has no column {column!r}; a list of folds needs utterance and role")
-    if nameless := sum(not row["utterance"] for row in rows):
-        raise ConfigError(f"{name}: {nameless} of {len(rows):,} rows name no utterance; fill in the column")
+        if empty := sum(not row.get(column) for row in rows):
+            raise ConfigError(f"{name}: {empty:,} of {len(rows):,} rows name no {column}; fill in the column")
     unknown = Counter(str(row["role"]) for row in rows if str(row["role"]).lower() not in ROLE_NAMES)
     if unknown:
         (role, count), *_ = unknown.most_common(1)
@@ -199,17 +239,22 @@ def _untold(name: str, names: Sequence[str], told: Set[str], lack: str, instead:
         yield Finding("untold", WHOLE, said, False)
 
 
-def _anonymous(known: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
-    """Say of which utterances nobody knows who speaks."""
+def _anonymous(known: Mapping[str, Mapping[str, str]], columns: Sequence[str]) -> Iterator[Finding]:
+    """Say of which utterances nobody knows who speaks, and which columns of the list may have told it."""
     missing = [utterance for utterance, facts in known.items() if "speaker" not in facts]
     if missing:
         yield Finding(
             "unknown_speaker",
             WHOLE,
             f"who speaks is not known of {len(missing):,} of {len(known):,} utterances, nor whether sets share them: "
-            f"{_some(missing)}",
+            f"{_some(missing)}; a column speaker tells it, --utterances or --names{_passed_over(columns)}",
             False,
         )
+
+
+def _passed_over(columns: Sequence[str]) -> str:
+    others = [column for column in columns if column and column not in ("utterance", "role", "fold", *GIVEN)]
+    return f" (columns that are not read: {_some(others)})" if others else ""
 
 
 def _facts(
@@ -254,6 +299,14 @@ def _of_other_sex(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[st
     return [name for name in ours if ours[name][:1].lower() != theirs[name][:1].lower()]
 
 
+def _of_two_minds(said_twice: Mapping[str, Sequence[str]], of: int) -> Iterator[Finding]:
+    """Say of which utterances the rows of a list say different things; the first row counts."""
+    for fact, utterances in said_twice.items():
+        found = list(dict.fromkeys(utterances))
+        said = f"{len(found):,} of {of:,} utterances have another {fact} in another row of the list: {_some(found)}"
+        yield Finding(f"two_{fact}s", WHOLE, said, True)
+
+
 def _mixed(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
     """Return utterances that are not of whom most of those are that the list calls the same, however it calls them."""
     meant: dict[str, Counter[str]] = defaultdict(Counter)
@@ -265,6 +318,16 @@ def _mixed(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+
+
+def _repeated(fold: str, sets: Mapping[str, IntArray], names: Sequence[str]) -> Iterator[Finding]:
+    """Say which utterances stand more than once in a set, as where rare classes are drawn again."""
+    for role, at in sets.items():
+        found, times = np.unique(at, return_counts=True)
+        again = [names[place] for place in found[times > 1].tolist()]
+        if again:
+            said = f"{len(again):,} of {len(found):,} utterances of {role} stand in it more than once: {_some(again)}"
+            yield Finding("repeated", fold, said, False)
 
 
 def _of_fold(fold: Fold) -> Iterator[Finding]:

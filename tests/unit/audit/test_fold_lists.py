@@ -7,11 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 import public_lists
-from serflow.audit.fold_lists import audit_list, read_list
+from serflow.audit.fold_lists import GIVEN, audit_list, read_list, read_pairs, read_utterances
 from serflow.audit.naming import NAMINGS, read_name
+from serflow.audit.near import Near
+from serflow.audit.prints import write_near
 from serflow.audit.shares import InCommon, compare, in_common, numbered, rows_by_role
 from serflow.cli import app
-from serflow.errors import ConfigError
+from serflow.errors import ConfigError, CorpusError, StoreError
 from serflow.files import write_csv
 
 
@@ -267,6 +269,7 @@ def test_a_list_without_faults_leaves_with_0(tmp_path):
     [
         ({"name": "a", "role": "train"}, r"f\.csv: has no column 'utterance'; a list of folds needs utterance and"),
         ({"utterance": None, "role": "train"}, r"f\.csv: 1 of 1 rows name no utterance; fill in the column"),
+        ({"utterance": "a", "role": None}, r"f\.csv: 1 of 1 rows name no role; fill in the column"),
         ({"utterance": "a", "role": "tests"}, r"f\.csv: the role 'tests' \(1 rows\) is not known; write one of train,"),
     ],
 )  # fmt: skip
@@ -293,7 +296,8 @@ def test_what_is_not_told_of_utterances_is_said():
         "1 of 2 utterances are not in the table of utterances: 03a01Fa",
         "1 of 2 utterances have names of another form than those of the corpus: x",
         "no pair of the same recording is of the list",
-        "who speaks is not known of 1 of 2 utterances, nor whether sets share them: x",
+        "who speaks is not known of 1 of 2 utterances, nor whether sets share them: x; a column speaker tells it, "
+        "--utterances or --names",
     ]
     told = [{**row, "speaker": name} for row, name in zip(rows, "AB", strict=True)]
     assert audit_list(told, {row["utterance"]: {} for row in rows}, near=[("x", "q")]).findings == []
@@ -311,3 +315,67 @@ def test_an_unknown_naming_is_refused(tmp_path):
     write_csv(tmp_path / "f.csv", ["utterance", "role"], [["a", "train"]])
     done = run(tmp_path / "f.csv", "--names", "emovo")
     assert (done.exit_code, "no such naming; known: iemocap, msp_improv" in done.stderr) == (1, True)
+
+
+def test_columns_that_may_tell_who_speaks_and_are_not_read_are_named():
+    rows = [{"utterance": "a", "role": "train", "spk": "A"}, {"utterance": "b", "role": "test", "spk": "A"}]
+    assert said(audit_list(rows), "unknown_speaker") == [
+        "who speaks is not known of 2 of 2 utterances, nor whether sets share them: a, b; a column speaker tells it, "
+        "--utterances or --names (columns that are not read: spk)"
+    ]
+
+
+def test_an_utterance_that_stands_twice_in_a_set_is_told_and_is_no_fault():
+    again = audit_list([*rows(), *rows()[1:2], *rows()[1:2]])
+    assert said(again, "repeated") == ["1 of 2 utterances of train stand in it more than once: b"]
+    assert whats(again) == whats(audit_list(rows()))
+
+
+@pytest.mark.parametrize("fact", [fact for fact in GIVEN if fact != "clip"])
+def test_rows_that_say_different_things_of_an_utterance_are_wrong_and_the_first_counts(fact):
+    row = {"utterance": "a", "role": "train", "fold": "1", "speaker": "A", fact: "one"}
+    found = audit_list([row, {**row, "fold": "2", fact: "two"}, {**row, "fold": "3", fact: None}])
+    assert said(found, f"two_{fact}s") == [f"1 of 1 utterances have another {fact} in another row of the list: a"]
+    assert whats(found) == {f"two_{fact}s": 1}
+
+
+def test_a_clip_may_be_another_in_each_fold():
+    row = {"utterance": "a", "role": "train", "fold": "1", "speaker": "A", "clip": "one"}
+    assert audit_list([row, {**row, "fold": "2", "clip": "two"}]).findings == []
+
+
+def test_a_list_that_was_cut_off_within_a_row_is_refused(tmp_path):
+    path = tmp_path / "f.csv"
+    whole = "utterance,role,speaker\na,train,A\nb,test,B\n"
+    for end in range(whole.index("b,"), len(whole)):
+        path.write_text(whole[:end], encoding="utf-8")
+        cells = whole[:end].rpartition("\n")[2].count(",") + 1
+        if cells < 3 and not whole[:end].endswith("\n"):
+            with pytest.raises(CorpusError, match=rf"f\.csv:3: the table ends within this row, {cells} cells where"):
+                read_list(path)
+    path.write_text(whole.replace(",B\n", "\n"), encoding="utf-8")
+    assert read_list(path)[1] == {"utterance": "b", "role": "test", "speaker": None}
+
+
+def test_a_table_that_says_different_things_of_an_utterance_is_refused(tmp_path):
+    write_csv(tmp_path / "k.csv", ["utterance", "speaker"], [["a", "A"], ["b", "B"], ["a", "A"]])
+    assert read_utterances(tmp_path / "k.csv")["a"] == {"utterance": "a", "speaker": "A"}
+    write_csv(tmp_path / "k.csv", ["utterance", "speaker"], [["a", "A"], ["a", "B"]])
+    with pytest.raises(ConfigError, match=r"k\.csv: says different things of 'a' in two rows; leave one of them"):
+        read_utterances(tmp_path / "k.csv")
+
+
+def test_pairs_of_the_same_recording_may_be_anybodys(tmp_path):
+    listed, pairs = tmp_path / "f.csv", tmp_path / "pairs.csv"
+    write_csv(listed, ["utterance", "role", "speaker"], [["a", "train", "A"], ["b", "test", "B"]])
+    pairs.write_text("utterance,other\na,b\n", encoding="utf-8")
+    done = run(listed, "--near", pairs)
+    assert (done.exit_code, "1 of 1 near recordings of test are in train too" in done.stdout) == (1, True)
+    pairs.write_text("one,other\na,b\n", encoding="utf-8")
+    done = run(listed, "--near", pairs)
+    assert (done.exit_code, "pairs.csv: has no column 'utterance'; pairs of the same" in done.stderr) == (1, True)
+    write_near(pairs, ["a", "b"], [Near(0, 1, 9, 1.0, 0.0)])
+    assert read_pairs(pairs) == [("a", "b")]
+    pairs.write_text("utterance,other\n", encoding="utf-8")
+    with pytest.raises(StoreError, match="does not match"):
+        read_pairs(pairs)

@@ -131,6 +131,7 @@ def test_a_test_that_cannot_tell_what_is_claimed_is_too_small(tmp_path: Path) ->
         one = found(check(sources(tmp_path / str(severity), systems, claimed=claimed), *systems), "size", "better")
         assert (one.severity, one.high, one.n_clusters) == (severity, pytest.approx(claimed), N_SPEAKERS)
         assert 1.0 < one.value < 60.0
+        assert one.says.startswith(f"{N_SPEAKERS} clusters (speaker) and 3 runs tell differences of ")
 
 
 def test_what_can_be_detected_is_2_8_standard_errors() -> None:
