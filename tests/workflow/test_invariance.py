@@ -112,7 +112,7 @@ def test_a_table_is_typeset_and_says_what_it_is_made_from(finished: Workflow) ->
 
 def test_tables_are_checked(finished: Workflow) -> None:
     checks = pd.read_csv(finished.folder / "results/qc/invariance.csv")
-    assert set(checks["check"]) == {"missing cells", "failed fits", "left chance", "controls", "size"}
+    assert set(checks["check"]) == {"missing cells", "failed fits", "left chance", "controls", "plain baseline", "size"}
     # 64 speakers are more than the stand-in has
     speakers = checks[(checks["check"] == "missing cells") & (checks["table"] == "speakers")].iloc[0]
     assert (speakers["value"], speakers["severity"]) == (50.0, 3)
