@@ -27,8 +27,8 @@ LEAST_SPEAKERS = 5
 ALL = "all"
 """What is told as one leak where there are several: the paper's protocol and the clean one."""
 COLUMNS = (
-    "table", "row", "column", "leak", "measure", "with_leak", "without", "premium", "std", "low", "high", "drawn",
-    "n_speakers", "n_runs", "note",
+    "table", "row", "column", "corpora", "leak", "measure", "with_leak", "without", "premium", "std", "low", "high",
+    "drawn", "n_speakers", "n_runs", "note",
 )  # fmt: skip
 
 
@@ -176,6 +176,6 @@ def _line(
     std = float(np.std(of_runs, ddof=1)) if len(runs) > 1 else math.nan
     values = with_leak.value, without.value, with_leak.value - without.value, std, low, high
     return [
-        *_name(leaky, *place), leak, entries[0].measure, *map(two_digits, values), drawn, n_speakers, len(runs),
-        "; ".join(notes),
+        *_name(leaky, *place), " ".join(corpora), leak, entries[0].measure, *map(two_digits, values), drawn,
+        n_speakers, len(runs), "; ".join(notes),
     ]  # fmt: skip

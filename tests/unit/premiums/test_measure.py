@@ -57,6 +57,7 @@ def test_the_premium_is_the_difference_and_nothing_where_speakers_do_not_differ(
     ]  # fmt: skip
     assert (found["drawn"], found["n_speakers"], found["n_runs"]) == ("alike", 12, 3)
     assert (found["row"], found["column"], found["leak"], found["std"]) == ("A", "WA", "speakers", "0.00")
+    assert found["corpora"] == CELL["corpus"]
 
 
 def varied(folder, shares, speakers):
