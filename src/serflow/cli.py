@@ -414,8 +414,14 @@ def merge(
             name: {table: plan.layout(table) for tables in plan.tables for table in tables}
             for name, plan in plans.items()
         }
-        for path in merge_trees(trees, layouts, into):
+        *tables, cells = merge_trees(trees, layouts, into)
+        for path in (*tables, cells):
             typer.echo(path)
+        if not tables:
+            raise SerflowError(
+                f"no table of this configuration has one of these runs ({cells} lists them); give the configuration "
+                "that they were made with: --configfile"
+            )
 
 
 @app.command()

@@ -130,7 +130,7 @@ def merge(trees: Sequence[Path], layouts: Mapping[str, Mapping[str, Layout]], in
     layouts
         By study and table.
     into
-        Gets ``{study}/{table}.csv`` and ``cells.csv``.
+        Gets ``{study}/{table}.csv`` and ``cells.csv``; a table without a run loses the file that it has there.
 
     Raises
     ------
@@ -140,14 +140,15 @@ def merge(trees: Sequence[Path], layouts: Mapping[str, Mapping[str, Layout]], in
     written, cells = [], []
     for study, tables in layouts.items():
         origins = read_origins(trees, study)
-        if not origins:
-            continue
         for name, layout in tables.items():
             heading, lines = merge_table(layout, origins)
-            # a table of which nothing was trained says nothing
+            path = into / study / f"{name}.csv"
+            # a table of which nothing was trained says nothing, and one of an earlier merge is not of these trees
             if any(line[-2] for line in lines):
-                written.append(into / study / f"{name}.csv")
-                write_csv(written[-1], heading, lines)
+                write_csv(path, heading, lines)
+                written.append(path)
+            else:
+                path.unlink(missing_ok=True)
         cells += [
             [study, name, one.tree, "; ".join(one.also), one.state.predicted, _said_of(one)]
             for name, one in sorted(origins.items())

@@ -78,3 +78,16 @@ def test_the_command_needs_runs_of_a_study(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "no runs of a study" in " ".join(done.stderr.split())
     assert not (tmp_path / "merged").exists()
+
+
+def test_runs_of_another_configuration_fill_no_table_and_the_command_says_so(tmp_path: Path) -> None:
+    """Toy is no corpus of the default configuration; a table that an earlier merge left there is not of these runs."""
+    one, into = write_lab(tmp_path / "a", corpus="toy"), tmp_path / "merged"
+    left = into / "dlc/table1.csv"
+    merged(into, one)
+    assert left.is_file()
+    done = CliRunner().invoke(app, ["merge", str(one), "--into", str(into)])
+    assert done.exit_code == 1
+    assert "give the configuration that they were made with: --configfile" in " ".join(done.stderr.split())
+    assert not left.exists()
+    assert (into / "cells.csv").is_file()
