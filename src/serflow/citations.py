@@ -157,8 +157,9 @@ def _check_path(target: str, path: str, config: Config) -> None:
         "feature": list(config.features),
         "recogniser": list(RECOGNISERS),
         "study": list(plans),
-        "version": list(dict.fromkeys(version for plan in plans.values() for version in versions(plan))),
     }
+    if first == "versions":
+        known["version"] = list(dict.fromkeys(version for plan in plans.values() for version in versions(plan)))
     checked = [("folder", top, ["results", "resources"])]
     if top == "results":
         checked.append(("folder or file of results", first, [*plans, *_LEVELS, *_OTHERS]))
