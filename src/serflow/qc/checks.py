@@ -252,7 +252,8 @@ class _Scored:
         claimed = self._claimed(published)
         trained = f"{len(runs)} runs" if len(runs) > 1 else "one run, however training varies,"
         units = dict.fromkeys(self.intervals.clusters[cell.cell["corpus"]].unit for cell in self.entry.cells)
-        clusters = f"{mine.n_clusters} clusters ({' or '.join(units)}) and {trained}"
+        several = "clusters" if mine.n_clusters > 1 else "cluster"
+        clusters = f"{mine.n_clusters} {several} ({' or '.join(units)}) and {trained}"
         said = f"{clusters} tell differences of {detectable:.1f} points in four of five tries"
         if mine.n_clusters < 2 or math.isnan(detectable):
             yield self._line("size", LOOK, math.nan, claimed, f"{clusters} tell no difference")._replace(value=math.nan)

@@ -326,19 +326,19 @@ def test_what_both_rows_owe_to_their_speakers_hides_no_difference(tmp_path: Path
     )
     assert one.value == pytest.approx(0.0, abs=1e-9)
     assert (one.severity, math.isnan(one.high)) == (FINE, True)
-    assert one.says == "20 clusters and 3 runs tell differences of 0.0 points in four of five tries"
+    assert one.says == "20 clusters (speaker) and 3 runs tell differences of 0.0 points in four of five tries"
 
 
 def test_the_smallest_difference_is_of_the_runs_that_both_rows_have(tmp_path: Path) -> None:
     given = exact(tmp_path, {"plain": [[2, 8] * 10], "better": [[4, 10] * 10] * 3})
     one = found(check(given, "plain", "better"), "size", "better")
     assert one.n_runs == 1
-    assert one.says.startswith("20 clusters and one run, however training varies, tell")
+    assert one.says.startswith("20 clusters (speaker) and one run, however training varies, tell")
 
 
 def test_one_speaker_tells_no_difference(tmp_path: Path) -> None:
     one = found(check(exact(tmp_path, {"plain": [[4]] * 2, "better": [[8]] * 2}), "plain", "better"), "size", "better")
-    assert (one.severity, one.says) == (LOOK, "1 clusters and 2 runs tell no difference")
+    assert (one.severity, one.says) == (LOOK, "1 cluster (speaker) and 2 runs tell no difference")
     assert math.isnan(one.value)
 
 
