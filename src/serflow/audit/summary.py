@@ -9,6 +9,8 @@ Row = Mapping[str, Any]
 NOTHING = "-"
 _APART = ("experiment", "folds")
 """Fields of cells that say how sets are made; of all others the most that is shared is told."""
+_TRAINED = ("method", "system", "case")
+"""Fields of cells that say what is trained; a study has one of them."""
 
 
 def summary(study: str, titles: Mapping[str, str], rows: Sequence[Row]) -> str:
@@ -62,8 +64,7 @@ def _most(rows: Sequence[Row], fact: str) -> str:
 def _owed(rows: Sequence[Row]) -> list[str]:
     """Say what else scores may owe to their test, each thing once."""
     lines = [f"- Statistics of features: {said}." for said in _distinct(rows, "statistics")]
-    chosen = _distinct(rows, "epoch_chosen_on")
-    lines.append(f"- The epoch is chosen on: {', '.join(chosen)}.")
+    lines.append(f"- The epoch is chosen on: {_chosen_on(rows)}.")
     lines += [
         f"- Pretrained networks have read the corpus: {row['networks_read_corpus']} ({row['networks']})."
         for row in {row["networks"]: row for row in rows if row["networks"]}.values()
@@ -74,6 +75,16 @@ def _owed(rows: Sequence[Row]) -> list[str]:
         left_out = "Utterances that were left out for their audio or their words are not counted"
         lines.append(f"- {left_out}: see `note` in {noted:,} of {len(rows):,} rows.")
     return [*lines, ""]
+
+
+def _chosen_on(rows: Sequence[Row]) -> str:
+    """Return what epochs are chosen on, and whose are chosen otherwise than most."""
+    trained = next((field for field in _TRAINED if field in rows[0]), None)
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(row["epoch_chosen_on"], []).append("" if trained is None else row[trained])
+    most, *others = sorted(names, key=lambda said: -len(names[said]))
+    return "; ".join([most, *(f"{said} ({', '.join(dict.fromkeys(names[said]))})" for said in others)])
 
 
 def _distinct(rows: Sequence[Row], column: str) -> list[str]:

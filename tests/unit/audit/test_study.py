@@ -253,6 +253,13 @@ def test_the_summary_says_the_most_that_is_shared_and_what_scores_owe(tmp_path, 
         assert said in page
 
 
+def test_whose_epoch_is_chosen_otherwise_than_most_is_named(tmp_path, monkeypatch):
+    rows = [{**row, "system": "dat"} for row in rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])])]
+    plain = [{**row, "system": "svc", "epoch_chosen_on": "none"} for row in rows[:2]]
+    assert "- The epoch is chosen on: val; none (svc).\n" in summary("Toy", {"toy": "Toy"}, [*plain, *rows])
+    assert "- The epoch is chosen on: val.\n" in summary("Toy", {"toy": "Toy"}, rows)
+
+
 def test_the_most_is_by_share_of_who_is_tested_and_experiments_stand_apart(tmp_path, monkeypatch):
     (row, *_) = rows_of(tmp_path, monkeypatch, [fit([0, 1, 2], [3], [5, 6, 7])])
 
