@@ -17,7 +17,7 @@ from serflow.files import two_digits
 from serflow.noise.conditions import profile_of
 from serflow.premiums.versions import AS_IN_PAPER, WITH, WITHOUT_LEAKS
 from serflow.report.headings import Layout, full_name, merged, printed_name, why_absent
-from serflow.report.intervals import FEW_CLUSTERS, TableIntervals
+from serflow.report.intervals import FEW_CLUSTERS, TableIntervals, besides_corpora
 from serflow.runs.bootstrap import REPLICATES, CellFits, Clusters, interval, over_runs
 from serflow.runs.scores import common_runs, take
 
@@ -162,7 +162,8 @@ def _line(
     n_speakers = min(leaky.fewest_clusters(*place, runs), clean.fewest_clusters(*other, runs))
     drawn = "alike" if alike.issuperset(corpora) else "apart"
     low = high = math.nan
-    notes = list(dict.fromkeys(mark for corpus in corpora for mark in clean.clusters[corpus].marks))
+    of_corpora = (mark for corpus in corpora for mark in clean.clusters[corpus].marks)
+    notes = list(dict.fromkeys([*of_corpora, *besides_corpora(cell for entry in entries for cell in entry.cells)]))
     if n_speakers < LEAST_SPEAKERS:
         drawn = ""
         notes.append(f"no interval: {n_speakers} speaker(s) in the smallest test set, {LEAST_SPEAKERS} are needed")

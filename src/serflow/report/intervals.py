@@ -13,6 +13,7 @@ import numpy as np
 
 from serflow.errors import StoreError
 from serflow.files import two_digits
+from serflow.report.facts import marks
 from serflow.report.headings import Heading, Layout, full_name, merged, why_absent
 from serflow.runs.bootstrap import (
     PREDICTION_OF,
@@ -30,9 +31,12 @@ from serflow.runs.bootstrap import (
     read_predictions,
     score_runs,
 )
+from serflow.runs.provenance import joined
 from serflow.runs.scores import common_runs, mean, measure_of, parse_measure, take
 
 TEST = "test"
+OF_CORPORA = ("synthetic", "partial")
+"""Marks that corpora have of themselves, in `Clusters`."""
 FEW_CLUSTERS = 20
 COLUMNS = (
     "column", "measure", "value", "low", "high", "baseline", "difference", "difference_low", "difference_high",
@@ -177,13 +181,12 @@ class TableIntervals:
 
     def _remarks(self, entry: _Entry) -> list[str]:
         corpora = list(dict.fromkeys(cell.cell["corpus"] for cell in entry.cells))
+        besides = besides_corpora(entry.cells)
         if len(corpora) == 1:
             clusters = self.clusters[corpora[0]]
-            return [f"cluster: {clusters.unit}", *clusters.marks]
-        among = [
-            mark for mark in ("synthetic", "partial") if any(mark in self.clusters[corpus].marks for corpus in corpora)
-        ]
-        return [f"{mark} among the corpora" for mark in among]
+            return [f"cluster: {clusters.unit}", *clusters.marks, *besides]
+        among = [mark for mark in OF_CORPORA if any(mark in self.clusters[corpus].marks for corpus in corpora)]
+        return [*(f"{mark} among the corpora" for mark in among), *besides]
 
     def line(self, i: int, j: int) -> list[Any]:
         """Return the line of a cell; see `table_intervals`."""
@@ -216,6 +219,11 @@ class TableIntervals:
             name[-1] if name else "", *map(two_digits, difference), sample.n_clusters, sample.n_utterances, len(runs),
             len(replicates), "; ".join(notes),
         ]  # fmt: skip
+
+
+def besides_corpora(cells: Iterable[CellFits]) -> list[str]:
+    """Return the marks of what cells were made from besides corpora: of noise and weights."""
+    return [mark for mark in marks(joined(cell.provenance for cell in cells)) if mark not in OF_CORPORA]
 
 
 def table_intervals(

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from serflow.errors import StoreError
 from serflow.protocols.splits import split_unit
+from serflow.runs.provenance import Provenance
 from serflow.stores import parquet
 from serflow.training.metrics import reference_classes
 
@@ -63,7 +64,10 @@ class Counted(NamedTuple):
 
 
 class CellFits(NamedTuple):
-    """A cell, its name as in its path, and the places of its fits in the table of predictions, by run and fold."""
+    """A cell, its name as in its path, and the places of its fits in the table of predictions, by run and fold.
+
+    ``provenance`` is what it was made from.
+    """
 
     path: Path
     cell: Mapping[str, str]
@@ -71,6 +75,7 @@ class CellFits(NamedTuple):
     classes: Sequence[str]
     table: pa.Table
     fits: Mapping[tuple[int, str], npt.NDArray[np.intp]]
+    provenance: Provenance
 
     def runs(self) -> list[int]:
         """Return its runs, sorted."""
@@ -138,7 +143,8 @@ def read_predictions(path: Path, role: str = "test") -> CellFits:
     for place, key in enumerate(zip(runs, folds, strict=True)):
         places.setdefault(key, []).append(place)
     fits = {key: np.array(rows) for key, rows in places.items()}
-    return CellFits(path, metadata["cell"], metadata["name"], metadata["classes"], chosen, fits)
+    provenance = Provenance.from_json(metadata["provenance"])
+    return CellFits(path, metadata["cell"], metadata["name"], metadata["classes"], chosen, fits, provenance)
 
 
 def _targets(column: pa.ChunkedArray, n_classes: int) -> FloatArray | None:

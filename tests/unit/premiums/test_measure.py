@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from made_up_runs import UTTERANCE, predicted, write_cell, write_utterances
+from made_up_runs import PARTIAL_NOISE, UTTERANCE, predicted, write_cell, write_utterances
 from serflow.errors import StoreError
 from serflow.premiums.measure import COLUMNS, UNIT, Version, by_profile, premiums
 from serflow.premiums.versions import AS_IN_PAPER, WITHOUT_LEAKS
@@ -29,7 +29,7 @@ def clusters(tmp_path):
     return clusters_by_corpus([write_utterances(tmp_path / "corpus", rows=rows)], UNIT)
 
 
-def version(folder, right, speakers, runs=(0, 1, 2), layout=LAYOUT):
+def version(folder, right, speakers, runs=(0, 1, 2), layout=LAYOUT, provenance=None):
     """Return a version that is right in so many of 60 utterances of each speaker; in each run alike, or by run."""
     results = []
     for run, of_run in zip(runs, right if isinstance(right, list) else [right] * len(runs), strict=True):
@@ -39,7 +39,7 @@ def version(folder, right, speakers, runs=(0, 1, 2), layout=LAYOUT):
             for i in range(OF_EACH)
         ]
         results.append(predicted(rows, run))
-    files = write_cell(folder, CELL, results)
+    files = write_cell(folder, CELL, results, provenance=provenance)
     return Version(layout, [read_predictions(files.predictions)])
 
 
@@ -58,6 +58,15 @@ def test_the_premium_is_the_difference_and_nothing_where_speakers_do_not_differ(
     assert (found["drawn"], found["n_speakers"], found["n_runs"]) == ("alike", 12, 3)
     assert (found["row"], found["column"], found["leak"], found["std"]) == ("A", "WA", "speakers", "0.00")
     assert found["corpora"] == CELL["corpus"]
+
+
+def test_noise_that_is_not_whole_in_either_version_is_told(tmp_path, clusters):
+    paper, clean = (
+        version(tmp_path / name, 48, range(N_SPEAKERS), provenance=made_of)
+        for name, made_of in (("p", PARTIAL_NOISE), ("c", None))
+    )
+    (found,) = told(paper, clean, clusters)
+    assert found["note"] == "partial noise; few speakers: 12 in the smallest test set"
 
 
 def varied(folder, shares, speakers):

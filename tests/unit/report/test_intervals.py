@@ -7,12 +7,23 @@ import sys
 import numpy as np
 import pytest
 
-from made_up_runs import UTTERANCE, predicted, share, write_cell, write_utterances
+from made_up_runs import (
+    PARTIAL_NOISE,
+    STAND_IN_WEIGHTS,
+    SYNTHETIC,
+    SYNTHETIC_NOISE,
+    UTTERANCE,
+    predicted,
+    share,
+    write_cell,
+    write_utterances,
+)
 from serflow.errors import StoreError
 from serflow.report.headings import Heading, Layout
 from serflow.report.intervals import TableIntervals, table_intervals
 from serflow.runs import bootstrap
 from serflow.runs.bootstrap import over_runs, read_clusters, read_predictions
+from serflow.runs.provenance import Provenance
 from serflow.runs.scores import read_runs, select
 
 SYSTEMS = {"alone": ("Alone",), "adversary": ("Adversary",), "other": ("Other",)}
@@ -146,6 +157,25 @@ CORPORA = layout(
         Heading(("Overall",), {"corpus": ("a", "b")}),
     ],
 )
+
+
+@pytest.mark.parametrize(
+    ("provenance", "mark"),
+    [
+        (PARTIAL_NOISE, "partial noise; "),
+        (SYNTHETIC_NOISE, "synthetic noise; "),
+        (STAND_IN_WEIGHTS, "stand-in weights; "),
+        (Provenance(raised_db=(25.0,)), "SNR +25 dB; "),
+        # of corpora their own table tells
+        (SYNTHETIC, ""),
+    ],
+)
+def test_what_is_not_real_besides_the_corpus_is_told(tmp_path, provenance, mark):
+    utterances, names = write_corpus(tmp_path)
+    cell = {"system": "alone", "corpus": "toy"}
+    fits = [predicted(random_rows(names, 0))]
+    path = write_cell(tmp_path, cell, fits, study="made_up", provenance=provenance).predictions
+    assert table(ONE, [path], [utterances])["Alone", "Toy"]["note"] == f"cluster: dialogue; {mark}{ONE_RUN}"
 
 
 def test_a_mean_over_corpora_is_drawn_apart_in_each(tmp_path):

@@ -64,9 +64,8 @@ class Swept(NamedTuple):
         of_fit: dict[tuple[int, str], list[int]] = {}
         for place, key in enumerate(keys):
             of_fit.setdefault(key, []).append(place)
-        return CellFits(
-            self.path, self.cell, name, self.classes, table, {key: np.array(rows) for key, rows in of_fit.items()}
-        )
+        fits = {key: np.array(rows) for key, rows in of_fit.items()}
+        return CellFits(self.path, self.cell, name, self.classes, table, fits, self.provenance)
 
 
 def read_swept(path: Path) -> Swept:
