@@ -19,6 +19,7 @@ from serflow.premiums.versions import AS_IN_PAPER, WITH, WITHOUT_LEAKS
 from serflow.report.headings import Layout, full_name, merged, printed_name, why_absent
 from serflow.report.intervals import FEW_CLUSTERS, TableIntervals, besides_corpora
 from serflow.runs.bootstrap import REPLICATES, CellFits, Clusters, interval, over_runs
+from serflow.runs.provenance import joined
 from serflow.runs.scores import common_runs, take
 
 UNIT = "speaker"
@@ -53,18 +54,22 @@ def by_profile(cells: Sequence[CellFits]) -> list[CellFits]:
     for cell in cells:
         named = {name: profile_of(value) if name == "profile" else value for name, value in cell.cell.items()}
         key = tuple(named.values())
-        found[key] = _joined(found[key], cell) if key in found else cell._replace(cell=named)
+        found[key] = _together(found[key], cell) if key in found else cell._replace(cell=named)
     return list(found.values())
 
 
-def _joined(one: CellFits, other: CellFits) -> CellFits:
+def _together(one: CellFits, other: CellFits) -> CellFits:
     if one.classes != other.classes or one.fits.keys() & other.fits.keys():
         raise StoreError(
             f"{other.path}: has other classes than {one.path}, or runs that this has; delete both and run the same "
             "command again"
         )
     fits = {key: places + one.table.num_rows for key, places in other.fits.items()}
-    return one._replace(table=pa.concat_tables([one.table, other.table]), fits={**one.fits, **fits})
+    return one._replace(
+        table=pa.concat_tables([one.table, other.table]),
+        fits={**one.fits, **fits},
+        provenance=joined([one.provenance, other.provenance]),
+    )
 
 
 def leaks_told(leaks: Sequence[str]) -> dict[str, str]:

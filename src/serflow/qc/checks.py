@@ -159,6 +159,17 @@ class _Scored:
                 return full_name(row), self.intervals.sample(i, self.place[1], self.runs).value
         return None
 
+    def _plain(self) -> tuple[int, int] | None:
+        """Return the cell of the plain classifier of the same data; None where the table has none."""
+        for i, row in enumerate(self.layout.rows):
+            place = (i, self.place[1])
+            if _PLAIN in row.where.values() and _data(row) == _data(self.row) and place in self.intervals.entries:
+                return place
+        return None
+
+    def _is_shuffled(self) -> bool:
+        return any(_SHUFFLED in str(value) for value in self.row.where.values())
+
     def of_controls(self) -> Iterator[Check]:
         """Yield whether the score lies between its controls, and which runs never left chance."""
         if not self.cells or any((TEST, "chance") not in fit.tallies for cell in self.cells for fit in cell.fits):
@@ -169,7 +180,7 @@ class _Scored:
         oracle = self._oracle()
         top = 100.0 if oracle is None else oracle[1]
         scaled = (self.sample.value - floor) / (top - floor) if top > floor else math.nan
-        if any(_SHUFFLED in str(value) for value in self.row.where.values()):
+        if self._is_shuffled():
             yield self._of_shuffled(floor)
             return
         severity, says = FINE, ""
@@ -208,17 +219,14 @@ class _Scored:
 
     def of_plain(self) -> Iterator[Check]:
         """Yield whether the row does better than a plain classifier on the same test, where the table has one."""
-        rows = [row for row in self.layout.rows if _PLAIN in row.where.values() and _data(row) == _data(self.row)]
-        if not rows or self.row in rows or any(_SHUFFLED in str(value) for value in self.row.where.values()):
-            return
-        place = (self.layout.rows.index(rows[0]), self.place[1])
-        if place not in self.intervals.entries:
+        place = self._plain()
+        if place is None or _PLAIN in self.row.where.values() or self._is_shuffled():
             return
         runs = common_runs([*self.entry.cells, *self.intervals.entries[place].cells])
         mine, theirs = self.intervals.sample(*self.place, runs), self.intervals.sample(*place, runs)
         difference = mine.value - theirs.value
         high = interval(over_runs(mine.replicates - theirs.replicates), mine.n_clusters)[1]
-        severity, says = FINE, f"beside {full_name(rows[0])}, {theirs.value:.1f}"
+        severity, says = FINE, f"beside {full_name(self.layout.rows[place[0]])}, {theirs.value:.1f}"
         if difference <= 0:
             severity = DOUBTFUL if high < 0 else LOOK
             beaten = "worse, by the whole interval: look for the cause first" if high < 0 else "no better"
