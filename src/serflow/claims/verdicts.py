@@ -54,7 +54,8 @@ def judge(assertion: Assertion, low: float, high: float) -> Verdict:
 def why_not(assertion: Assertion, found: Estimate, foreign: Sequence[str]) -> str | None:
     """Say why an interval cannot bear a verdict; None if it can.
 
-    ``foreign`` is why the data are not the paper's: what a paper printed is not held against other data.
+    ``foreign`` is why the data are not the paper's: what a paper printed is not held against other data. Two rows
+    whose difference is 0 whatever is drawn answer alike, as where what sets them apart had nothing to train.
     """
     if assertion.value is not None and foreign:
         return "needs the paper's own data: " + "; ".join(foreign)
@@ -62,6 +63,8 @@ def why_not(assertion: Assertion, found: Estimate, foreign: Sequence[str]) -> st
         return "needs two runs or more: one does not tell how training varies"
     if found.n_clusters is not None and found.n_clusters < LEAST_CLUSTERS:
         return f"needs {LEAST_CLUSTERS} clusters or more in the test set, which has {found.n_clusters}"
+    if len(assertion.rows) == 2 and found.low == found.high == 0:
+        return "needs rows that differ: both have the same scores, whatever is drawn"
     return None
 
 

@@ -87,6 +87,21 @@ def test_one_run_or_few_clusters_bear_no_verdict():
     assert why_not(assertion("above"), Estimate(1, 0.5, 2, 3, 5, BOTH), []) is None
 
 
+@pytest.mark.parametrize("relation", ["above", "below", "not above", "not below", "alike"])
+def test_networks_that_answer_alike_tell_nothing(relation):
+    """Neither that they are alike: what sets them apart may have had nothing to train."""
+    asserted = assertion(relation, 1.0)
+    assert "rows that differ" in why_not(asserted, Estimate(0.0, 0.0, 0.0, 3, 9, BOTH), [])
+    assert "rows that differ" in why_not(asserted, Estimate(0.0, 0.0, 0.0, 3, None, RUNS_ALONE), [])
+    assert why_not(asserted, Estimate(0.0, -0.1, 0.1, 3, 9, BOTH), []) is None
+    assert why_not(asserted, Estimate(0.1, 0.0, 0.2, 3, 9, BOTH), []) is None
+
+
+def test_a_row_alone_may_be_the_same_in_two_columns():
+    said = {"table": "t", "rows": ["A"], "columns": [["Val", "Test"]], "is": "alike", "margin": 1.0}
+    assert why_not(checked(Assertion, said, "a"), Estimate(0.0, 0.0, 0.0, 3, 9, BOTH), []) is None
+
+
 def test_what_a_paper_printed_is_held_against_its_own_data_alone():
     found = Estimate(1, 0.5, 2, 3, 9, BOTH)
     assert why_not(assertion("about", 1, 2), found, []) is None
