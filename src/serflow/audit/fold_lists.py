@@ -25,9 +25,11 @@ from serflow.transcripts.words import normalise
 ROLE_NAMES = {
     **{name: name for name in ROLES},
     **dict.fromkeys(("training", "tr"), "train"),
-    **dict.fromkeys(("dev", "devel", "development", "valid", "validation", "eval"), "val"),
+    **dict.fromkeys(("dev", "devel", "development", "valid", "validation"), "val"),
     **dict.fromkeys(("testing", "tst", "te"), "test"),
 }
+EITHER = ("eval", "evaluation")
+"""Some call the test so, others validation: it is the test of a list that has no other."""
 GIVEN = ("speaker", "session", "dialogue", "sentence", "text", "clip", "duplicate_of", "gender")
 """Columns that are read of a list or of a table of utterances; others are passed over."""
 WHOLE = "all"
@@ -198,8 +200,9 @@ def audit_list(
     if near and not {utterance for pair in near for utterance in pair} & place.keys():
         findings.append(Finding("untold", WHOLE, "no pair of the same recording is of the list", False))
     findings += _anonymous(of_all, list(rows[0]))
+    role_of = _roles({str(row["role"]).lower() for row in rows})
     for fold, of_fold in by_fold.items():
-        roles = rows_by_role([ROLE_NAMES[str(row["role"]).lower()] for row in of_fold])
+        roles = rows_by_role([role_of[str(row["role"]).lower()] for row in of_fold])
         at = np.array([place[str(row["utterance"])] for row in of_fold], dtype=np.int64)
         sets = {role: at[part] for role, part in roles.items()}
         findings += _repeated(fold, sets, names)
@@ -215,12 +218,17 @@ def _check(rows: Sequence[Row], name: str) -> None:
             raise ConfigError(f"{name}: has no column {column!r}; a list of folds needs utterance and role")
         if empty := sum(not row.get(column) for row in rows):
             raise ConfigError(f"{name}: {empty:,} of {len(rows):,} rows name no {column}; fill in the column")
-    unknown = Counter(str(row["role"]) for row in rows if str(row["role"]).lower() not in ROLE_NAMES)
+    known = (*ROLE_NAMES, *EITHER)
+    unknown = Counter(str(row["role"]) for row in rows if str(row["role"]).lower() not in known)
     if unknown:
         (role, count), *_ = unknown.most_common(1)
-        raise ConfigError(
-            f"{name}: the role {role!r} ({count} rows) is not known; write one of {', '.join(ROLE_NAMES)}"
-        )
+        raise ConfigError(f"{name}: the role {role!r} ({count} rows) is not known; write one of {', '.join(known)}")
+
+
+def _roles(names: Set[str]) -> dict[str, str]:
+    """Return what the names of roles mean in a list that has these."""
+    has_test = any(ROLE_NAMES.get(name) == "test" for name in names)
+    return {**ROLE_NAMES, **dict.fromkeys(EITHER, "val" if has_test else "test")}
 
 
 def _untold(name: str, names: Sequence[str], told: Set[str], lack: str, instead: str) -> Iterator[Finding]:

@@ -149,6 +149,30 @@ def test_what_sets_may_not_share_is_wrong_whatever_it_is():
     assert whats(audit_list(copied))["shared_recording"] == 1
 
 
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (("train", "eval"), {"train": 1, "test": 1}),
+        (("train", "dev", "Eval"), {"train": 1, "val": 1, "test": 1}),
+        (("train", "evaluation", "test"), {"train": 1, "val": 1, "test": 1}),
+        (("train", "eval", "tst"), {"train": 1, "val": 1, "test": 1}),
+    ],
+)
+def test_what_some_call_the_test_and_others_validation_is_the_test_of_a_list_without_another(names, sizes):
+    listed = [{"utterance": str(place), "role": name, "speaker": str(place)} for place, name in enumerate(names)]
+    (fold,) = audit_list(listed).folds
+    assert fold.sizes == {"train": 0, "val": 0, "test": 0} | sizes
+
+
+def test_whether_a_list_has_a_test_is_asked_of_all_its_folds():
+    """A fold that lacks a role means the same by its names as the others."""
+    folds = {"1": ("train", "eval", "test"), "2": ("train", "eval")}
+    listed = [
+        {"utterance": f"{fold}{role}", "role": role, "fold": fold} for fold, roles in folds.items() for role in roles
+    ]
+    assert [tuple(fold.sizes.values()) for fold in audit_list(listed).folds] == [(1, 1, 1), (1, 1, 0)]
+
+
 def test_roles_are_read_in_capitals_too():
     found = audit_list([{**row, "role": row["role"].upper()} for row in rows()])
     assert found == audit_list(rows())
