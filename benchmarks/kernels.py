@@ -1,11 +1,12 @@
 """How many operations a training step of every network starts: what bounds its speed on a GPU (and that of small ones).
 
-``python benchmarks/kernels.py``: a line a network of each study, of the paper's sizes, forwards, backwards and with the
-optimiser. Views and allocations do not count; what is compiled for a CPU (HFFN's recurrences) counts as one operation a
-pass, where a GPU starts some thirty for each of 50 steps. ``reads`` are values that the host asks for in a step. Fixed
-by the code: no time is measured.
+``python benchmarks/kernels.py [--study NAME ...]``: a line a network of each study, of the paper's sizes, forwards,
+backwards and with the optimiser. Views and allocations do not count; what is compiled for a CPU (HFFN's recurrences)
+counts as one operation a pass, where a GPU starts some thirty for each of 50 steps. ``reads`` are values that the host
+asks for in a step. Fixed by the code: no time is measured.
 """
 
+import argparse
 import json
 from collections.abc import Callable, Iterator
 
@@ -82,9 +83,12 @@ def count(step: Step) -> Kernels:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", nargs="+", choices=list(STUDIES), default=list(STUDIES), help="of which studies")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for study, steps in STUDIES.items():
-        for name, step in steps():
+    for study in arguments.study:
+        for name, step in STUDIES[study]():
             found = count(step)
             line = {"name": f"kernels_{study}_{name}", "ours": found.n, "reads": found.reads, "unit": "operations/step"}
             print(json.dumps(line), flush=True)

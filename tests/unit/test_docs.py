@@ -108,6 +108,12 @@ def test_python_is_given_what_is_there(command):
     assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z-]+", done.stdout))
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_a_benchmark_that_is_asked_for_help_runs_nothing(path):
+    """One without options would run for minutes, here and for whoever asks."""
+    assert "parse_args()" in text_of(path)
+
+
 NOT_OURS = {"snakemake-logger-plugin-snkmt"}
 """What the documentation names and nothing of ours uses: a live view."""
 

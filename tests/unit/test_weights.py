@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from publisher import publish
 
+from deepspeech_parts import random_model
 from results_page import Page
 from serflow import transfer
+from serflow.backbones import _deepspeech_training
 from serflow.backbones._fetch import fetch
 from serflow.backbones.base import (
     Recogniser,
@@ -262,7 +264,9 @@ def test_a_wrong_path_or_a_folder_that_is_no_model_names_the_key(tmp_path):
 
 
 @pytest.mark.parametrize("backbone", backbone_names())
-def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused_before_the_first_job(tmp_path, backbone):
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused_before_the_first_job(tmp_path, backbone, monkeypatch):
+    # DeepSpeech's is trained for a minute; its form is that of any model
+    monkeypatch.setattr(_deepspeech_training, "train_stand_in", lambda seed: random_model())
     path = backbone_module(backbone).write_stand_in(tmp_path, seed=0)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
