@@ -19,8 +19,14 @@ def package(tmp_path: Path) -> Path:
     return root
 
 
-def digest(root: Path) -> str:
+def forget() -> None:
+    """Look at files again, which do not change while a process asks for fingerprints."""
     module._module.cache_clear()
+    module._module_file.cache_clear()
+
+
+def digest(root: Path) -> str:
+    forget()
     return fingerprint(root, "pkg.stage")
 
 
@@ -55,6 +61,36 @@ def test_comments_docstrings_and_modules_not_imported_do_not(package: Path, file
     before = digest(package)
     (package / "pkg" / file).write_text(text)
     assert digest(package) == before
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "if X:\n    {0}\nelse:\n    pass\n",
+        "if X:\n    pass\nelif Y:\n    pass\nelse:\n    {0}\n",
+        "for x in X:\n    pass\nelse:\n    {0}\n",
+        "while X:\n    {0}\n",
+        "with X:\n    {0}\n",
+        "try:\n    {0}\nfinally:\n    pass\n",
+        "try:\n    pass\nexcept X:\n    {0}\n",
+        "try:\n    pass\nexcept X:\n    pass\nelse:\n    {0}\n",
+        "try:\n    pass\nfinally:\n    {0}\n",
+        "try:\n    pass\nexcept* X:\n    {0}\n",
+        "match X:\n    case 1:\n        pass\n    case _:\n        {0}\n",
+        "class C:\n    async def g(self):\n        {0}\n",
+        "f = lambda: (X if Y else Z)\n{0}\n",
+    ],
+)
+def test_imports_are_followed_and_docstrings_left_out_wherever_they_stand(package: Path, place: str) -> None:
+    stage = package / "pkg/stage.py"
+    stage.write_text(place.format("import pkg.other"))
+    forget()
+    assert imported_modules(package, "pkg.stage") == ["pkg", "pkg.other", "pkg.stage"]
+    digests = set()
+    for said in ("One.", "Another."):
+        stage.write_text(place.format(f"def h(): '{said}'"))
+        digests.add(digest(package))
+    assert len(digests) == 1
 
 
 def test_an_unknown_module_is_an_error(package: Path) -> None:
