@@ -26,7 +26,8 @@ AUDITENV := .auditenv
 ON_REAL_DATA := benchmarks/emodb.py benchmarks/truth.py
 # what takes an hour, and what measures no speed: what papers take is reckoned, and whether methods work
 KILLS := benchmarks/kills.py
-SPEEDS = $(filter-out $(ON_REAL_DATA) $(KILLS) benchmarks/paper_size.py $(wildcard benchmarks/planted*.py),$(wildcard benchmarks/[a-z]*.py))
+NO_SPEEDS = $(KILLS) benchmarks/memory.py benchmarks/paper_size.py $(wildcard benchmarks/planted*.py)
+SPEEDS = $(filter-out $(ON_REAL_DATA) $(NO_SPEEDS),$(wildcard benchmarks/[a-z]*.py))
 SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 # a pipe fails where any part of it does, and what a failed command had begun to write goes
