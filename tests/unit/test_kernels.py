@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from serflow.studies.dlc.abs_lstm import _Steps
 from serflow.studies.dlc.catalog import load_method, method_info, method_names
 from serflow.studies.dlc.data import Batch, Counts
 from serflow.studies.dlc.fused import Singles
@@ -53,6 +54,19 @@ def count(method, kernels):
 @pytest.mark.parametrize("method", AT_MOST)
 def test_a_step_starts_few_operations(counted, method):
     assert counted[method].n <= AT_MOST[method]
+
+
+def test_a_block_of_the_attentive_lstm_starts_few_operations_where_nothing_is_compiled(counted):
+    """As on a GPU, forwards and backwards; what is of all blocks at once does not count."""
+
+    def started(n_blocks):
+        inputs = [torch.randn(4, n_blocks, 22), torch.randn(3, 5), torch.randn(3, 5), torch.randn(3, 12)]
+        kernels = type(counted["single"])()
+        with kernels:
+            _Steps.apply(*(values.requires_grad_() for values in inputs)).sum().backward()
+        return kernels.n
+
+    assert (started(20) - started(10)) / 10 <= 28
 
 
 def test_a_step_of_several_fits_starts_little_more_than_one_of_a_single_fit(counted):

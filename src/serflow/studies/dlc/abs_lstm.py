@@ -74,22 +74,22 @@ class _Steps(torch.autograd.Function):
         batch, n_steps, _ = seen.shape
         units, width = on_state.shape[0], on_kept.shape[1] // 2
         kept = seen.new_zeros(batch, MEMORY + n_steps, 2 * units)
+        on_each = on_kept.expand(batch, -1, -1)
         attention_shares, gate_shares = torch.split(seen, [2 * width, 4 * units], 2)
         saved: list[list[Tensor]] = [[] for _ in range(4)]
         for step, (share, gate_share) in enumerate(
             zip(attention_shares.unsqueeze(2).unbind(1), gate_shares.unbind(1), strict=True)
         ):
-            last = kept[:, step : step + MEMORY]
-            hidden = torch.tanh(last @ on_kept + share)
+            last, (next_state, next_cell) = kept[:, step : step + MEMORY], torch.split(kept[:, step + MEMORY], units, 1)
+            hidden = torch.tanh(torch.baddbmm(share, last, on_each))
             norms = torch.linalg.vector_norm(hidden.view(batch, MEMORY, 2, width), dim=3, keepdim=True)
             attention = torch.softmax(norms, dim=1)
             attended = (attention * last.view(batch, MEMORY, 2, units)).sum(1)
             state, cell = attended.relu().unbind(1)
             gates = torch.addmm(gate_share, state, on_state)
             i, f, o, candidate = torch.split(gates.clamp(0.0, 1.0), units, 1)
-            cell = torch.addcmul(f * cell, i, candidate)
-            torch.mul(o, torch.tanh(cell), out=kept[:, step + MEMORY, :units])
-            kept[:, step + MEMORY, units:] = cell
+            torch.addcmul(f * cell, i, candidate, out=next_cell)
+            torch.mul(o, torch.tanh(next_cell), out=next_state)
             for values, value in zip(saved, (hidden, attention, attended, gates), strict=True):
                 values.append(value)
         ctx.save_for_backward(kept, on_kept, on_state, *(torch.stack(values) for values in saved))
@@ -111,27 +111,29 @@ class _Steps(torch.autograd.Function):
         # zero where the norm is: its gradient there is none
         direction = hidden.view(n_steps, batch, MEMORY, 2, width) / norms.clamp(min=torch.finfo(norms.dtype).tiny)
         direction = direction * (1.0 - hidden.square()).view_as(direction)
-        positive = (attended > 0.0).to(attended.dtype)
-        i, f, o, candidate = (part.unbind(0) for part in torch.split(open_gates, units, 2))
-        through_cell = (torch.stack(o) * (1.0 - squashed.square())).unbind(0)
+        positive = (attended > 0.0).to(attended.dtype).unsqueeze(2)
+        i, f, o, candidate = torch.split(open_gates, units, 2)
+        through_cell = o * (1.0 - squashed.square())
+        # of the gates, and of the cell before, which the product with `back` takes along as it is
+        through = torch.cat([torch.cat([candidate, before[:, :, 1], squashed, i], 2) * passing, f], 2)
+        as_it_is = torch.eye(units, dtype=on_state.dtype, device=on_state.device)
+        back = torch.block_diag(on_state.T, as_it_is)  # type: ignore[no-untyped-call]
+        on_last = on_kept.T.expand(batch, -1, -1)
 
         on_all = torch.zeros_like(kept)
         on_all[:, MEMORY:, :units] = gradients[0]
-        on_gates, on_attention = torch.empty_like(gates), torch.empty_like(hidden)
+        on_parts, on_attention = torch.empty_like(through), torch.empty_like(hidden)
         for step in reversed(range(n_steps)):
             on_h, on_cell = torch.split(on_all[:, step + MEMORY], units, 1)
             on_cell = torch.addcmul(on_cell, on_h, through_cell[step])
-            parts = (
-                on_cell * candidate[step], on_cell * before[step, :, 1], on_h * squashed[step], on_cell * i[step],
-            )  # fmt: skip
-            torch.mul(torch.cat(parts, 1), passing[step], out=on_gates[step])
-            on_before = torch.stack([on_gates[step] @ on_state.T, on_cell * f[step]], 1) * positive[step]
-            spread = on_before.unsqueeze(1)
-            weighed = attention[step] * (last[step] * spread).sum(3, keepdim=True)
-            on_norms = weighed - attention[step] * weighed.sum(1, keepdim=True)
+            torch.mul(torch.cat([on_cell, on_cell, on_h, on_cell, on_cell], 1), through[step], out=on_parts[step])
+            on_before = (on_parts[step] @ back).view(batch, 1, 2, units) * positive[step]
+            weighed = attention[step] * (last[step] * on_before).sum(3, keepdim=True)
+            on_norms = torch.addcmul(weighed, attention[step], weighed.sum(1, keepdim=True), value=-1.0)
             torch.mul(on_norms, direction[step], out=on_attention[step].view(batch, MEMORY, 2, width))
-            on_last = (attention[step] * spread).view(batch, MEMORY, 2 * units)
-            on_all[:, step : step + MEMORY] += on_last + on_attention[step] @ on_kept.T
+            share = (attention[step] * on_before).view(batch, MEMORY, 2 * units)
+            on_all[:, step : step + MEMORY] += torch.baddbmm(share, on_attention[step], on_last)
+        on_gates = on_parts[:, :, : 4 * units]
         on_seen = torch.cat([on_attention.sum(2), on_gates], dim=2).transpose(0, 1)
         for_kept = last.reshape(-1, 2 * units).T @ on_attention.reshape(-1, doubled)
         return (
