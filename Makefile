@@ -80,7 +80,7 @@ speakernorm: env  ## the speaker-normalisation paper from stand-ins: results/spe
 	@echo "results/speakernorm/table1.csv to table3.csv are there; the paper's numbers beside each: ..._vs_paper.csv (stand-ins are not compared)"
 
 free: PRESET := workflow/presets/free.yaml
-free: env  ## a real result from EmoDB and RAVDESS in noise of ESC-50, about 40 min on two cores: make free DATA=/folder/of/them
+free: env  ## a real result from EmoDB and RAVDESS in noise of ESC-50, about half an hour on two cores: make free DATA=/folder/of/them
 free-full: PRESET := workflow/presets/free_full.yaml
 free-full: env  ## the same with both experiments, and nEMO, an evening as reckoned: make free-full DATA=/folder/of/them
 free free-full:
