@@ -3,15 +3,13 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from serflow.config import Config, check_config
 from serflow.errors import ConfigError
 from serflow.settings.base import CLEAN, Section, Word
-from serflow.settings.written import Written, _FastLoader, _Loader, merged, place, read, read_argument
+from serflow.settings.written import Written, merged, place, read, read_argument
 
 # YAML 1.1 makes a number, a truth, a date or nothing of most of these
 WORDS = (
@@ -158,53 +156,6 @@ def test_a_key_that_stands_twice_deep_down_is_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_no_configuration_is_refused_with_its_line(tmp_path: Path, text: str | bytes, said: str) -> None:
     assert re.match(said, refused(tmp_path, text))
-
-
-def composed(loader: Any, text: str) -> Any:
-    """Return what a loader makes of a text: kinds, lines, quotes and words of all nodes; or that it refuses it."""
-
-    def told(node: yaml.Node) -> Any:
-        if isinstance(node, yaml.ScalarNode):
-            return node.tag, node.start_mark.line, node.style or None, node.value
-        parts = [part for entry in node.value for part in (entry if isinstance(entry, tuple) else [entry])]
-        return node.tag, node.start_mark.line, [told(part) for part in parts]
-
-    try:
-        node = yaml.compose(text, Loader=loader)
-    except yaml.YAMLError:
-        return "refused"
-    return None if node is None else told(node)
-
-
-@pytest.mark.parametrize(
-    "pattern", ["config.yaml", "workflow/presets/*.yaml", "src/serflow/studies/*/published/*.yaml"]
-)
-def test_both_loaders_read_the_same_of_ours(pattern: str) -> None:
-    files = list(REPOSITORY.glob(pattern))
-    assert files
-    for file in files:
-        text = file.read_text(encoding="utf-8")
-        assert composed(_FastLoader, text) == composed(_Loader, text) != "refused"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a: 'b'\nc: \"d\\te\"\nf: |\n  g\n  h\ni: >-\n  j\n  k\n",
-        "a: &x {b: [1, 2,], c: ~}\nd: *x\ne:\n  <<: *x\n",
-        "{a: 1, b: {c: [d, 'e']}}",
-        "a: no\nb: 1:30\nc: 01\nd: http://x/y#z\ne: a#b # c\n",
-        "a:\n- b\n- c: d\n  e: f\n",
-        "a: é\nb: 日本\n",
-        "a:\n\nb:\n",
-        "a: {b}\n",
-        "---\na: b\n...\n",
-        "'<<': a\n'null': b\n",
-        "a: \"\"\nb: ''\n",
-    ],
-)
-def test_both_loaders_read_what_people_write_alike(text: str) -> None:
-    assert composed(_FastLoader, text) == composed(_Loader, text) != "refused"
 
 
 @pytest.mark.parametrize(

@@ -161,8 +161,8 @@ def page(title: str, judged: Sequence[Judged]) -> str:
         "",
         *([_STAMP.format(marks=", ".join(stamp)), ""] if stamp else []),
         "A claim *holds* where the whole 95 % interval of its number, over test clusters and trainings, is where the "
-        "sentence has it. A cluster is what a split keeps together: a dialogue, or all utterances of a speaker. All "
-        "numbers are points of percent.",
+        "sentence has it. A cluster is what is drawn together: a dialogue, an utterance that is in none, or all that a "
+        "speaker says. All numbers are points of percent.",
     ]
     for one in judged:
         marked = list(dict.fromkeys(mark for part in one.parts for mark in part.marks))

@@ -7,7 +7,6 @@ the type of its key makes a number or a truth of it, and what would be lost is r
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +39,6 @@ _ADVICE = {
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes, which know their lines; a word without quotes is a text."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # as PyYAML declares it
-
-
-class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same by libyaml, where PyYAML is built with it: in a tenth of the time, with other words for faults."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # as PyYAML declares it
 
@@ -94,7 +87,7 @@ def _below(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:
 
 
 def _merges(key: yaml.Node) -> bool:
-    return isinstance(key, yaml.ScalarNode) and not key.style and key.value == _MERGE
+    return isinstance(key, yaml.ScalarNode) and key.style is None and key.value == _MERGE
 
 
 def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
@@ -124,7 +117,7 @@ class _Reader:
         if node.tag not in _TAGS:
             raise self._error(node, f"the tag {node.tag.replace(_KINDS, '!!')} is not read; take it out")
         if isinstance(node, yaml.ScalarNode):
-            if node.style:
+            if node.style is not None:
                 return str(node.value)
             return None if node.value in _NULLS else Word(node.value)
         if id(node) in self._open:
@@ -146,7 +139,7 @@ class _Reader:
             if _merges(key):
                 merged = {**self._merged(value), **merged}
                 continue
-            if not isinstance(key, yaml.ScalarNode) or (not key.style and key.value in _NULLS):
+            if not isinstance(key, yaml.ScalarNode) or (key.style is None and key.value in _NULLS):
                 raise self._error(key, "a key has to be a word; put it in quotes")
             if key.value in lines:
                 both = f"in lines {lines[key.value]} and {_line(key)}"
@@ -165,8 +158,6 @@ class _Reader:
 
 
 def _compose(text: str, name: str) -> yaml.Node | None:
-    with suppress(yaml.YAMLError):
-        return yaml.compose(text, Loader=_FastLoader)
     try:
         return yaml.compose(text, Loader=_Loader)
     except yaml.reader.ReaderError as error:

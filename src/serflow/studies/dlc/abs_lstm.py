@@ -114,11 +114,11 @@ class _Steps(torch.autograd.Function):
         positive = (attended > 0.0).to(attended.dtype).unsqueeze(2)
         i, f, o, candidate = torch.split(open_gates, units, 2)
         through_cell = o * (1.0 - squashed.square())
-        # of the gates, and of the cell before, which the product with `back` takes along as it is
+        # of the gates, and of the cell before, which the product with `gates_back` takes along as it is
         through = torch.cat([torch.cat([candidate, before[:, :, 1], squashed, i], 2) * passing, f], 2)
         as_it_is = torch.eye(units, dtype=on_state.dtype, device=on_state.device)
-        back = torch.block_diag(on_state.T, as_it_is)  # type: ignore[no-untyped-call]
-        on_last = on_kept.T.expand(batch, -1, -1)
+        gates_back = torch.block_diag(on_state.T, as_it_is)  # type: ignore[no-untyped-call]
+        kept_back = on_kept.T.expand(batch, -1, -1)
 
         on_all = torch.zeros_like(kept)
         on_all[:, MEMORY:, :units] = gradients[0]
@@ -127,12 +127,12 @@ class _Steps(torch.autograd.Function):
             on_h, on_cell = torch.split(on_all[:, step + MEMORY], units, 1)
             on_cell = torch.addcmul(on_cell, on_h, through_cell[step])
             torch.mul(torch.cat([on_cell, on_cell, on_h, on_cell, on_cell], 1), through[step], out=on_parts[step])
-            on_before = (on_parts[step] @ back).view(batch, 1, 2, units) * positive[step]
+            on_before = (on_parts[step] @ gates_back).view(batch, 1, 2, units) * positive[step]
             weighed = attention[step] * (last[step] * on_before).sum(3, keepdim=True)
             on_norms = torch.addcmul(weighed, attention[step], weighed.sum(1, keepdim=True), value=-1.0)
             torch.mul(on_norms, direction[step], out=on_attention[step].view(batch, MEMORY, 2, width))
             share = (attention[step] * on_before).view(batch, MEMORY, 2 * units)
-            on_all[:, step : step + MEMORY] += torch.baddbmm(share, on_attention[step], on_last)
+            on_all[:, step : step + MEMORY] += torch.baddbmm(share, on_attention[step], kept_back)
         on_gates = on_parts[:, :, : 4 * units]
         on_seen = torch.cat([on_attention.sum(2), on_gates], dim=2).transpose(0, 1)
         for_kept = last.reshape(-1, 2 * units).T @ on_attention.reshape(-1, doubled)
